@@ -1,0 +1,72 @@
+"""A collection: the images of one source at one size, with labels and region truth, decoded once and memory-mapped."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+View = Literal["single", "multi"]
+
+PRESENT, ABSENT, UNKNOWN = 1, 0, -1
+"""Truth of a pair (image, class). Not annotated is *unknown*, never empty."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Collection:
+    """N images, K classes, M region masks.
+
+    Attributes:
+        source: canonical spelling of what was asked, e.g. ``phantom:images=400,size=64``.
+        view: ``single`` (each image holds exactly one class; `labels` has one PRESENT a row, or is all
+            UNKNOWN for an unlabelled image) or ``multi``.
+        classes: K names.
+        image_ids: N names, unique (file names for files).
+        patients: (N,) str; images of one patient never fall in different parts of a split.
+        images: (N, C, H, W) uint8, memory-mapped, C is 1 or 3.
+        labels: (N, K) int8, image-level label PRESENT / ABSENT / UNKNOWN.
+        truth: (N, K) int8, *region* truth: PRESENT means a mask is known and not empty, ABSENT that the class is
+            known to have no region in this image, UNKNOWN that nobody annotated it.
+        mask_row: (N, K) int32, row of `masks` for PRESENT pairs, -1 elsewhere.
+        masks: (M, H, W) uint8 in {0, 1}, memory-mapped.
+        official: (N,) str, the published part: ``train``, ``test`` or empty where none is published.
+        fingerprint: hex digest of pixels, labels, truth and masks: the same data has the same fingerprint anywhere.
+        folder: the cache folder that `load` opens again in another process.
+        notes: what was left out or changed on the way in, one line each; nothing is dropped in silence.
+    """
+
+    source: str
+    view: View
+    classes: tuple[str, ...]
+    image_ids: tuple[str, ...]
+    patients: NDArray[np.str_]
+    images: NDArray[np.uint8]
+    labels: NDArray[np.int8]
+    truth: NDArray[np.int8]
+    mask_row: NDArray[np.int32]
+    masks: NDArray[np.uint8]
+    official: NDArray[np.str_]
+    fingerprint: str
+    folder: str
+    notes: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.image_ids)
+
+    @property
+    def channels(self) -> int:
+        return int(self.images.shape[1])
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(H, W) in pixels."""
+        return int(self.images.shape[2]), int(self.images.shape[3])
+
+    def mask(self, image: int, label: int) -> NDArray[np.uint8]:
+        """Region mask (H, W) of a pair that is PRESENT (the mask) or ABSENT (zeros); ValueError for UNKNOWN."""
+        if self.truth[image, label] == UNKNOWN:
+            raise ValueError(f"region truth of image {self.image_ids[image]}, class {self.classes[label]} is unknown")
+        row = self.mask_row[image, label]
+        return self.masks[row] if row >= 0 else np.zeros(self.size, np.uint8)

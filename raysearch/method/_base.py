@@ -1,0 +1,157 @@
+"""The contract between the engine and a localization method.
+
+The engine owns data, devices, processes, checkpoints and thresholds; a method owns its network, its losses and what
+its maps mean. `raysearch.testing` ships the test suite that every method, ours or a stranger's, has to pass.
+"""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+import torch
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """What is to be learned: settled once by the data and passed on to the method."""
+
+    classes: tuple[str, ...]
+    view: Literal["single", "multi"]
+    channels: int
+    size: tuple[int, int]
+    """(H, W) in pixels."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Augmentation:
+    """What the engine does to training images, drawn by (seed, epoch, image) so that it does not depend on order."""
+
+    horizontal_flip: bool = False
+    vertical_flip: bool = False
+    rotation: float = 0.0
+    """Largest angle in degrees, to either side; 90-degree turns if 90 or more."""
+    crop: int = 0
+    """Side of a random square crop in pixels; 0 keeps the whole image."""
+    jitter: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)
+    """Brightness, contrast, saturation, hue (the last two for colour images), as in torchvision's ColorJitter."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Batch:
+    """N training images on the worker's device.
+
+    Attributes:
+        images: (N, C, H, W) float32 in [0, 1].
+        labels: (N,) int64 class index in the single-label view; (N, K) float32 in {0, 1, -1 unknown} in the other.
+        index: (N,) int64 row in the collection.
+        masks: (N, K, H, W) float32 in {0, 1}; only for methods with ``supervision = "pixel"``.
+        truth: (N, K) int8 (1 present, 0 absent, -1 unknown), beside `masks`.
+    """
+
+    images: Tensor
+    labels: Tensor
+    index: Tensor
+    masks: Tensor | None = None
+    truth: Tensor | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """Where in the training a step stands, and how its gradient is given back."""
+
+    epoch: int
+    """Epochs done before, from 0, over the whole training."""
+    stage: str
+    generator: torch.Generator
+    """On the batch's device, keyed by (seed, epoch, step): the only randomness that a step may use beside dropout."""
+    backward: Callable[[Tensor], None]
+    """Adds the gradient of a scalar loss; may be called several times in a step (accumulation)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stage:
+    """A part of the training with its own optimiser. Parameters not in `parameters` are frozen."""
+
+    name: str
+    epochs: int
+    optimizer: Callable[[nn.Module], torch.optim.Optimizer]
+    """Gets the network, returns an optimiser over the parameters that this stage trains."""
+    schedule: Callable[[torch.optim.Optimizer], torch.optim.lr_scheduler.LRScheduler] | None = None
+    """Stepped once an epoch."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prediction:
+    """What a method says of N images.
+
+    Attributes:
+        scores: (N, K) float32 in [0, 1], class probabilities (softmax in the single-label view, sigmoid in the other).
+        maps: (N, M, H, W) float32 in [0, 1], localization maps at image resolution; M is 1 (one map for the image's
+            object, whatever its class) or K. Decision thresholds act on these.
+    """
+
+    scores: Tensor
+    maps: Tensor
+
+
+class Method(abc.ABC):
+    """A localization method, bound to a configuration and a task.
+
+    Class attributes:
+        name: the name on the command line, ``[a-z0-9_]+``.
+        title: one line for ``raysearch methods``, with the source.
+        Config: frozen keyword-only dataclass of its settings; a docstring line each; cross-field checks in
+            ``__post_init__`` raise ``ValueError`` with what was found and what was expected. Its fields are exactly the
+            parameters of kinds train, stage, loss and postprocess in its search space.
+        view: ``single`` or ``multi``: the labels that it trains on.
+        supervision: ``image`` (image labels), ``pixel`` (also masks), ``none`` (trains nothing).
+        decision_thresholds: names and defaults of its decision thresholds, acting on `Prediction.maps`.
+        loss_thresholds: names of `Config` fields that are thresholds inside the loss.
+        spaces: importable package that holds the search spaces, ``<name>.yaml`` (preset ``paper``) and
+            ``<name>.small.yaml`` (preset ``small``).
+    """
+
+    name: ClassVar[str]
+    title: ClassVar[str]
+    Config: ClassVar[type[Any]]
+    view: ClassVar[Literal["single", "multi"]]
+    supervision: ClassVar[Literal["image", "pixel", "none"]] = "image"
+    decision_thresholds: ClassVar[Mapping[str, float]] = {"mask_threshold": 0.5}
+    loss_thresholds: ClassVar[tuple[str, ...]] = ()
+    spaces: ClassVar[str] = "search_spaces"
+
+    def __init__(self, config: Any, task: Task) -> None:
+        self.config = config
+        self.task = task
+
+    @abc.abstractmethod
+    def build(self) -> nn.Module:
+        """The whole network on the CPU, initialised from torch's global generator. `state_dict` is the checkpoint."""
+
+    @abc.abstractmethod
+    def stages(self, epochs: int) -> Sequence[Stage]:
+        """The training of `epochs` epochs in all; empty if there is nothing to train."""
+
+    @property
+    def batch_size(self) -> int:
+        """Images a step, over all workers of a trial."""
+        return int(self.config.batch)
+
+    def augmentation(self) -> Augmentation:
+        return Augmentation()
+
+    @abc.abstractmethod
+    def training_step(self, model: nn.Module, batch: Batch, step: Step) -> dict[str, Tensor]:
+        """Calls ``step.backward`` and returns scalar losses to log, under ``loss`` the total.
+
+        `model` is what `build` returned, in training mode, on the batch's device. Gradients are averaged over workers
+        by the engine after the step; losses are means over the batch.
+        """
+
+    @abc.abstractmethod
+    def predict(self, model: nn.Module, images: Tensor) -> Prediction:
+        """Of (N, C, H, W) float32 images in [0, 1], in evaluation mode. An image's answer depends on that image alone."""

@@ -1,0 +1,1 @@
+"""One YAML file a method and preset; `raysearch.space` reads them."""
