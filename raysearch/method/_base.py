@@ -7,6 +7,7 @@ its maps mean. `raysearch.testing` ships the test suite that every method, ours 
 from __future__ import annotations
 
 import abc
+import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
@@ -50,6 +51,7 @@ class Batch:
         index: (N,) int64 row in the collection.
         masks: (N, K, H, W) float32 in {0, 1}; only for methods with ``supervision = "pixel"``.
         truth: (N, K) int8 (1 present, 0 absent, -1 unknown), beside `masks`.
+        share: this worker's part of the step's images, in (0, 1]; the parts of all workers add up to 1.
     """
 
     images: Tensor
@@ -57,6 +59,11 @@ class Batch:
     index: Tensor
     masks: Tensor | None = None
     truth: Tensor | None = None
+    share: float = 1.0
+
+    def to(self, device: torch.device) -> Batch:
+        moved: dict[str, Any] = {k: v.to(device, non_blocking=True) for k, v in vars(self).items() if isinstance(v, Tensor)}
+        return dataclasses.replace(self, **moved)
 
 
 @dataclass(frozen=True, kw_only=True)

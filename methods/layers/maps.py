@@ -1,0 +1,43 @@
+"""From feature-grid maps to localization maps at image resolution."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from methods.layers.workers import all_reduce
+
+
+def upsample(maps: Tensor, size: tuple[int, int]) -> Tensor:
+    """Bilinear resize of (N, M, h, w) to (N, M, H, W), corners aligned, as the authors of min-max entropy do."""
+    if maps.shape[-2:] == size:
+        return maps
+    return F.interpolate(maps, size=size, mode="bilinear", align_corners=True)
+
+
+def min_max(maps: Tensor, *, fill: float) -> Tensor:
+    """Scales each image of (N, M, H, W) to [0, 1] by its own extrema; an image with one value only becomes `fill`."""
+    return _scale(maps, maps.amin((1, 2, 3), keepdim=True), maps.amax((1, 2, 3), keepdim=True), fill)
+
+
+def min_max_batch(maps: Tensor, *, fill: float) -> Tensor:
+    """Scales (N, M, H, W) to [0, 1] by the extrema of the batch, over all workers; constant maps become `fill`.
+
+    The reading of the released code of min-max entropy: an image's map depends on the others of its batch.
+    """
+    low, high = all_reduce(torch.stack((-maps.amin(), maps.amax())), "max").unbind()
+    return _scale(maps, -low, high, fill)
+
+
+def predicted_class_map(maps: Tensor, scores: Tensor) -> Tensor:
+    """Of class maps (N, K, h, w) the one of the highest of `scores` (N, K), as (N, 1, h, w)."""
+    return maps[torch.arange(len(maps), device=maps.device), scores.argmax(1)].unsqueeze(1)
+
+
+def _scale(maps: Tensor, low: Tensor, high: Tensor, fill: float) -> Tensor:
+    span = high - low
+    flat = span <= 0
+    # rounding may leave a quotient just outside
+    scaled = ((maps - low) / span.masked_fill(flat, 1.0)).clamp(0.0, 1.0)
+    return torch.where(flat, torch.full_like(maps, fill), scaled)

@@ -1,0 +1,79 @@
+"""Pixel-wise training on the images whose region truth is known."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar, Literal
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from methods._optim import augmentation, single_stage
+from methods.layers.images import Normalize
+from methods.layers.mode import evaluating
+from methods.layers.workers import mean_over_known
+from methods.unet._config import UNetConfig
+from methods.unet.network import UNetNetwork
+from raysearch.method import Augmentation, Batch, Method, Prediction, Stage, Step
+
+
+def foreground_target(masks: Tensor, truth: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """The image's region, whatever its class, and whether it is known.
+
+    Args:
+        masks: (N, K, H, W) in {0, 1}.
+        truth: (N, K) 1 present, 0 absent, -1 unknown.
+        labels: (N,) int64, the class of the image's object.
+
+    Returns:
+        (N, 1, H, W) union of the present regions, and (N,) bool: an image holds exactly one class's object, so the
+        pair (image, label) decides.
+    """
+    known = truth.gather(1, labels[:, None])[:, 0] >= 0
+    present = (truth == 1)[:, :, None, None]
+    return (masks * present).amax(1, keepdim=True), known
+
+
+def pixel_loss(logits: Tensor, target: Tensor) -> Tensor:
+    """Binary cross-entropy per image, mean over pixels: two (N, 1, H, W) to (N,)."""
+    return F.binary_cross_entropy_with_logits(logits, target, reduction="none").mean((1, 2, 3))
+
+
+class UNet(Method):
+    """One foreground map from masks, and class scores from image labels."""
+
+    name: ClassVar[str] = "unet"
+    title: ClassVar[str] = "U-Net with full supervision (Ronneberger et al., MICCAI 2015)"
+    Config = UNetConfig
+    view: ClassVar[Literal["single", "multi"]] = "single"
+    supervision: ClassVar[Literal["image", "pixel", "none"]] = "pixel"
+    config: UNetConfig
+
+    def build(self) -> nn.Module:
+        channels = self.task.channels
+        normalize = Normalize(self.config.normalize, channels)
+        return UNetNetwork(
+            normalize, channels, len(self.task.classes), width=self.config.width, depth=self.config.depth
+        )
+
+    def stages(self, epochs: int) -> Sequence[Stage]:
+        return single_stage(self.config, epochs)
+
+    def augmentation(self) -> Augmentation:
+        return augmentation(self.config, self.task.size)
+
+    def training_step(self, model: nn.Module, batch: Batch, step: Step) -> dict[str, Tensor]:
+        if batch.masks is None or batch.truth is None:
+            raise ValueError("a batch without masks: unet declares pixel supervision and cannot train without them")
+        scores, logits = model(batch.images)
+        target, known = foreground_target(batch.masks, batch.truth, batch.labels)
+        pixel = mean_over_known(pixel_loss(logits, target), known, batch.share)
+        label = F.cross_entropy(scores, batch.labels)
+        loss = pixel + label
+        step.backward(loss)
+        return {"loss": loss.detach(), "loss_pixel": pixel.detach(), "loss_label": label.detach()}
+
+    def predict(self, model: nn.Module, images: Tensor) -> Prediction:
+        with evaluating(model):
+            scores, logits = model(images)
+            return Prediction(scores=scores.softmax(1), maps=logits.sigmoid())

@@ -1,0 +1,93 @@
+"""The command line: a table of commands, each imported only when it is called."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from typing import Any
+
+import click
+
+from raysearch import __version__
+
+COMMANDS: dict[str, tuple[str, str]] = {
+    "methods": ("raysearch.cli.methods:methods", "List the methods that can be searched."),
+    "spaces": ("raysearch.cli.spaces:spaces", "Show a method's search space, with the source of every value."),
+    "data": ("raysearch.cli.data:data", "Check a data source before training on it."),
+    "plan": ("raysearch.cli.plan:plan", "Say what a search would run, whether it can, and what it would take."),
+    "tune": ("raysearch.cli.tune:tune", "Search a method's hyper-parameters and thresholds."),
+    "resume": ("raysearch.cli.resume:resume", "Go on with a study that was stopped, killed or is to be extended."),
+    "stop": ("raysearch.cli.stop:stop", "Stop a running study; it can be resumed."),
+    "studies": ("raysearch.cli.studies:studies", "List the studies in the studies folder."),
+    "status": ("raysearch.cli.status:status", "Show a study's trials and its best one."),
+    "export": ("raysearch.cli.export:export", "Write the best model and its thresholds to a folder that runs."),
+    "verify": ("raysearch.cli.verify:verify", "Score an exported model again and compare."),
+    "predict": ("raysearch.cli.predict:predict", "Predict masks of new images with an exported model."),
+    "dashboard": ("raysearch.cli.dashboard:dashboard", "Show a study live in the browser."),
+}
+"""Name to (where it is, one line of help)."""
+
+
+class LazyGroup(click.Group):
+    """Lists commands from the table without importing them, so that ``--help`` answers at once."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        del ctx
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        del ctx
+        if cmd_name not in COMMANDS:
+            return None
+        module, attribute = COMMANDS[cmd_name][0].split(":")
+        command: click.Command = getattr(importlib.import_module(module), attribute)
+        return command
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[Any, Any, list[str]]:
+        if args and not args[0].startswith("-") and args[0] not in COMMANDS:
+            from raysearch.errors import nearest
+
+            raise click.UsageError(f"unknown command '{args[0]}': {nearest(args[0], COMMANDS)}")
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        del ctx
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+
+@click.command(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="raysearch")
+def app() -> None:
+    """Search hyper-parameters and thresholds of weakly and semi-supervised localization methods.
+
+    \b
+    raysearch tune --method minmax_entropy      search on the built-in phantom
+    raysearch status                            look at it from another shell
+    raysearch export --out model                a folder that predicts masks
+    """
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Runs a command and ends the process: 0 done, 1 something failed, 2 the input was wrong, 130 interrupted."""
+    from raysearch.errors import RaysearchError
+
+    sys.path.append(os.getcwd())  # last: --method package.module:Class finds the user's own code, nothing is shadowed
+    try:
+        app.main(args=argv, prog_name="raysearch", standalone_mode=False)
+    except click.ClickException as error:
+        _fail(error.format_message().replace("\n", " "), 2)
+    except RaysearchError as error:
+        _fail(str(error).replace("\n", " "), error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        _fail("interrupted", 130)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(0)
+    sys.exit(0)
+
+
+def _fail(message: str, code: int) -> None:
+    print(f"raysearch: {message}", file=sys.stderr)
+    sys.exit(code)

@@ -1,0 +1,69 @@
+"""What `tune` and `resume` share: run a study under a display and say what came out."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from raysearch.study import Cluster, Prepared, Study
+
+
+def prepare_request(request: dict[str, Any], cluster: Cluster) -> Prepared:
+    """Checks a request, what costs nothing first: what can never be scheduled is refused before torch is imported."""
+    from raysearch.study import fit
+
+    fit(
+        cluster.machine(),
+        workers=request["workers_per_trial"],
+        cpus=request["cpus_per_worker"],
+        gpus=request["gpus_per_worker"],
+        slots=None,
+        samples=1,
+    )
+    from raysearch.study import Request, prepare
+
+    prepared = prepare(Request(**request), cluster)
+    for warning in prepared.warnings:
+        click.echo(f"warning: {warning}", err=True)
+    return prepared
+
+
+def run_and_report(study: Study, cluster: Cluster) -> None:
+    """Runs what is left of a study. Exits 130 if it was interrupted."""
+    from raysearch.display import Progress
+    from raysearch.study import best_of, read_records, run_study
+    from raysearch.study._quiet import chatter_to
+
+    config = study.config
+    budget = f"{config.budget.samples} trials of {config.budget.epochs} epochs"
+    click.echo(
+        f"study {config.name}: {config.method} ({config.preset} preset) on {config.data}, {budget},"
+        f" {config.resources.slots} at a time; log in {study.log}"
+    )
+    with study.hold(), chatter_to(study.log) as terminal, Progress(terminal, config) as progress:
+        stop = run_study(study, cluster, progress.listen)
+    records = read_records(study)
+    best = best_of(records, maximise=config.direction == "maximize")
+    if best is not None:
+        settings = " ".join(f"{k}={v:.6g}" if isinstance(v, float) else f"{k}={v}" for k, v in best.params.items())
+        thresholds = " ".join(f"{k}={v:.4f}" for k, v in best.result.get("thresholds", {}).items())
+        click.echo(f"best: trial {best.number}, {config.metric} {best.value:.4f} on the tuning split (cross-fitted)")
+        click.echo(f"  {settings}")
+        click.echo(f"  {thresholds}")
+    failed = [r for r in records if r.state in ("failed", "crashed")]
+    if failed:
+        click.echo(f"{len(failed)} trials failed: 'raysearch status {config.name}' shows why")
+    name = shlex.quote(config.name)
+    if stop is not None:
+        click.echo(f"stopped ({stop.reason}); go on with: raysearch resume {name}")
+        sys.exit(130 if stop.kind == "interrupt" else 0)
+    if best is None:
+        click.echo("no trial finished with a value")
+        sys.exit(1)
+    click.echo(f"next: raysearch export {name} --out {name}-model")
+    click.echo(f"      raysearch verify {name}-model")
+    click.echo(f"      raysearch predict {name}-model IMAGE... --out masks")

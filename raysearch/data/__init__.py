@@ -1,0 +1,33 @@
+"""Data: asked for (`DataSpec`), read once (`open_collection`), divided (`make_split`) and explained (`check`)."""
+
+from __future__ import annotations
+
+from raysearch.data._cache import UnusableDataError, load_collection, open_collection
+from raysearch.data._check import CheckReport, ClassCount, check
+from raysearch.data._collection import ABSENT, PRESENT, UNKNOWN, Collection, View
+from raysearch.data._phantom import PHANTOM_OPTIONS, PHANTOM_VERSION, phantom_arrays
+from raysearch.data._spec import DataSpec
+from raysearch.data._split import Split, make_split
+from raysearch.data.kinds import all_kinds, get_kind
+
+__all__ = [
+    "ABSENT",
+    "PHANTOM_OPTIONS",
+    "PHANTOM_VERSION",
+    "PRESENT",
+    "UNKNOWN",
+    "CheckReport",
+    "ClassCount",
+    "Collection",
+    "DataSpec",
+    "Split",
+    "UnusableDataError",
+    "View",
+    "all_kinds",
+    "check",
+    "get_kind",
+    "load_collection",
+    "make_split",
+    "open_collection",
+    "phantom_arrays",
+]

@@ -1,0 +1,142 @@
+"""Decodes a manifest into a folder of .npy files, row by row."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from raysearch.data._collection import ABSENT, PRESENT
+from raysearch.data._decode import Decoded, decode
+from raysearch.data._manifest import ArrayManifest, FileManifest, Manifest
+from raysearch.data._npy import NpyWriter
+
+Progress = Callable[[int, int], None]
+"""Called with (images done, images in all)."""
+
+_CHUNK = 64  # images decoded ahead of the writer, so that memory does not grow with the collection
+
+
+@dataclass
+class Contents:
+    """What a manifest holds once its files are read: everything but the pixels. N images, K classes.
+
+    Attributes:
+        labels, truth: (N, K) int8, as in `Collection`; a region whose file cannot be read is UNKNOWN.
+        mask_row: (N, K) int32.
+        shares: foreground share of the picture of each mask, in the masks' order, in [0, 1].
+        sizes: ``WxH`` of the source files -> how many.
+        problems: one line each.
+        notes: one line each.
+        fingerprint: see `Collection`.
+    """
+
+    classes: tuple[str, ...]
+    ids: tuple[str, ...]
+    patients: NDArray[np.str_]
+    official: NDArray[np.str_]
+    labels: NDArray[np.int8]
+    truth: NDArray[np.int8]
+    mask_row: NDArray[np.int32]
+    shares: list[float] = field(default_factory=list)
+    sizes: Counter[str] = field(default_factory=Counter)
+    problems: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    fingerprint: str = ""
+
+
+def write_contents(manifest: Manifest, size: int, folder: Path, progress: Progress | None = None) -> Contents:
+    """Writes ``images.npy`` (N, C, size, size) and ``masks.npy`` (M, size, size), both uint8, and returns the rest.
+
+    If that has problems, the arrays are of no use.
+
+    Raises:
+        OSError: the folder cannot be written.
+    """
+    channels = manifest.channels if isinstance(manifest, FileManifest) else manifest.images.shape[1]
+    with (
+        NpyWriter(folder / "images.npy", (channels, size, size), np.uint8) as images,
+        NpyWriter(folder / "masks.npy", (size, size), np.uint8) as masks,
+    ):
+        contents = read_contents(manifest, size, (images, masks), progress)
+    contents.fingerprint = _fingerprint(contents, images, masks)
+    return contents
+
+
+def read_contents(
+    manifest: Manifest,
+    size: int,
+    writers: tuple[NpyWriter, NpyWriter] | None = None,
+    progress: Progress | None = None,
+) -> Contents:
+    """Reads every image and region of a manifest to the end, whatever is wrong with some, and hands the pixels and the
+    masks to the writers."""
+    contents = Contents(
+        manifest.classes,
+        manifest.ids,
+        manifest.patients,
+        manifest.official,
+        manifest.labels.astype(np.int8),
+        manifest.truth.astype(np.int8),
+        np.full(manifest.truth.shape, -1, np.int32),
+        notes=manifest.notes,
+    )
+    problems = list(manifest.problems) if isinstance(manifest, FileManifest) else []
+    empty = 0
+    rows = _decoded(manifest, size) if isinstance(manifest, FileManifest) else _rendered(manifest)
+    for row, decoded in enumerate(rows):
+        problems += decoded.problems
+        if decoded.pixels is not None:
+            contents.sizes["x".join(map(str, decoded.source))] += 1
+            if writers:
+                writers[0].append(decoded.pixels)
+        for label, mask in decoded.masks.items():
+            if not mask.any():
+                contents.truth[row, label] = ABSENT
+                empty += 1
+                continue
+            contents.truth[row, label] = PRESENT
+            contents.mask_row[row, label] = len(contents.shares)
+            contents.shares.append(decoded.shares[label])
+            if writers:
+                writers[1].append(mask)
+        if progress is not None:
+            progress(row + 1, len(manifest.ids))
+    if empty:
+        contents.notes += (f"{empty} masks are empty: these regions are absent",)
+    contents.problems = tuple(problems)
+    return contents
+
+
+def _decoded(manifest: FileManifest, size: int) -> Iterator[Decoded]:
+    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+        for start in range(0, len(manifest.ids), _CHUNK):
+            chunk = range(start, min(start + _CHUNK, len(manifest.ids)))
+            yield from pool.map(lambda row: decode(manifest, row, size), chunk)
+
+
+def _rendered(manifest: ArrayManifest) -> Iterator[Decoded]:
+    source = (manifest.images.shape[3], manifest.images.shape[2])
+    for row, pixels in enumerate(manifest.images):
+        masks = {
+            int(label): manifest.masks[manifest.mask_row[row, label]]
+            for label in np.flatnonzero(manifest.truth[row] == PRESENT)
+        }
+        yield Decoded(pixels, masks, source, {label: float(mask.mean()) for label, mask in masks.items()}, ())
+
+
+def _fingerprint(contents: Contents, images: NpyWriter, masks: NpyWriter) -> str:
+    digest = hashlib.sha256(json.dumps([contents.classes, contents.labels.shape]).encode())
+    for part in (contents.labels, contents.truth, contents.mask_row):
+        digest.update(part.tobytes())
+    for writer in (images, masks):
+        digest.update(writer.digest.digest())
+    return digest.hexdigest()

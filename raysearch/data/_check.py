@@ -1,0 +1,140 @@
+"""What ``raysearch data check`` tells of a data folder."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from raysearch.data._build import Contents, Progress, read_contents
+from raysearch.data._cache import UnusableDataError, load_contents, open_collection
+from raysearch.data._collection import ABSENT, PRESENT, UNKNOWN, View
+from raysearch.data._manifest import FileManifest
+from raysearch.data._spec import DataSpec
+from raysearch.data.kinds import get_kind
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassCount:
+    """One class: of its image labels and of its region truth.
+
+    Attributes:
+        images: labelled with it.
+        patients: of these images.
+        unlabelled: images of which it is not known whether they have it.
+        present, absent, unknown: pairs (image, this class) by region truth.
+        present_patients: of the present pairs.
+        foreground_share: mean share of the picture that the region covers, of the present pairs; None without.
+    """
+
+    name: str
+    images: int
+    patients: int
+    unlabelled: int
+    present: int
+    absent: int
+    unknown: int
+    present_patients: int
+    foreground_share: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckReport:
+    """Counts, sizes (``WxH`` of the files -> how many), every problem and every note of a source in one view."""
+
+    source: str
+    view: View
+    images: int
+    patients: int
+    classes: tuple[ClassCount, ...]
+    official: dict[str, int]
+    sizes: dict[str, int]
+    problems: tuple[str, ...]
+    notes: tuple[str, ...]
+
+    @property
+    def ok(self) -> bool:
+        return not self.problems
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return asdict(self) | {"ok": self.ok}
+
+    def lines(self) -> list[str]:
+        """For people: a table of the classes, then problems and notes."""
+        width = max(len("class"), *(len(count.name) for count in self.classes))
+        sizes = sorted(self.sizes.items(), key=lambda item: (-item[1], item[0]))
+        most = ", ".join(f"{size} ({count})" for size, count in sizes[:5])
+        lines = [
+            f"{self.source} ({self.view} view): {self.images} images, {self.patients} patients",
+            f"sizes: {most or 'none'}" + (f" and {len(sizes) - 5} more" if len(sizes) > 5 else ""),
+        ]
+        if self.official:
+            lines.append("published: " + ", ".join(f"{part} {count}" for part, count in self.official.items()))
+        lines.append(
+            f"{'class':{width}}  {'images':>7}  {'patients':>8}  {'unlabelled':>10}"
+            f"  {'present':>7}  {'absent':>7}  {'unknown':>7}  {'foreground':>10}"
+        )
+        for count in self.classes:
+            share = "-" if count.foreground_share is None else f"{count.foreground_share:.1%}"
+            lines.append(
+                f"{count.name:{width}}  {count.images:>7}  {count.patients:>8}  {count.unlabelled:>10}"
+                f"  {count.present:>7}  {count.absent:>7}  {count.unknown:>7}  {share:>10}"
+            )
+        lines += [f"note: {note}" for note in self.notes]
+        lines += [f"problem: {problem}" for problem in self.problems]
+        lines.append(f"{len(self.problems)} problems" if self.problems else "no problems")
+        return lines
+
+
+def check(
+    spec: DataSpec, view: View = "multi", cache_root: Path | str | None = None, progress: Progress | None = None
+) -> CheckReport:
+    """Reads all of a source and reports on it; a source without problems is left in the cache.
+
+    Raises:
+        DataError, StorageError: as `open_collection`, but for problems of single rows and files, which are reported.
+    """
+    kind = get_kind(spec.kind)
+    manifest = kind.read(spec, view) if kind.needs_path else None
+    if isinstance(manifest, FileManifest) and manifest.problems:
+        return _report(spec, view, read_contents(manifest, spec.size, progress=progress))
+    try:
+        return _report(spec, view, load_contents(Path(open_collection(spec, view, cache_root, progress).folder)))
+    except UnusableDataError as error:
+        if error.contents is None:
+            raise
+        return _report(spec, view, error.contents)
+
+
+def _report(spec: DataSpec, view: View, contents: Contents) -> CheckReport:
+    parts, counts = np.unique(contents.official[contents.official != ""], return_counts=True)
+    return CheckReport(
+        source=str(spec),
+        view=view,
+        images=len(contents.ids),
+        patients=len(np.unique(contents.patients)),
+        classes=tuple(_count(contents, label) for label in range(len(contents.classes))),
+        official=dict(zip(parts.tolist(), counts.tolist(), strict=True)),
+        sizes=dict(contents.sizes),
+        problems=contents.problems,
+        notes=contents.notes,
+    )
+
+
+def _count(contents: Contents, label: int) -> ClassCount:
+    labels, truth = contents.labels[:, label], contents.truth[:, label]
+    shares = np.array(contents.shares)[contents.mask_row[truth == PRESENT, label]] if contents.shares else np.array([])
+    return ClassCount(
+        name=contents.classes[label],
+        images=int((labels == PRESENT).sum()),
+        patients=len(np.unique(contents.patients[labels == PRESENT])),
+        unlabelled=int((labels == UNKNOWN).sum()),
+        present=int((truth == PRESENT).sum()),
+        absent=int((truth == ABSENT).sum()),
+        unknown=int((truth == UNKNOWN).sum()),
+        present_patients=len(np.unique(contents.patients[truth == PRESENT])),
+        foreground_share=float(shares.mean()) if shares.size else None,
+    )

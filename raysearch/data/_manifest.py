@@ -1,0 +1,101 @@
+"""What a kind of data hands to the cache: images that are already arrays, or records of files on disk."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, kw_only=True)
+class ArrayManifest:
+    """Images that a kind computes. N images, K classes, M region masks; the fields mean what `Collection` says.
+
+    Attributes:
+        classes: K names.
+        ids: N names, unique.
+        patients: (N,) str.
+        images: (N, C, H, W) uint8, C is 1 or 3.
+        labels: (N, K) int8 in {1, 0, -1}.
+        truth: (N, K) int8 in {1, 0, -1}.
+        mask_row: (N, K) int32, row of `masks` where `truth` is 1, -1 elsewhere.
+        masks: (M, H, W) uint8 in {0, 1}.
+        official: (N,) str, ``train``, ``test`` or empty.
+        notes: what was left out or changed, one line each.
+    """
+
+    classes: tuple[str, ...]
+    ids: tuple[str, ...]
+    patients: NDArray[np.str_]
+    images: NDArray[np.uint8]
+    labels: NDArray[np.int8]
+    truth: NDArray[np.int8]
+    mask_row: NDArray[np.int32]
+    masks: NDArray[np.uint8]
+    official: NDArray[np.str_]
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Boxes:
+    """Region truth drawn as boxes; several boxes are one region, their union.
+
+    Attributes:
+        boxes: (B, 4) float64, left, top, width, height in pixels of the frame.
+        frame: (width, height) of the picture that the boxes were drawn on.
+    """
+
+    boxes: NDArray[np.float64]
+    frame: tuple[int, int]
+
+
+@dataclass(frozen=True)
+class MaskFiles:
+    """Region truth in mask files: foreground is every value above zero (instance ids too), several files are one
+    region, their union. A region that turns out to be empty is ABSENT."""
+
+    paths: tuple[Path, ...]
+
+
+Region = Boxes | MaskFiles
+
+
+@dataclass(frozen=True, kw_only=True)
+class FileManifest:
+    """Images in files, not read yet. N images, K classes.
+
+    Attributes:
+        root: the folder that was asked for.
+        channels: 1 (read as gray) or 3 (read as RGB).
+        classes: K names.
+        ids: N names, unique.
+        paths: N image files.
+        patients: (N,) str.
+        labels: (N, K) int8 in {1, 0, -1}.
+        truth: (N, K) int8, 0 or -1; pairs with a region become 1, or 0 if the region is empty.
+        regions: row -> class index -> region.
+        official: (N,) str, ``train``, ``test`` or empty.
+        tables: the files that all of this was read from.
+        problems: what is wrong in the tables or absent on disk, one line each; no collection is made of these.
+        notes: what was left out or changed on purpose, one line each.
+    """
+
+    root: Path
+    channels: int
+    classes: tuple[str, ...]
+    ids: tuple[str, ...]
+    paths: tuple[Path, ...]
+    patients: NDArray[np.str_]
+    labels: NDArray[np.int8]
+    truth: NDArray[np.int8]
+    regions: Mapping[int, Mapping[int, Region]]
+    official: NDArray[np.str_]
+    tables: tuple[Path, ...]
+    problems: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+Manifest = ArrayManifest | FileManifest

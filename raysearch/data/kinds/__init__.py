@@ -1,0 +1,30 @@
+"""The kinds of data that ``--data KIND:PATH`` knows."""
+
+from __future__ import annotations
+
+from raysearch.data.kinds._base import Kind, Option, OptionValue
+from raysearch.data.kinds.chestxray14 import ChestXray14
+from raysearch.data.kinds.covid_chestxray import CovidChestXray
+from raysearch.data.kinds.glas import Glas
+from raysearch.data.kinds.phantom import Phantom
+from raysearch.errors import DataError, nearest
+
+_KINDS: dict[str, Kind] = {kind.name: kind for kind in (Phantom(), ChestXray14(), CovidChestXray(), Glas())}
+
+
+def all_kinds() -> tuple[Kind, ...]:
+    return tuple(_KINDS.values())
+
+
+def get_kind(name: str) -> Kind:
+    """The kind of that name.
+
+    Raises:
+        DataError: there is none; names the nearest.
+    """
+    if name not in _KINDS:
+        raise DataError(f"unknown kind of data '{name}'; {nearest(name, _KINDS)}")
+    return _KINDS[name]
+
+
+__all__ = ["Kind", "Option", "OptionValue", "all_kinds", "get_kind"]

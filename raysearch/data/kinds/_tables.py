@@ -1,0 +1,114 @@
+"""What reading a data folder takes: its tables, and which of the listed images are there."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from raysearch.errors import DataError
+
+
+def data_folder(path: str | None, title: str) -> Path:
+    """The folder of a spec.
+
+    Raises:
+        DataError: there is no such folder.
+    """
+    folder = Path(path or "")
+    if not folder.is_dir():
+        what = "is a file" if folder.is_file() else "does not exist"
+        raise DataError(f"data folder {folder} {what}; expected the folder of {title}")
+    return folder
+
+
+def find_table(folder: Path, *names: str) -> Path:
+    """The first of several spellings of a table's name that the folder holds.
+
+    Raises:
+        DataError: it holds none.
+    """
+    for name in names:
+        if (folder / name).is_file():
+            return folder / name
+    others = f" (or {', '.join(names[1:])})" if len(names) > 1 else ""
+    raise DataError(f"{folder} holds no table {names[0]}{others}; put it there, or name the folder that holds it")
+
+
+def read_table(path: Path, columns: Sequence[str], header: Sequence[str] | None = None) -> pd.DataFrame:
+    """Columns of a CSV file as stripped text. Line ends may be CR, LF or both; lines may end in commas.
+
+    Args:
+        columns: those that must be there; only these come back.
+        header: names for the columns of a file whose own first line does not split as its rows do.
+
+    Raises:
+        DataError: unreadable, not UTF-8, a column missing, no rows, a line with too few or too many cells.
+    """
+    try:
+        with path.open(encoding="utf-8-sig") as file:
+            lines = [[cell.strip() for cell in line] for line in csv.reader(file, strict=True)]
+    except (OSError, ValueError, csv.Error) as error:
+        raise DataError(
+            f"table {path} cannot be read ({error}); expected a CSV file with {', '.join(columns)}"
+        ) from None
+    names = list(header or (lines[0] if lines else ()))
+    rows = [line for line in lines[1:] if any(line)]
+    for column in columns:
+        if column not in names:
+            found = ", ".join(filter(None, names)) or "nothing"
+            raise DataError(f"table {path} has no column '{column}'; found {found}; get the original file again")
+    if not rows:
+        raise DataError(f"table {path} has no rows; get the original file again")
+    at = [names.index(column) for column in columns]
+    for row in rows:
+        if len(row) <= max(at) or any(row[len(names) :]):
+            raise DataError(
+                f"table {path}: the line of '{row[0]}' has {len(row)} cells, expected {len(names)}; a comma may be "
+                "missing, or a cell with commas has no quotes"
+            )
+    return pd.DataFrame({column: [row[k] for row in rows] for column, k in zip(columns, at, strict=True)}, dtype=object)
+
+
+def read_names(path: Path) -> list[str]:
+    """The lines of a text file that lists one image a line.
+
+    Raises:
+        DataError: unreadable or not UTF-8.
+    """
+    try:
+        return path.read_text("utf-8").split()
+    except (OSError, ValueError) as error:
+        raise DataError(f"list {path} cannot be read ({error}); expected one image name a line") from None
+
+
+def duplicates(names: pd.Series[str], table: str) -> list[str]:
+    """A problem line for every name that stands in the table more than once."""
+    return [f"{name}: stands more than once in {table}" for name in names[names.duplicated()].unique()]
+
+
+def without_patient(names: pd.Series[str], patients: pd.Series[str], table: str) -> list[str]:
+    """A problem line for every image whose patient is not told: it could fall in any part of a split."""
+    return [f"{name}: no patient in {table}" for name in names[patients == ""]]
+
+
+def listed_but_absent(
+    names: Iterable[str], there: Iterable[str], table: str, skip: bool
+) -> tuple[list[str], list[str]]:
+    """Problem lines and note lines about images that a table lists and the folder does not hold.
+
+    Raises:
+        DataError: none of them is there at all.
+    """
+    names, there = list(names), set(there)
+    absent = [name for name in names if name not in there]
+    if names and len(absent) == len(names):
+        raise DataError(
+            f"none of the {len(names)} images that {table} lists is there, {names[0]} for one; check the path"
+        )
+    if skip:
+        line = f"{len(absent)} of {len(names)} images that {table} lists are absent and left out (missing=skip)"
+        return [], [line] if absent else []
+    return [f"{name}: listed in {table} but absent (get it, or set missing=skip)" for name in absent], []

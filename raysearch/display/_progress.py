@@ -1,0 +1,136 @@
+"""One line a finished trial, and below them a live line: best value, running trials, percentage, time to go."""
+
+from __future__ import annotations
+
+import statistics
+import threading
+import time
+from typing import Any, TextIO
+
+from rich.console import Console
+from rich.live import Live
+from rich.text import Text
+
+from raysearch.study._book import Book
+from raysearch.study._config import StudyConfig
+
+REFRESH_PER_SECOND = 4
+
+
+class Progress:
+    """Listens to a search and draws on `terminal`. Where that is no terminal, only the lines of finished trials are
+    written. Use as a context manager."""
+
+    def __init__(self, terminal: TextIO, config: StudyConfig) -> None:
+        self._console = Console(file=terminal, highlight=False, soft_wrap=True)
+        self._config = config
+        self._book: Book | None = None
+        self._live: Live | None = None
+        self._running: dict[int, tuple[float, int]] = {}
+        self._durations: list[float] = []
+        self._finished = 0
+        self._best: float | None = None
+        self._best_number: int | None = None
+        self._phase = "starting Ray"
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> Progress:
+        if self._console.is_terminal:
+            self._live = Live(
+                console=self._console, get_renderable=self._line, refresh_per_second=REFRESH_PER_SECOND, transient=True
+            )
+            self._live.__enter__()
+        return self
+
+    def __exit__(self, *exception: Any) -> None:
+        if self._live is not None:
+            self._live.__exit__(*exception)
+
+    def listen(self, book: Book) -> Progress:
+        """Takes up a book: what earlier runs of the study finished counts."""
+        self._book = book
+        records = book.records()
+        self._finished = sum(r.state != "running" for r in records)
+        best = book.best()
+        if best is not None:
+            self._best, self._best_number = best.value, best.number
+        return self
+
+    def started(self, number: int) -> None:
+        with self._lock:
+            self._phase = ""
+            self._running[number] = (time.monotonic(), 0)
+
+    def reported(self, number: int, row: dict[str, Any]) -> None:
+        with self._lock:
+            begun, _ = self._running.get(number, (time.monotonic(), 0))
+            self._running[number] = (begun, int(row["epoch"]))
+
+    def ended(self, number: int, state: str, reason: str) -> None:
+        with self._lock:
+            begun, _ = self._running.pop(number, (time.monotonic(), 0))
+            seconds = time.monotonic() - begun
+            self._durations.append(seconds)
+            self._finished += 1
+        assert self._book is not None
+        record = self._book.record(number)
+        maximise = self._config.direction == "maximize"
+        better = state == "complete" and record.value is not None and (
+            self._best is None or (record.value > self._best if maximise else record.value < self._best)
+        )
+        if better:
+            self._best, self._best_number = record.value, number
+        value = f"{record.value:.4f}" if record.value is not None else "-"
+        params = " ".join(f"{k}={_short(v)}" for k, v in record.params.items())
+        mark = "*" if better else " "
+        line = f"{mark} trial {number:<4} {state:<9} {self._config.metric} {value:<7} {seconds:6.1f} s  {params} {reason}"
+        self._console.print(Text(line.rstrip()))
+
+    def _line(self) -> Text:
+        with self._lock:
+            samples = self._config.budget.samples
+            if self._phase:
+                return Text(f"  {self._phase} ...", style="dim")
+            epochs = self._config.budget.epochs
+            running = ", ".join(f"{n} ({e}/{epochs})" for n, (_, e) in sorted(self._running.items()))
+            eta = eta_seconds(
+                self._durations,
+                left=samples - self._finished - len(self._running),
+                running=[time.monotonic() - begun for begun, _ in self._running.values()],
+                slots=self._config.resources.slots,
+            )
+            best = "-" if self._best is None else f"{self._best:.4f} (trial {self._best_number})"
+            parts = [
+                f"{100 * self._finished // samples}%",
+                f"{self._finished}/{samples} trials",
+                f"best {self._config.metric} {best}",
+                f"running {running or '-'}",
+                f"ETA {'-' if eta is None else format_seconds(eta)}",
+            ]
+        return Text("  " + " | ".join(parts), style="bold", no_wrap=True, overflow="ellipsis")
+
+
+def eta_seconds(durations: list[float], *, left: int, running: list[float], slots: int) -> float | None:
+    """Seconds until a search ends, from the median duration of its finished trials; None before the first.
+
+    >>> eta_seconds([10.0], left=4, running=[5.0, 5.0], slots=2)
+    25.0
+    """
+    if not durations:
+        return None
+    usual = statistics.median(durations)
+    return (max(0, left) * usual + sum(max(0.0, usual - t) for t in running)) / slots
+
+
+def format_seconds(seconds: float) -> str:
+    """Short: 42s, 3m05s, 2h10m."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole}s"
+    if whole < 3600:
+        return f"{whole // 60}m{whole % 60:02d}s"
+    return f"{whole // 3600}h{whole % 3600 // 60:02d}m"
+
+
+def _short(value: Any) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,131 @@
+"""The files of an export, read back. Nothing in them depends on where the folder lies."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import yaml
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import nn
+
+from raysearch.errors import ExportError
+from raysearch.method import Method, Task, load_method
+from raysearch.thresholds import level, threshold
+
+CONFIG, THRESHOLDS, WEIGHTS, RESULTS, SPLIT = (
+    "config.yaml",
+    "thresholds.json",
+    "weights.safetensors",
+    "results.json",
+    "split.csv",
+)
+"""What `load_bundle` needs; the other files of the folder are for people."""
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """An export folder, its network built and its weights loaded."""
+
+    path: Path
+    config: dict[str, Any]
+    method: Method
+    model: nn.Module
+    results: dict[str, Any]
+    decision: dict[str, float]
+    """``mask_threshold``, or ``mask_threshold.<class>``."""
+
+    @property
+    def levels(self) -> dict[str, int]:
+        """Level 0..256 by class of the rule ``quantise(map) >= level``."""
+        return class_levels(self.decision, self.method.task.classes)
+
+    def rows(self, image_ids: tuple[str, ...], part: str) -> NDArray[np.int64]:
+        """Rows of a part of the split in a collection, found by the images' names.
+
+        Raises:
+            ExportError: the collection lacks some of them.
+        """
+        row_of = {name: row for row, name in enumerate(image_ids)}
+        with open(self.path / SPLIT, newline="") as file:
+            names = [line["image"] for line in csv.DictReader(file) if line["split"] == part]
+        missing = [name for name in names if name not in row_of]
+        if missing:
+            raise ExportError(
+                f"{len(missing)} images of the {part} split are not in the data, first '{missing[0]}': give the data that"
+                " the model was made with, with --data"
+            )
+        return np.asarray([row_of[name] for name in names], np.int64)
+
+
+def load_bundle(path: Path, device: torch.device | str = "cpu") -> Bundle:
+    """Reads an export folder.
+
+    Raises:
+        ExportError: it is none, or a file is missing, damaged or does not fit the others.
+    """
+    for name in (CONFIG, THRESHOLDS, WEIGHTS, RESULTS, SPLIT):
+        if not (path / name).is_file():
+            raise ExportError(
+                f"{path} is not an export of raysearch: {name} is missing; 'raysearch export --out DIR' writes one"
+            )
+    try:
+        config: dict[str, Any] = yaml.safe_load((path / CONFIG).read_text())
+        decision = {name: float(entry["value"]) for name, entry in _json(path / THRESHOLDS).items()}
+        results: dict[str, Any] = _json(path / RESULTS)
+        data = config["data"]
+        cls = load_method(config["method"])
+        task = Task(
+            classes=tuple(data["classes"]),
+            view=data["view"],
+            channels=int(data["channels"]),
+            size=(int(data["size"][0]), int(data["size"][1])),
+        )
+        settings = dict(config["settings"])
+        for name in ("weights",):  # the network gets its own weights: nothing is downloaded to be overwritten
+            if name in settings:
+                settings[name] = "random"
+        method = cls(cls.Config(**settings), task)
+        class_levels(decision, task.classes)
+    except (yaml.YAMLError, json.JSONDecodeError, KeyError, TypeError, ValueError, AttributeError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise ExportError(f"{path} is damaged ({type(error).__name__}: {reason}); export the study again") from None
+    model = method.build()
+    try:
+        model.load_state_dict(load_file(path / WEIGHTS))
+    except (SafetensorError, RuntimeError, OSError) as error:
+        reason = str(error).strip().splitlines()[0][:120]
+        raise ExportError(f"{path / WEIGHTS} does not fit the model ({reason}); export the study again") from None
+    return Bundle(path, config, method, model.to(device).eval(), results, decision)
+
+
+def class_levels(decision: Mapping[str, float], classes: tuple[str, ...]) -> dict[str, int]:
+    """Level of each class from decision thresholds, shared or per class.
+
+    >>> class_levels({"mask_threshold": 0.5}, ("a", "b"))
+    {'a': 128, 'b': 128}
+    """
+    return {
+        name: level(decision[f"mask_threshold.{name}"] if "mask_threshold" not in decision else decision["mask_threshold"])
+        for name in classes
+    }
+
+
+def at_level(value: float) -> float:
+    """The threshold in [0, 256/255] that a number stands for once maps are quantised."""
+    return threshold(level(value))
+
+
+def _json(path: Path) -> dict[str, Any]:
+    loaded = json.loads(path.read_text())
+    if not isinstance(loaded, dict):
+        raise ValueError(f"{path.name} holds no object")
+    return loaded

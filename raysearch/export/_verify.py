@@ -1,0 +1,54 @@
+"""Scores an exported model again and sets the numbers beside those that were exported. Not a new look at the test split:
+weights and thresholds are the same, nothing can be chosen by the answer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from raysearch.data import DataSpec, open_collection
+from raysearch.errors import ExportError
+from raysearch.export._bundle import Bundle
+from raysearch.export._score import score_rows
+
+TOLERANCE = 1e-6
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Exported and new value of each metric."""
+
+    values: dict[str, tuple[float, float]]
+
+    @property
+    def largest(self) -> float:
+        return max((abs(a - b) for a, b in self.values.values()), default=0.0)
+
+    @property
+    def ok(self) -> bool:
+        return self.largest <= TOLERANCE
+
+
+def verify_bundle(bundle: Bundle, data: str | None = None) -> Comparison:
+    """Scores the test split again.
+
+    Args:
+        data: where the data is now, if not where it was.
+
+    Raises:
+        ExportError: the data is not that of the export.
+        DataError: it cannot be read.
+    """
+    source = data or bundle.config["data"]["source"]
+    collection = open_collection(DataSpec.parse(source), bundle.method.view)
+    expected = bundle.config["data"]["fingerprint"]
+    if collection.fingerprint != expected:
+        raise ExportError(
+            f"{source} is not the data of this export (fingerprint {collection.fingerprint[:12]}, expected"
+            f" {expected[:12]}): give the right folder and options with --data"
+        )
+    rows = bundle.rows(collection.image_ids, "test")
+    again = score_rows(bundle.method, bundle.model, collection, rows, bundle.levels)["metrics"]
+    before = bundle.results["metrics"]
+    if again.keys() != before.keys():
+        raise ExportError(f"{bundle.path}/results.json has other metrics than this version computes; export again")
+    return Comparison({name: (float(before[name]), float(again[name])) for name in before})

@@ -1,0 +1,1 @@
+"""The search itself: Ray Tune driven by an Optuna study over leased slots."""

@@ -1,0 +1,78 @@
+"""What a running search tells its display, and how it is asked to stop."""
+
+from __future__ import annotations
+
+import _thread
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+StopKind = Literal["interrupt", "stop", "time", "fatal"]
+
+
+class Listener(Protocol):
+    """A display."""
+
+    def started(self, number: int) -> None: ...
+
+    def reported(self, number: int, row: dict[str, Any]) -> None: ...
+
+    def ended(self, number: int, state: str, reason: str) -> None: ...
+
+
+@dataclass(frozen=True)
+class Stop:
+    """Why a search ended before its budget of trials."""
+
+    kind: StopKind
+    reason: str
+    errno: int | None = None
+
+
+class Events:
+    """Passes events on and holds the reason to stop. Stopping interrupts the main thread, as Ctrl-C does: there is one
+    way out of a running search, and what was finished is on disk already."""
+
+    def __init__(self, listener: Listener) -> None:
+        self._listener = listener
+        self.stop: Stop | None = None
+        self._ended = threading.Event()
+
+    @property
+    def stopping(self) -> bool:
+        return self.stop is not None
+
+    def started(self, number: int) -> None:
+        self._listener.started(number)
+
+    def reported(self, number: int, row: dict[str, Any]) -> None:
+        self._listener.reported(number, row)
+
+    def ended(self, number: int, state: str, reason: str) -> None:
+        self._listener.ended(number, state, reason)
+
+    def fatal(self, reason: str, errno: int | None) -> None:
+        self._stop(Stop("fatal", reason, errno))
+
+    def watch(self, stop_file: Path, seconds: float | None) -> None:
+        """Starts a thread that stops the search when `stop_file` appears or `seconds` are over."""
+        deadline = None if seconds is None else time.monotonic() + seconds
+
+        def loop() -> None:
+            while not self._ended.wait(0.2):
+                if stop_file.exists():
+                    return self._stop(Stop("stop", "'raysearch stop' asked for it"))
+                if deadline is not None and time.monotonic() > deadline:
+                    return self._stop(Stop("time", "the time of --time is used up"))
+
+        threading.Thread(target=loop, name="stop-watch", daemon=True).start()
+
+    def close(self) -> None:
+        self._ended.set()
+
+    def _stop(self, stop: Stop) -> None:
+        if self.stop is None and not self._ended.is_set():
+            self.stop = stop
+            _thread.interrupt_main()

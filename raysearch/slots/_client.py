@@ -1,0 +1,74 @@
+"""How a trial uses a slot."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import ray
+
+from raysearch.errors import RaysearchError
+
+
+class SlotLostError(RuntimeError):
+    """The worker group died or was retired under a trial: the trial may go on in another from its last checkpoint."""
+
+
+class SlotsBrokenError(RaysearchError):
+    """No worker group can be started any more; the message says why."""
+
+
+class TrialFailedError(RuntimeError):
+    """The trial's own work failed; its group goes on with other trials.
+
+    Attributes:
+        kind: ``non-finite``, ``out-of-memory``, ``refused`` (the method refused its settings) or ``error``.
+        traceback: of the worker, or empty.
+    """
+
+    def __init__(self, kind: str, message: str, traceback: str) -> None:
+        super().__init__(message)
+        self.kind = kind
+        self.traceback = traceback
+
+
+@dataclass(frozen=True)
+class Lease:
+    slot: int
+    generation: str
+
+
+class SlotClient:
+    """A trial's view of the pool. Every call is awaited before the next."""
+
+    def __init__(self, pool: str) -> None:
+        self._pool = ray.get_actor(pool)
+
+    def lease(self, trial: int) -> Lease:
+        """Waits for a free slot.
+
+        Raises:
+            SlotsBrokenError: there will never be one.
+        """
+        answer = ray.get(self._pool.lease.remote(trial))
+        if isinstance(answer, str):
+            raise SlotsBrokenError(f"no worker group could be started: {answer}")
+        return Lease(*answer)
+
+    def release(self, lease: Lease) -> None:
+        ray.get(self._pool.release.remote(lease.slot, lease.generation))
+
+    def call(self, lease: Lease, name: str, payload: Any = None) -> Any:
+        """Runs a command in the leased group.
+
+        Raises:
+            SlotLostError: the group is gone.
+            TrialFailedError: the command failed.
+        """
+        answer = ray.get(self._pool.call.remote(lease.slot, lease.generation, name, payload))
+        if "lost" in answer:
+            raise SlotLostError(answer["lost"])
+        if "error" in answer:
+            error = answer["error"]
+            raise TrialFailedError(error["kind"], error["message"], error["traceback"])
+        return answer["value"]

@@ -1,0 +1,87 @@
+"""What runs inside a worker group: a loop that takes commands and lends its process to one trial after another."""
+
+from __future__ import annotations
+
+import gc
+import traceback
+from typing import Any
+
+import ray
+import ray.train
+import ray.train.torch
+import torch
+import torch.distributed as dist
+
+from raysearch.errors import RaysearchError
+from raysearch.slots._spec import GroupSpec
+from raysearch.training import Alone, Collective, NonFiniteLossError, ProcessGroup, Workload, broadcast
+
+
+class RetiredError(RuntimeError):
+    """Ends a worker group that cannot be trusted with another trial, so that its successor starts clean."""
+
+
+def worker_loop(config: dict[str, Any]) -> None:
+    """The training function that Ray Train runs in each worker of a group, for as long as the group lives."""
+    context = ray.train.get_context()
+    rank, size = context.get_world_rank(), context.get_world_size()
+    spec: GroupSpec = config["spec"]
+    slot, generation = config["slot"], config["generation"]
+    pool = ray.get_actor(config["pool"])
+    torch.set_num_threads(max(1, int(spec.cpus)))
+    device = ray.train.torch.get_device()
+    if device.type == "cuda" and spec.gpus < 1:
+        torch.cuda.set_per_process_memory_fraction(spec.gpus, device)
+    collective: Collective = ProcessGroup() if size > 1 and dist.is_initialized() else Alone()
+    workload = Workload(spec.workload, device=device, collective=collective)
+    gc.collect()
+    gc.freeze()  # what is alive now lives as long as the process: a collection between trials looks at theirs alone
+    ray.get(pool.join.remote(slot, generation, rank, size, ray.get_runtime_context().current_actor))
+    while True:
+        command = ray.get(pool.next.remote(slot, generation)) if rank == 0 else None
+        command = broadcast(command, collective)
+        if command["name"] == "stop":
+            return
+        answer = _run(workload, command["name"], command["payload"], alone=size == 1)
+        retire = "error" in answer and answer["error"]["retire"]
+        if rank == 0 or retire:
+            ray.get(pool.reply.remote(slot, generation, command["number"], answer))
+        if retire:
+            ray.get(pool.retire.remote(slot, generation, answer["error"]["message"]))
+            raise RetiredError(answer["error"]["message"])
+
+
+def _run(workload: Workload, name: str, payload: Any, *, alone: bool) -> dict[str, Any]:
+    """One command; an exception becomes an answer that says whether the group can go on.
+
+    An error that only one of several workers saw leaves the others inside a collective operation: the group is retired.
+    """
+    try:
+        return {"value": _pack(workload.run(name, payload))}
+    except NonFiniteLossError as error:  # agreed on by all workers
+        return _error("non-finite", error, retire=False)
+    except RaysearchError as error:  # from the settings, hence the same on all workers
+        return _error("refused", error, retire=False)
+    except torch.cuda.OutOfMemoryError as error:
+        return _error("out-of-memory", error, retire=True)
+    except Exception as error:  # the method's own code: its trial fails, the study goes on
+        return _error("error", error, retire=not alone or "CUDA" in str(error))
+    finally:
+        if name == "end":
+            gc.collect()
+            if torch.cuda.is_available():
+                torch.cuda.empty_cache()
+
+
+def _pack(value: Any) -> Any:
+    """Checkpoints travel through the object store, not through the pool."""
+    if isinstance(value, dict) and "checkpoint" in value:
+        return {**value, "checkpoint": ray.put(value["checkpoint"])}
+    return value
+
+
+def _error(kind: str, error: BaseException, *, retire: bool) -> dict[str, Any]:
+    lines = str(error).strip().splitlines() or [""]
+    message = lines[0] if isinstance(error, RaysearchError | NonFiniteLossError) else f"{type(error).__name__}: {lines[0]}"
+    trace = "" if isinstance(error, RaysearchError) else "".join(traceback.format_exception(error))
+    return {"error": {"kind": kind, "message": message[:500], "traceback": trace[-8000:], "retire": retire}}

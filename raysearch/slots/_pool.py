@@ -1,0 +1,171 @@
+"""The pool: one small asynchronous actor that holds leases, commands and replies.
+
+A slot is a place for a worker group; a *generation* is one worker group in it. Everything that goes through the pool is
+tagged (slot, generation, command number), so that an answer of a group that died is never taken for the answer of the
+group that replaced it. The order of calls from one caller is not kept by an asynchronous actor: callers await each call.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import Any
+
+from ray.exceptions import RayActorError
+
+PING_SECONDS = 0.5
+START_FAILURES = 3
+"""Worker groups of one slot that may fail to start, one after the other, before the slot is given up."""
+
+Reply = dict[str, Any]
+
+
+@dataclass
+class _Group:
+    """A worker group that is starting or up."""
+
+    slot: int
+    generation: str
+    size: int
+    members: dict[int, Any] = field(default_factory=dict)
+    commands: asyncio.Queue[dict[str, Any]] = field(default_factory=asyncio.Queue)
+    pending: asyncio.Future[Reply] | None = None
+    number: int = 0
+    leased: bool = False
+
+
+class Pool:
+    """Runs as a Ray actor with ``num_cpus=0`` on the driver's node, and dies with the driver."""
+
+    def __init__(self, slots: int) -> None:
+        self._groups: dict[int, _Group] = {}
+        self._slots = slots
+        self._failures: dict[int, int] = dict.fromkeys(range(slots), 0)
+        self._broken: dict[int, str] = {}
+        self._lost = 0
+        self._started: set[tuple[int, str]] = set()
+        self._changed = asyncio.Condition()
+        self._watchers: set[asyncio.Task[None]] = set()
+        self._stopping = False
+
+    # -- called by the workers of a group
+
+    async def join(self, slot: int, generation: str, rank: int, size: int, member: Any) -> None:
+        """A worker says that it is ready; with the last one the slot is free."""
+        group = self._groups.get(slot)
+        if group is None or group.generation != generation:
+            group = self._groups[slot] = _Group(slot, generation, size)
+        group.members[rank] = member
+        watcher = asyncio.get_running_loop().create_task(self._watch(slot, generation, member))
+        self._watchers.add(watcher)
+        watcher.add_done_callback(self._watchers.discard)
+        if len(group.members) == size:
+            self._failures[slot] = 0
+            self._started.add((slot, generation))
+            async with self._changed:
+                self._changed.notify_all()
+
+    async def next(self, slot: int, generation: str) -> dict[str, Any]:
+        """Rank 0 waits for its next command; a group that was replaced is told to stop."""
+        group = self._groups.get(slot)
+        if group is None or group.generation != generation:
+            return {"name": "stop", "number": -1}
+        return await group.commands.get()
+
+    async def reply(self, slot: int, generation: str, number: int, answer: Reply) -> None:
+        group = self._groups.get(slot)
+        current = group is not None and group.generation == generation and group.number == number
+        if current and group is not None and group.pending is not None and not group.pending.done():
+            group.pending.set_result(answer)
+
+    # -- called by trials
+
+    async def lease(self, trial: int) -> tuple[int, str] | str:
+        """Waits for a free slot: (slot, generation), or the reason why there will never be one."""
+        del trial
+        async with self._changed:
+            while True:
+                if self._stopping:
+                    return "the study is stopping"
+                if len(self._broken) == self._slots:
+                    return next(iter(self._broken.values()))
+                for group in self._groups.values():
+                    if len(group.members) == group.size and not group.leased:
+                        group.leased = True
+                        return group.slot, group.generation
+                await self._changed.wait()
+
+    async def release(self, slot: int, generation: str) -> None:
+        group = self._groups.get(slot)
+        if group is not None and group.generation == generation:
+            group.leased = False
+            async with self._changed:
+                self._changed.notify_all()
+
+    async def call(self, slot: int, generation: str, name: str, payload: Any) -> Reply:
+        """Hands a command to a group and waits for its answer; ``{"lost": reason}`` if the group is gone."""
+        group = self._groups.get(slot)
+        if group is None or group.generation != generation:
+            return {"lost": "its worker group is gone"}
+        group.number += 1
+        group.pending = asyncio.get_running_loop().create_future()
+        await group.commands.put({"name": name, "number": group.number, "payload": payload})
+        return await group.pending
+
+    # -- called by keepers and by the driver
+
+    async def retire(self, slot: int, generation: str | None, reason: str) -> None:
+        """Takes a group out of service: whoever waits for its answer is told that it is lost."""
+        group = self._groups.get(slot)
+        if group is None or (generation is not None and group.generation != generation):
+            return
+        del self._groups[slot]
+        self._lost += 1
+        if group.pending is not None and not group.pending.done():
+            group.pending.set_result({"lost": reason})
+        await group.commands.put({"name": "stop", "number": -1})
+
+    async def failed_to_start(self, slot: int, reason: str) -> None:
+        """A group ended before it was ready; after `START_FAILURES` in a row the slot is given up."""
+        self._failures[slot] += 1
+        if self._failures[slot] >= START_FAILURES:
+            self._broken[slot] = reason
+            async with self._changed:
+                self._changed.notify_all()
+
+    async def status(self) -> dict[str, Any]:
+        """Counts for the display and for the deadline at the start."""
+        up = [g for g in self._groups.values() if len(g.members) == g.size]
+        return {
+            "up": len(up),
+            "leased": sum(g.leased for g in up),
+            "lost": self._lost,
+            "broken": dict(self._broken),
+            "generations": {g.slot: g.generation for g in up},
+        }
+
+    async def is_up(self, slot: int, generation: str) -> bool:
+        group = self._groups.get(slot)
+        return group is not None and group.generation == generation
+
+    async def was_up(self, slot: int, generation: str) -> bool:
+        """Whether a generation ever was whole; a group that dies later is replaced without limit."""
+        return (slot, generation) in self._started
+
+    async def stop(self) -> None:
+        """Ends all groups after their current command."""
+        self._stopping = True
+        for group in self._groups.values():
+            await group.commands.put({"name": "stop", "number": -1})
+        async with self._changed:
+            self._changed.notify_all()
+
+    async def _watch(self, slot: int, generation: str, member: Any) -> None:
+        """Sees a worker die within a second; Ray Train itself takes about twelve."""
+        while await self.is_up(slot, generation):
+            try:
+                await member.__ray_ready__.remote()
+            except RayActorError as error:
+                await self.retire(slot, generation, f"a worker died ({type(error).__name__})")
+                return
+            await asyncio.sleep(PING_SECONDS)

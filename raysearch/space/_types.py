@@ -1,0 +1,88 @@
+"""Whether a value fits the type of a `Config` field: typos in names of choices are found before a trial starts."""
+
+from __future__ import annotations
+
+import math
+import types
+from dataclasses import MISSING, fields
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+Scalar = None | bool | int | float | str
+"""What a choice may be, as in Optuna."""
+
+Value = Scalar | tuple[Scalar, ...]
+"""What a setting may be."""
+
+
+def field_types(config: type[Any]) -> dict[str, Any]:
+    """Name and type of every field of a dataclass, in order."""
+    hints = get_type_hints(config)
+    return {field.name: hints[field.name] for field in fields(config)}
+
+
+def field_defaults(config: type[Any]) -> dict[str, Any]:
+    """Defaults of the fields that have one."""
+    out = {}
+    for field in fields(config):
+        if field.default is not MISSING:
+            out[field.name] = field.default
+        elif field.default_factory is not MISSING:
+            out[field.name] = field.default_factory()
+    return out
+
+
+def conform(value: Any, hint: Any) -> Value:
+    """The value as the field takes it (a list becomes a tuple); a whole number stands for a float as it is written.
+
+    Raises:
+        ValueError: "<value> (<type>), expected <type of the field>".
+    """
+    if hint is Any:
+        return value  # type: ignore[no-any-return]
+    origin, args = get_origin(hint), get_args(hint)
+    if origin in (Union, types.UnionType):
+        for arm in args:
+            try:
+                return conform(value, arm)
+            except ValueError:
+                continue
+    elif origin is Literal:
+        for choice in args:
+            if same(value, choice):
+                return value  # type: ignore[no-any-return]
+    elif origin is tuple and isinstance(value, list | tuple):
+        arms = [args[0]] * len(value) if len(args) == 2 and args[1] is Ellipsis else args
+        if len(arms) == len(value):
+            return tuple(conform(item, arm) for item, arm in zip(value, arms, strict=True))  # type: ignore[misc]
+    elif hint is float and isinstance(value, int | float) and not isinstance(value, bool):
+        if math.isfinite(value):
+            return value
+    elif hint is int and isinstance(value, int) and not isinstance(value, bool):
+        return value
+    elif (hint in (bool, str) and isinstance(value, hint)) or (hint in (None, types.NoneType) and value is None):
+        return value
+    raise ValueError(f"{value!r} is {_kind(value)}, expected {describe(hint)}")
+
+
+def same(one: Any, other: Any) -> bool:
+    """Equality that tells ``True`` from 1, as `==` does not."""
+    return bool(one == other) and isinstance(one, bool) == isinstance(other, bool)
+
+
+def describe(hint: Any) -> str:
+    """A type in words: ``a number``, ``one of default, literal, released``."""
+    origin, args = get_origin(hint), get_args(hint)
+    if origin in (Union, types.UnionType):
+        return " or ".join(describe(arm) for arm in args)
+    if origin is Literal:
+        return "one of " + ", ".join(map(str, args))
+    if origin is tuple:
+        arm = describe(args[0])
+        return f"a list, each {arm}" if args[-1] is Ellipsis else f"a list of {len(args)}, each {arm}"
+    words = {float: "a finite number", int: "a whole number", bool: "true or false", str: "text"}
+    return words.get(hint, "null" if hint in (None, types.NoneType) else str(hint))
+
+
+def _kind(value: Any) -> str:
+    kinds: dict[type, str] = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
+    return "null" if value is None else kinds.get(type(value), f"a {type(value).__name__}")

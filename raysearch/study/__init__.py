@@ -1,0 +1,66 @@
+"""A study: its folder, its records, its preparation and its run.
+
+Names are resolved when they are asked for: a trial's thin process imports its folder from here, and no torch.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from raysearch.study._book import Book, TrialRecord, best_of
+    from raysearch.study._cluster import Cluster, parse_address
+    from raysearch.study._config import Budget, Resources, StudyConfig
+    from raysearch.study._prepare import Prepared, Request, extend, prepare, save_study, task_of
+    from raysearch.study._records import read_records
+    from raysearch.study._resources import Machine, fit, this_machine
+    from raysearch.study._run import run_study
+    from raysearch.study._split_file import read_parts
+    from raysearch.study._study import Study, list_studies, open_study, studies_root
+
+_WHERE = {
+    "_book": ("Book", "TrialRecord", "best_of"),
+    "_cluster": ("Cluster", "parse_address"),
+    "_config": ("Budget", "Resources", "StudyConfig"),
+    "_prepare": ("Prepared", "Request", "extend", "prepare", "save_study", "task_of"),
+    "_records": ("read_records",),
+    "_resources": ("Machine", "fit", "this_machine"),
+    "_run": ("run_study",),
+    "_split_file": ("read_parts",),
+    "_study": ("Study", "list_studies", "open_study", "studies_root"),
+}
+_MODULE_OF = {name: module for module, names in _WHERE.items() for name in names}
+
+__all__ = [
+    "Book",
+    "Budget",
+    "Cluster",
+    "Machine",
+    "Prepared",
+    "Request",
+    "Resources",
+    "Study",
+    "StudyConfig",
+    "TrialRecord",
+    "best_of",
+    "extend",
+    "fit",
+    "list_studies",
+    "open_study",
+    "parse_address",
+    "prepare",
+    "read_parts",
+    "read_records",
+    "run_study",
+    "save_study",
+    "studies_root",
+    "task_of",
+    "this_machine",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULE_OF:
+        raise AttributeError(name)
+    return getattr(importlib.import_module(f"raysearch.study.{_MODULE_OF[name]}"), name)

@@ -1,0 +1,93 @@
+"""Where a study runs: a Ray of its own on this machine, or a cluster that is running already."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from raysearch.errors import ResourceError
+from raysearch.study._quiet import set_environment
+from raysearch.study._resources import Machine, this_machine
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """`address` is None for a Ray of our own, ``auto`` or ``HOST:PORT`` for one to join."""
+
+    address: str | None = None
+
+    @property
+    def shared(self) -> bool:
+        """Whether others may use it too: then what we started has to be taken down one by one."""
+        return self.address is not None
+
+    @contextlib.contextmanager
+    def connect(self) -> Iterator[None]:
+        """Within it, Ray is up.
+
+        Raises:
+            ResourceError: no cluster answers at the address.
+        """
+        set_environment()
+        import ray
+
+        quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
+        if self.address is None:
+            machine = this_machine()
+            ray.init(
+                address="local", num_cpus=machine.cpus, num_gpus=machine.gpus, include_dashboard=False, **quiet
+            )
+        else:
+            try:
+                ray.init(address=self.address, **quiet)
+            except (ConnectionError, RuntimeError, ValueError) as error:
+                reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+                raise ResourceError(
+                    f"no Ray cluster answers at --address {self.address} ({reason}): start one with 'ray up"
+                    " cluster.yaml' or 'ray start --head', or leave --address out to run on this machine"
+                ) from None
+        try:
+            yield
+        finally:
+            ray.shutdown()
+
+    def machine(self) -> Machine:
+        """What can be shared out; of a joined cluster, what its nodes have together."""
+        if self.address is None:
+            return this_machine()
+        with self.connect():
+            import ray
+
+            total = ray.cluster_resources()
+        return Machine(
+            cpus=int(total.get("CPU", 0)), gpus=int(total.get("GPU", 0)), memory=int(total.get("memory", 0)) or 1 << 40
+        )
+
+    def driver_share(self) -> dict[str, float]:
+        """What a thin trial asks of Tune: a crumb of the driver's own node. It holds no CPU (on a full machine it would
+        wait for ever for one), and Tune refuses an empty request."""
+        import ray
+
+        return {f"node:{ray.util.get_node_ip_address()}": 0.001}
+
+
+def parse_address(address: str | None) -> str | None:
+    """Checks ``--address``.
+
+    Raises:
+        ResourceError: a Ray Client address, or neither ``auto`` nor ``HOST:PORT``.
+    """
+    if address is None or address == "auto":
+        return address
+    if address.startswith("ray://"):
+        raise ResourceError(
+            f"--address {address}: a Ray Client connection cannot hold a search; run raysearch on the cluster:"
+            f" 'ray job submit --address http://{address[6:].split(':')[0]}:8265 -- raysearch tune ...'"
+        )
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdigit():
+        raise ResourceError(f"--address {address}: expected 'auto' or HOST:PORT, such as 10.0.0.5:6379")
+    return address

@@ -1,0 +1,98 @@
+"""Everything that defines a study, resolved: what study.yaml holds and what a study is rebuilt from."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+
+from raysearch.errors import StudyError, nearest
+
+DecisionMode = Literal["solve", "sample", "fixed"]
+LossMode = Literal["sample", "fixed"]
+Select = Literal["best", "last"]
+SchedulerName = Literal["fifo", "asha"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Budget:
+    """What a search may use."""
+
+    samples: int
+    """Trials."""
+    epochs: int
+    """Epochs a trial."""
+    seconds: float | None = None
+    """Wall-clock time over all runs of the study, or no limit."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Resources:
+    """What a trial gets: `workers` processes with `cpus` cores and `gpus` GPUs each; `slots` trials at a time."""
+
+    workers: int = 1
+    cpus: int = 1
+    gpus: float = 0.0
+    slots: int = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyConfig:
+    """A study as it was asked for, with every default filled in."""
+
+    name: str
+    method: str
+    preset: str
+    space: dict[str, Any]
+    """As `raysearch.space` writes it."""
+    space_digest: str
+    data: str
+    """Canonical text of the data source."""
+    fingerprint: str
+    """Of the decoded data: the same data has the same one anywhere."""
+    classes: list[str]
+    view: str
+    split: dict[str, Any]
+    """``how``, ``seed``, ``digest``; the rows are in split.csv."""
+    metric: str
+    direction: Literal["maximize", "minimize"]
+    select: Select
+    decision_thresholds: DecisionMode
+    loss_thresholds: LossMode
+    per_class: bool
+    scheduler: SchedulerName
+    sampler: str
+    seed: int
+    keep_checkpoints: int
+    budget: Budget
+    resources: Resources
+    versions: dict[str, str]
+    created: str
+
+    def to_yaml(self) -> str:
+        return str(yaml.safe_dump(dataclasses.asdict(self), sort_keys=False, width=120))
+
+    @classmethod
+    def from_yaml(cls, path: Path) -> StudyConfig:
+        """Reads study.yaml.
+
+        Raises:
+            StudyError: the file is not YAML, or its keys are not those of a study.
+        """
+        try:
+            raw = yaml.safe_load(path.read_text())
+        except yaml.YAMLError as error:
+            raise StudyError(f"{path} is not YAML ({str(error).splitlines()[0]}); restore it from a copy") from None
+        names = [f.name for f in dataclasses.fields(cls)]
+        if not isinstance(raw, dict):
+            raise StudyError(f"{path} holds {type(raw).__name__}, expected the keys of a study; restore it from a copy")
+        for key in raw:
+            if key not in names:
+                raise StudyError(f"{path}: unknown key '{key}': {nearest(str(key), names)}")
+        missing = [name for name in names if name not in raw]
+        if missing:
+            raise StudyError(f"{path}: no key '{missing[0]}'; restore the file from a copy")
+        return cls(**{**raw, "budget": Budget(**raw["budget"]), "resources": Resources(**raw["resources"])})

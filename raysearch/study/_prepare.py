@@ -1,0 +1,248 @@
+"""From what the user asked for to a study with every default filled in, or to one line that says what is wrong."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import re
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from raysearch.data import Collection, DataSpec, Split, get_kind, make_split, open_collection
+from raysearch.errors import DataError, StudyError, UserError
+from raysearch.method import Method, Task, load_method
+from raysearch.search._sampler import check_sampler
+from raysearch.space import AnySpace, Choice, Space, load_space
+from raysearch.study._cluster import Cluster
+from raysearch.study._config import Budget, DecisionMode, LossMode, SchedulerName, Select, StudyConfig
+from raysearch.study._resources import fit
+from raysearch.study._split_file import write_parts
+from raysearch.study._study import Study, create_study, free_name, refuse_taken, studies_root
+from raysearch.thresholds import MaskMetric, objective
+
+VERSIONED = ("raysearch", "ray", "torch", "torchvision", "timm", "optuna", "numpy")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What the command line asks for; None and empty mean the default."""
+
+    method: str
+    name: str | None = None
+    preset: str | None = None
+    space: str | None = None
+    sets: tuple[str, ...] = ()
+    fixes: tuple[str, ...] = ()
+    data: str = "phantom"
+    split: str = "random"
+    split_seed: int = 0
+    metric: str = "f1_plus"
+    select: Select = "best"
+    decision_thresholds: DecisionMode = "solve"
+    loss_thresholds: LossMode = "sample"
+    per_class: bool = False
+    samples: int | None = None
+    epochs: int | None = None
+    time_budget: str | None = None
+    seed: int = 0
+    scheduler: SchedulerName = "fifo"
+    sampler: str = "tpe"
+    workers_per_trial: int = 1
+    cpus_per_worker: int = 1
+    gpus_per_worker: float | None = None
+    slots: int | None = None
+    keep_checkpoints: int = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prepared:
+    """A study that could be run: nothing is written yet."""
+
+    config: StudyConfig
+    method: type[Method]
+    space: AnySpace
+    collection: Collection
+    split: Split
+    warnings: tuple[str, ...]
+
+    @property
+    def task(self) -> Task:
+        return task_of(self.collection)
+
+    def default_method(self) -> Method:
+        """The method with its default settings."""
+        settings, _ = self.space.split(self.space.defaults())
+        return self.method(self.method.Config(**settings), self.task)
+
+
+def prepare(request: Request, cluster: Cluster) -> Prepared:
+    """Checks everything that can be checked before the first process starts.
+
+    Cheap checks come first: what can be refused is refused before the data is read.
+
+    Raises:
+        UserError: one line that says what was found, where, what was expected and how to put it right.
+    """
+    method = load_method(request.method)
+    metric = objective(request.metric)
+    check_sampler(request.sampler)
+    seconds = parse_duration(request.time_budget)
+    spec = DataSpec.parse(request.data)
+    preset = request.preset or ("paper" if get_kind(spec.kind).needs_path else "small")
+    space = load_space(method, preset, request.space).override(sets=request.sets, fixes=request.fixes)
+    space = space.with_modes(
+        loss_thresholds=request.loss_thresholds, decision_thresholds=request.decision_thresholds
+    )
+    if request.per_class:
+        space = decide_per_class(space)
+    samples = request.samples or space.budget.samples
+    if not space.searched:
+        samples = 1
+    resources = fit(
+        cluster.machine(),
+        workers=request.workers_per_trial,
+        cpus=request.cpus_per_worker,
+        gpus=request.gpus_per_worker,
+        slots=request.slots,
+        samples=samples,
+    )
+    root = studies_root()
+    if request.name is not None and (root / request.name / "study.yaml").exists():
+        _refuse_if_taken(request.name, method, space, root)
+    collection = open_collection(spec, method.view)
+    space = space.for_classes(collection.classes)
+    split = make_split(collection, request.split, request.split_seed, needs_regions=isinstance(metric, MaskMetric))
+    _check_batch(space, split, collection)
+    prepared = Prepared(
+        config=StudyConfig(
+            name=request.name or free_name(request.method, root),
+            method=request.method,
+            preset=preset,
+            space=space.to_dict(),
+            space_digest=space.digest(),
+            data=str(spec),
+            fingerprint=collection.fingerprint,
+            classes=list(collection.classes),
+            view=collection.view,
+            split={"how": request.split, "seed": request.split_seed, "digest": split.digest},
+            metric=request.metric,
+            direction=metric.direction,
+            select=request.select,
+            decision_thresholds=request.decision_thresholds,
+            loss_thresholds=request.loss_thresholds,
+            per_class=any(p.kind == "decision" and p.per_class for p in space.parameters.values()),
+            scheduler=request.scheduler,
+            sampler=request.sampler,
+            seed=request.seed,
+            keep_checkpoints=request.keep_checkpoints,
+            budget=Budget(samples=samples, epochs=request.epochs or space.budget.epochs, seconds=seconds),
+            resources=resources,
+            versions={name: importlib.metadata.version(name) for name in VERSIONED},
+            created=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        ),
+        method=method,
+        space=space,
+        collection=collection,
+        split=split,
+        warnings=(*collection.notes, *split.notes),
+    )
+    prepared.default_method().build()  # an unknown backbone or a weights file that is none is found here
+    return prepared
+
+
+def save_study(prepared: Prepared) -> Study:
+    """Writes a prepared study's folder."""
+    study = create_study(prepared.config, studies_root())
+    write_parts(study, prepared.collection, prepared.split)
+    return study
+
+
+def extend(study: Study, *, samples: int | None = None, time_budget: str | None = None) -> Study:
+    """A study with a larger budget, written to its study.yaml.
+
+    Raises:
+        StudyError: fewer trials than before.
+    """
+    from raysearch.study._trial_folder import write_atomically
+
+    budget = study.config.budget
+    if samples is not None and samples < budget.samples:
+        raise StudyError(
+            f"--samples {samples}: study '{study.config.name}' was begun with {budget.samples}; give at least as many"
+        )
+    seconds = parse_duration(time_budget)
+    wanted = replace(budget, samples=samples or budget.samples, seconds=seconds or budget.seconds)
+    if wanted == budget:
+        return study
+    extended = Study(study.path, replace(study.config, budget=wanted))
+    write_atomically(study.path / "study.yaml", extended.config.to_yaml().encode())
+    return extended
+
+
+def parse_duration(text: str | None) -> float | None:
+    """Seconds of ``2h``, ``30m``, ``90s`` or ``1h30m``.
+
+    >>> parse_duration("1h30m")
+    5400.0
+
+    Raises:
+        UserError: it is none of these.
+    """
+    if text is None:
+        return None
+    match = re.fullmatch(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s)?", text.strip())
+    if not text.strip() or match is None:
+        raise UserError(f"--time {text}: expected a duration such as 2h, 30m or 90s")
+    hours, minutes, seconds = (float(part or 0) for part in match.groups())
+    return hours * 3600 + minutes * 60 + seconds
+
+
+def task_of(collection: Collection) -> Task:
+    return Task(
+        classes=collection.classes, view=collection.view, channels=collection.channels, size=collection.size
+    )
+
+
+def _refuse_if_taken(name: str, method: type[Method], space: AnySpace, root: Path) -> None:
+    from raysearch.study._study import open_study
+
+    existing = open_study(name, root)
+    wanted: Any = replace(
+        existing.config, method=existing.config.method if load_method(existing.config.method) is method else method.name,
+        space=space.to_dict(), space_digest=space.digest(),
+    )
+    refuse_taken(wanted, existing)
+
+
+def decide_per_class(space: AnySpace) -> AnySpace:
+    """The space with a decision threshold a class where it has a shared one.
+
+    Raises:
+        UserError: the space is a function, which names its own thresholds.
+    """
+    if not isinstance(space, Space):
+        raise UserError("--per-class: a search space that is a function decides by itself what it asks for by class")
+    changed = {
+        name: replace(p, per_class=p.kind == "decision" and p.domain is not None) for name, p in space.parameters.items()
+    }
+    return replace(space, parameters=changed)
+
+
+def _check_batch(space: AnySpace, split: Split, collection: Collection) -> None:
+    """No value that a batch may take is larger than the training split."""
+    parameter = space.parameters.get("batch")
+    if parameter is None:
+        return
+    domain = parameter.domain
+    values = [parameter.default]
+    if isinstance(domain, Choice):
+        values += list(domain.choices)
+    elif domain is not None:
+        values.append(domain.high)
+    largest = max(values)
+    if largest > len(split.train):
+        raise DataError(
+            f"batch {largest} is larger than the {len(split.train)} training images of {collection.source}: lower it"
+            f" with --fix batch={max(1, len(split.train) // 2)}, or use more images"
+        )

@@ -1,0 +1,116 @@
+"""What this machine has, and whether a request can ever be scheduled on it. Answers without starting Ray."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from raysearch.errors import ResourceError
+from raysearch.study._config import Resources
+
+GIB = 1 << 30
+
+BASE_MEMORY = int(1.4 * GIB)
+"""Ray's own processes, the driver and the keeper (measured: benchmarks/memory.py)."""
+GROUP_MEMORY = int(0.6 * GIB)
+"""A slot's Ray Train controller and its helpers."""
+WORKER_MEMORY = int(0.7 * GIB)
+"""A worker with torch loaded, before its model."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Machine:
+    """What can be shared out."""
+
+    cpus: int
+    gpus: int
+    memory: int
+    """Bytes."""
+
+    def __str__(self) -> str:
+        return f"{self.cpus} CPUs, {self.gpus} GPUs, {self.memory / GIB:.1f} GiB"
+
+
+def this_machine() -> Machine:
+    return Machine(cpus=len(os.sched_getaffinity(0)), gpus=len(visible_gpus()), memory=memory_limit())
+
+
+def visible_gpus() -> list[str]:
+    """NVIDIA devices that a process may use, without importing torch."""
+    devices = sorted(p.name for p in Path("/proc/driver/nvidia/gpus").glob("*"))
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is None:
+        return devices
+    return devices[: len([v for v in visible.split(",") if v.strip() and v.strip() != "-1"])]
+
+
+def memory_limit() -> int:
+    """Bytes of memory: the container's limit where there is one below the machine's."""
+    total = int(psutil.virtual_memory().total)
+    for path in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
+        try:
+            total = min(total, int(Path(path).read_text()))
+        except (OSError, ValueError):
+            continue
+    return total
+
+
+def fit(
+    machine: Machine,
+    *,
+    workers: int,
+    cpus: int,
+    gpus: float | None,
+    slots: int | None,
+    samples: int,
+    trial_memory: int = 0,
+) -> Resources:
+    """Shares a machine out: as many slots as CPUs, GPUs and memory allow and trials can use.
+
+    Args:
+        workers: processes a trial.
+        cpus: cores a worker.
+        gpus: GPUs a worker, possibly a fraction; None is one where there are any.
+        slots: trials at a time; None for as many as fit.
+        trial_memory: bytes that a worker's model and data need beside its own.
+
+    Raises:
+        ResourceError: not even one trial can ever run here.
+    """
+    gpus = (1.0 if machine.gpus else 0.0) if gpus is None else gpus
+    if min(workers, cpus) < 1 or gpus < 0 or (slots is not None and slots < 1):
+        raise ResourceError(
+            f"--workers-per-trial {workers}, --cpus-per-worker {cpus}, --slots {slots}: expected 1 or more each"
+        )
+    if 0 < gpus < 1 and workers > 1:
+        raise ResourceError(
+            f"--gpus-per-worker {gpus:g} with {workers} workers would put two ranks of a trial on one GPU, which NCCL"
+            " refuses: give whole GPUs, or --workers-per-trial 1"
+        )
+    need = Machine(cpus=workers * cpus, gpus=0, memory=BASE_MEMORY + GROUP_MEMORY + workers * (WORKER_MEMORY + trial_memory))
+    if need.cpus > machine.cpus:
+        raise ResourceError(
+            f"a trial of {workers} workers with {cpus} CPUs each needs {need.cpus} CPUs, and there are {machine.cpus}:"
+            " lower --workers-per-trial or --cpus-per-worker, or join a cluster with --address"
+        )
+    if workers * gpus > machine.gpus:
+        raise ResourceError(
+            f"a trial of {workers} workers with {gpus:g} GPUs each needs {workers * gpus:g} GPUs, and there are"
+            f" {machine.gpus}: lower --gpus-per-worker (0 trains on CPUs), or join a cluster with --address"
+        )
+    if need.memory > machine.memory:
+        raise ResourceError(
+            f"a trial of {workers} workers needs about {need.memory / GIB:.1f} GiB of memory, and there are"
+            f" {machine.memory / GIB:.1f}: lower --workers-per-trial or --fix batch"
+        )
+    by_memory = (machine.memory - BASE_MEMORY) // (need.memory - BASE_MEMORY)
+    limits = [machine.cpus // need.cpus, by_memory, samples]
+    if gpus:
+        limits.append(int(machine.gpus / (workers * gpus)))
+    most = max(1, min(limits))
+    if slots is not None and slots > most and slots <= samples:
+        raise ResourceError(f"--slots {slots}: at most {most} fit here ({machine})")
+    return Resources(workers=workers, cpus=cpus, gpus=gpus, slots=min(slots, samples) if slots else most)

@@ -1,0 +1,119 @@
+"""The main flow: a study's search, from an open book to its end or to the reason why it stopped."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import time
+from collections.abc import Callable
+from typing import Any
+
+from raysearch.errors import RaysearchError, StorageError
+from raysearch.search._events import Events, Listener, Stop
+from raysearch.study._book import Assigned, Book
+from raysearch.study._cluster import Cluster
+from raysearch.study._study import Study, disk_full, is_disk_full
+from raysearch.study._workload_spec import workload_spec
+
+
+def run_study(study: Study, cluster: Cluster, listen: Callable[[Book], Listener]) -> Stop | None:
+    """Runs what is left of a study's budget; None if it ended by itself.
+
+    Everything that was reported is on disk when this returns or raises, and `run_study` again goes on from there. The
+    caller holds the study (`Study.hold`).
+
+    Args:
+        cluster: where to run.
+        listen: makes the display that is told what happens.
+
+    Raises:
+        StorageError: the disk is full.
+        RaysearchError: no worker group can be started.
+    """
+    study.stop_file.unlink(missing_ok=True)
+    try:
+        book = Book(study)
+        if not book.remaining:
+            return None
+        events = Events(listen(book))
+        spent = sum(r.seconds or 0.0 for r in book.records()) / study.config.resources.slots
+        limit = study.config.budget.seconds
+        events.watch(study.stop_file, None if limit is None else max(0.0, limit - spent))
+        try:
+            _search(study, cluster, book, events)
+        except KeyboardInterrupt:
+            events.stop = events.stop or Stop("interrupt", "interrupted")
+        finally:
+            events.close()
+    except OSError as error:
+        if is_disk_full(error):
+            raise disk_full(study.path) from None
+        raise
+    if events.stop is not None and events.stop.kind == "fatal":
+        if events.stop.errno is not None and is_disk_full(OSError(events.stop.errno, "")):
+            raise disk_full(study.path)
+        cause = StorageError if events.stop.errno is not None else RaysearchError
+        raise cause(f"{events.stop.reason}; 'raysearch resume {study.config.name}' goes on")
+    return events.stop
+
+
+def _search(study: Study, cluster: Cluster, book: Book, events: Events) -> None:
+    """Ray Tune over the study's slots, as successive Tuners until the book has nothing left."""
+    from ray import tune
+
+    from raysearch.search._scheduler import StudyScheduler, inner_scheduler
+    from raysearch.search._searcher import StudySearcher
+    from raysearch.search._trainable import SlotTrial
+    from raysearch.slots import GroupSpec, start_slots
+
+    config = study.config
+    maximise = config.direction == "maximize"
+    scratch = tempfile.mkdtemp(prefix="raysearch-")
+    try:
+        with cluster.connect():
+            spec = GroupSpec(
+                workload=workload_spec(study),
+                workers=config.resources.workers,
+                cpus=config.resources.cpus,
+                gpus=config.resources.gpus,
+                storage=scratch,
+            )
+            slots = start_slots(spec, config.resources.slots)
+            try:
+                slots.wait_for_first()
+
+                def make_config(trial: Assigned) -> dict[str, Any]:
+                    return {
+                        "pool": slots.pool,
+                        "number": trial.number,
+                        "config": trial.config,
+                        "thresholds": trial.thresholds,
+                        "folder": str(study.trial(trial.number).path.resolve()),
+                        "judge": {"select": config.select, "maximise": maximise},
+                    }
+
+                while book.remaining and not events.stopping:
+                    searcher = StudySearcher(
+                        book, slots=config.resources.slots, make_config=make_config, events=events
+                    )
+                    inner = inner_scheduler(config.scheduler, epochs=config.budget.epochs, maximise=maximise)
+                    scheduler = StudyScheduler(inner, searcher)
+                    scheduler.replay(book.replay)
+                    tune.Tuner(
+                        tune.with_resources(SlotTrial, cluster.driver_share()),
+                        tune_config=tune.TuneConfig(
+                            search_alg=searcher,
+                            scheduler=scheduler,
+                            num_samples=-1,
+                            max_concurrent_trials=config.resources.slots,
+                            reuse_actors=True,
+                        ),
+                        run_config=tune.RunConfig(
+                            storage_path=scratch, name=f"tune-{time.time_ns()}", verbose=0, callbacks=[]
+                        ),
+                    ).fit()
+            finally:
+                if cluster.shared:
+                    slots.stop()
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)

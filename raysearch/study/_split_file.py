@@ -1,0 +1,47 @@
+"""split.csv: which image is in which part, written once and read ever after."""
+
+from __future__ import annotations
+
+import csv
+import io
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from raysearch.data import Collection, Split
+from raysearch.errors import StudyError
+from raysearch.study._study import Study
+from raysearch.study._trial_folder import write_atomically
+
+PARTS = ("train", "tuning", "test")
+
+
+def write_parts(study: Study, collection: Collection, split: Split) -> None:
+    """One line an image: row in the collection, image, part."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["row", "image", "split"])
+    for part in PARTS:
+        for row in getattr(split, part):
+            writer.writerow([int(row), collection.image_ids[row], part])
+    write_atomically(study.split_file, text.getvalue().encode())
+
+
+def read_parts(study: Study) -> dict[str, NDArray[np.int64]]:
+    """Rows of each part.
+
+    Raises:
+        StudyError: the file is missing or not what `write_parts` wrote.
+    """
+    rows: dict[str, list[int]] = {part: [] for part in PARTS}
+    try:
+        with open(study.split_file, newline="") as file:
+            for line in csv.DictReader(file):
+                rows[line["split"]].append(int(line["row"]))
+    except (OSError, KeyError, ValueError, TypeError) as error:
+        raise StudyError(
+            f"{study.split_file} cannot be read ({error}): expected the columns row, image, split; restore it from a copy"
+        ) from None
+    arrays: dict[str, Any] = {part: np.asarray(values, np.int64) for part, values in rows.items()}
+    return arrays

@@ -1,0 +1,162 @@
+"""A study's folder: where its files are, who holds it, and how one is found by name."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from raysearch.errors import StorageError, StudyError, nearest
+from raysearch.study._config import StudyConfig
+from raysearch.study._trial_folder import TrialFolder, write_atomically
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+
+
+def studies_root() -> Path:
+    """Where studies are kept: ``RAYSEARCH_STUDIES``, or ``studies`` in the working directory."""
+    return Path(os.environ.get("RAYSEARCH_STUDIES", "studies"))
+
+
+@dataclass(frozen=True)
+class Study:
+    """A study on disk."""
+
+    path: Path
+    config: StudyConfig
+
+    @property
+    def journal(self) -> Path:
+        return self.path / "journal.log"
+
+    @property
+    def log(self) -> Path:
+        return self.path / "log.txt"
+
+    @property
+    def split_file(self) -> Path:
+        return self.path / "split.csv"
+
+    @property
+    def stop_file(self) -> Path:
+        """Its presence asks a running search to stop."""
+        return self.path / "stop"
+
+    def trial(self, number: int) -> TrialFolder:
+        return TrialFolder(self.path / "trials" / str(number))
+
+    @property
+    def running(self) -> bool:
+        """Whether a process on this machine holds the study."""
+        try:
+            with self.hold():
+                return False
+        except StudyError:
+            return True
+
+    @contextlib.contextmanager
+    def hold(self) -> Iterator[None]:
+        """Keeps other processes from running the same study; released by the kernel however this one ends."""
+        with open(self.path / "lock", "a+") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise StudyError(
+                    f"study '{self.config.name}' is being run by another process; 'raysearch stop {self.config.name}'"
+                    " ends it"
+                ) from None
+            yield
+
+
+def create_study(config: StudyConfig, root: Path) -> Study:
+    """Makes the folder of a new study.
+
+    Raises:
+        StudyError: the name is taken, cannot be a folder's name, or the folder cannot be written.
+    """
+    if not NAME.fullmatch(config.name):
+        raise StudyError(
+            f"'{config.name}' cannot be a study's name (--study): expected letters, digits, '.', '_' and '-'"
+        )
+    path = root / config.name
+    if (path / "study.yaml").exists():
+        refuse_taken(config, open_study(config.name, root))
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        write_atomically(path / "study.yaml", config.to_yaml().encode())
+    except OSError as error:
+        raise unwritable(path, error) from None
+    return Study(path, config)
+
+
+def refuse_taken(wanted: StudyConfig, existing: Study) -> None:
+    """Raises the error that fits: another space, other settings, or a study to be resumed."""
+    name, have = wanted.name, existing.config
+    if have.method != wanted.method:
+        difference = f"another method ({have.method}, not {wanted.method})"
+    elif have.space_digest != wanted.space_digest:
+        ours, theirs = wanted.space.get("parameters", {}), have.space.get("parameters", {})
+        changed = sorted(k for k in {*ours, *theirs} if ours.get(k) != theirs.get(k))
+        difference = f"another search space ({', '.join(changed[:4]) or 'other modes'} differ)"
+    else:
+        raise StudyError(
+            f"study '{name}' exists in {existing.path}: 'raysearch resume {name}' goes on with it; give another --study"
+            " to begin a new one"
+        )
+    raise StudyError(f"study '{name}' exists in {existing.path} with {difference}; give another --study")
+
+
+def open_study(name: str | None, root: Path | None = None) -> Study:
+    """The study of that name or path, or the latest one.
+
+    Raises:
+        StudyError: there is no such study.
+    """
+    root = root or studies_root()
+    if name is None:
+        found = list_studies(root)
+        if not found:
+            raise StudyError(f"no study in {root}: 'raysearch tune --method NAME' makes one")
+        path = found[-1]
+    else:
+        path = Path(name) if "/" in name else root / name
+        if not (path / "study.yaml").exists():
+            names = [p.name for p in list_studies(root)]
+            raise StudyError(f"no study '{name}' in {root} ({path / 'study.yaml'} is missing): {nearest(name, names)}")
+    return Study(path, StudyConfig.from_yaml(path / "study.yaml"))
+
+
+def list_studies(root: Path) -> list[Path]:
+    """Folders of studies, the one last created at the end."""
+    return sorted((p.parent for p in root.glob("*/study.yaml")), key=lambda p: (p / "study.yaml").stat().st_mtime)
+
+
+def free_name(method: str, root: Path) -> str:
+    """A name for a new study that nobody named."""
+    stem = method.rsplit(":", 1)[-1]
+    number = 1
+    while (root / f"{stem}-{number}").exists():
+        number += 1
+    return f"{stem}-{number}"
+
+
+def unwritable(path: Path, error: OSError) -> StudyError | StorageError:
+    """The message for a folder that cannot be written: the user's to mend, or the disk's."""
+    if is_disk_full(error):
+        return disk_full(path)
+    return StudyError(f"{path} cannot be written ({error.strerror}); choose another folder with RAYSEARCH_STUDIES")
+
+
+def is_disk_full(error: BaseException) -> bool:
+    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+
+
+def disk_full(path: Path) -> StorageError:
+    return StorageError(
+        f"the disk of {path} is full; what was finished is safe: free some space, then 'raysearch resume {path.name}'"
+    )

@@ -1,0 +1,97 @@
+"""The files of one trial: ``config.yaml``, ``metrics.jsonl``, ``evidence/``, ``checkpoint/``.
+
+The checkpoint of an epoch is written before its line in metrics.jsonl and holds that line too, so whichever moment a
+process is killed at, an epoch is either recorded whole or its work is found in the checkpoint and recorded on resume.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+
+class TrialFolder:
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @property
+    def last(self) -> Path:
+        """Checkpoint of the last finished epoch."""
+        return self.path / "checkpoint" / "last.pt"
+
+    @property
+    def best(self) -> Path:
+        """Checkpoint of the epoch that the trial is judged by."""
+        return self.path / "checkpoint" / "best.pt"
+
+    @property
+    def config(self) -> dict[str, Any] | None:
+        """What the trial was started with, or None if it never was."""
+        try:
+            loaded: dict[str, Any] = yaml.safe_load((self.path / "config.yaml").read_text())
+        except FileNotFoundError:
+            return None
+        return loaded
+
+    def create(self, config: dict[str, Any]) -> None:
+        (self.path / "checkpoint").mkdir(parents=True, exist_ok=True)
+        (self.path / "evidence").mkdir(exist_ok=True)
+        write_atomically(self.path / "config.yaml", yaml.safe_dump(config, sort_keys=False).encode())
+
+    def record(self, row: dict[str, Any], *, evidence: bytes, checkpoint: bytes, best: bool) -> None:
+        """Writes a finished epoch; `best` if the trial is judged by it from now on."""
+        write_atomically(self.path / "evidence" / "last.npz", evidence)
+        write_atomically(self.last, checkpoint)
+        if best:
+            link_atomically(self.path / "evidence" / "last.npz", self.path / "evidence" / "best.npz")
+            link_atomically(self.last, self.best)
+        self.append(row)
+
+    def append(self, row: dict[str, Any]) -> None:
+        with open(self.path / "metrics.jsonl", "ab") as file:
+            file.write(json.dumps(row, allow_nan=True).encode() + b"\n")
+
+    def rows(self) -> list[dict[str, Any]]:
+        """One row a recorded epoch; a last line that a crash cut short is cut off the file."""
+        path = self.path / "metrics.jsonl"
+        try:
+            data = path.read_bytes()
+        except FileNotFoundError:
+            return []
+        end = data.rfind(b"\n") + 1
+        if end < len(data):
+            os.truncate(path, end)
+        return [json.loads(line) for line in data[:end].splitlines()]
+
+    def drop_checkpoints(self, *, keep_best: bool) -> None:
+        self.last.unlink(missing_ok=True)
+        if not keep_best:
+            self.best.unlink(missing_ok=True)
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """The file holds all of `data` or what it held before."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(path.name + ".part")
+    try:
+        temporary.write_bytes(data)
+        os.replace(temporary, path)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def link_atomically(source: Path, target: Path) -> None:
+    """`target` becomes another name of `source` as it is now (a copy where the file system has no hard links)."""
+    temporary = target.with_name(target.name + ".part")
+    temporary.unlink(missing_ok=True)
+    try:
+        os.link(source, temporary)
+    except OSError:
+        write_atomically(target, source.read_bytes())
+        return
+    os.replace(temporary, target)

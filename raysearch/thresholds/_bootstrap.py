@@ -1,0 +1,95 @@
+"""Confidence intervals by the bootstrap over patients: images of one patient are not independent."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from raysearch.thresholds._average import Levels, at, class_levels, class_values, pixels_at
+from raysearch.thresholds._counts import Counts
+from raysearch.thresholds._metrics import Floats, MaskMetric
+
+_BLOCK = 4_000_000
+"""Numbers held at once."""
+
+
+class Interval(NamedTuple):
+    """A value and its 95 % interval; the limits are NaN if there is one patient only, of whom no more can be said."""
+
+    mean: float
+    low: float
+    high: float
+
+
+def bootstrap(values: ArrayLike, groups: ArrayLike, *, resamples: int = 2000, seed: int = 0) -> Interval:
+    """Mean of `values` with its percentile interval, groups (patients) drawn with replacement.
+
+    Args:
+        values: (R,), e.g. of `scores_at`; NaN marks a row that does not enter.
+        groups: (R,) str or int.
+
+    Raises:
+        ValueError: shapes differ, or no row enters.
+    """
+    scores, owners = np.asarray(values, np.float64), np.asarray(groups)
+    if scores.ndim != 1 or scores.shape != owners.shape:
+        raise ValueError(f"expected as many values as groups, got {scores.shape} and {owners.shape}")
+    enters = ~np.isnan(scores)
+    if not enters.any():
+        raise ValueError("no value to resample")
+    names, group = np.unique(owners[enters], return_inverse=True)
+    sums, sizes = np.bincount(group, weights=scores[enters]), np.bincount(group)
+    means = [(draws @ sums) / (draws @ sizes) for draws in _draws(len(names), resamples, seed)]
+    return _interval(float(scores[enters].mean()), np.concatenate(means), len(names))
+
+
+def paired_bootstrap(
+    first: ArrayLike, second: ArrayLike, groups: ArrayLike, *, resamples: int = 2000, seed: int = 0
+) -> Interval:
+    """`bootstrap` of the difference ``first - second`` of two methods on the same images, row by row.
+
+    Raises:
+        ValueError: shapes differ, or a row enters for one of the two only.
+    """
+    one, other = np.asarray(first, np.float64), np.asarray(second, np.float64)
+    if one.shape != other.shape or (np.isnan(one) != np.isnan(other)).any():
+        raise ValueError("two methods are compared on the same images: the same rows must enter for both")
+    return bootstrap(one - other, groups, resamples=resamples, seed=seed)
+
+
+def interval(counts: Counts, metric: MaskMetric, levels: Levels, *, resamples: int = 2000, seed: int = 0) -> Interval:
+    """`at` with its percentile interval over patients, for pooled metrics too.
+
+    Resamples in which no pair enters the metric are left out.
+
+    Raises:
+        ValueError: no pair enters the metric.
+    """
+    value = at(counts, metric, levels)
+    if np.isnan(value):
+        raise ValueError(f"no {metric.needs} pair to value {metric.name} by")
+    names, patient = np.unique(counts.patient, return_inverse=True)
+    pixels = pixels_at(counts, class_levels(counts, levels)[counts.label])
+    means = [
+        class_values(counts, pixels, metric, draws[:, patient]).mean()[:, 0]
+        for draws in _draws(len(names), resamples, seed, width=len(counts))
+    ]
+    resampled = np.concatenate(means)
+    return _interval(value, resampled[~np.isnan(resampled)], len(names))
+
+
+def _draws(groups: int, resamples: int, seed: int, width: int = 0) -> list[Floats]:
+    """How often each group is drawn in each resample, (B, G) in blocks that with (B, `width`) stay small."""
+    generator = np.random.default_rng(seed)
+    block = max(1, _BLOCK // max(groups, width))
+    sizes = [min(block, resamples - done) for done in range(0, resamples, block)]
+    return [generator.multinomial(groups, np.full(groups, 1 / groups), size).astype(np.float64) for size in sizes]
+
+
+def _interval(mean: float, resampled: Floats, groups: int) -> Interval:
+    if groups < 2:
+        return Interval(mean, float("nan"), float("nan"))
+    low, high = np.quantile(resampled, (0.025, 0.975))
+    return Interval(mean, float(low), float(high))

@@ -1,0 +1,42 @@
+"""Checkpoints as bytes: written whole or not at all, and loaded without ever unpickling code."""
+
+from __future__ import annotations
+
+import io
+import pickle
+import zipfile
+from typing import Any
+
+import torch
+
+from raysearch.errors import StudyError
+
+FORMAT = 1
+
+
+def encode(state: dict[str, Any]) -> bytes:
+    """Tensors, numbers, strings, lists and dicts as bytes."""
+    buffer = io.BytesIO()
+    torch.save({"format": FORMAT, **state}, buffer)
+    return buffer.getvalue()
+
+
+def decode(data: bytes, where: str) -> dict[str, Any]:
+    """What `encode` was given, on the CPU.
+
+    Raises:
+        StudyError: `data` is not a checkpoint, was cut short, or holds anything but data (it is never unpickled).
+    """
+    try:
+        state = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, EOFError, RuntimeError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        reason = str(error).strip().splitlines()[0][:120] if str(error).strip() else type(error).__name__
+        raise StudyError(
+            f"{where} is not a checkpoint of raysearch ({reason}); delete it and its trial starts again from epoch 0"
+        ) from None
+    if not isinstance(state, dict) or state.get("format") != FORMAT:
+        raise StudyError(
+            f"{where} is not a checkpoint of raysearch (no format {FORMAT} mark); delete it and its trial starts again"
+            " from epoch 0"
+        )
+    return state

@@ -1,0 +1,189 @@
+"""One training of one configuration: epochs, evaluations, checkpoints. Knows nothing of Ray, Optuna or the study."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from raysearch.data import Collection
+from raysearch.data._loader import Loader
+from raysearch.method import Method, Stage, Step
+from raysearch.training._collective import Alone, Collective
+from raysearch.training._evaluate import Evaluation, Rule, evaluate
+from raysearch._random import derive
+from raysearch.training._seeds import seed_all
+
+
+class NonFiniteLossError(ArithmeticError):
+    """The loss became NaN or infinite: the only numerical reason for which a trial fails."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Assignment:
+    """What a trial trains on: settled once by the study, the same for all its trials."""
+
+    collection: Collection
+    train: np.ndarray[Any, np.dtype[np.int64]]
+    tuning: np.ndarray[Any, np.dtype[np.int64]]
+    seed: int
+    epochs: int
+    rule: Rule
+
+
+class Trainer:
+    """Trains `method` on `assignment`; `number` (the trial's) keys the random numbers beside the study's seed."""
+
+    def __init__(
+        self,
+        method: Method,
+        assignment: Assignment,
+        *,
+        number: int,
+        device: torch.device | str = "cpu",
+        collective: Collective | None = None,
+    ) -> None:
+        self.method = method
+        self.assignment = assignment
+        self.number = number
+        self.device = torch.device(device)
+        self.collective: Collective = collective or Alone()
+        seed_all(assignment.seed, number)
+        self.model = method.build().to(self.device)
+        self.stages: list[Stage] = list(method.stages(assignment.epochs))
+        self.epoch = 0
+        self.loader = (
+            Loader(
+                assignment.collection,
+                assignment.train,
+                batch=method.batch_size,
+                seed=assignment.seed,
+                augmentation=method.augmentation(),
+                pixel=method.supervision == "pixel",
+                rank=self.collective.rank,
+                workers=self.collective.size,
+            )
+            if self.stages
+            else None
+        )
+        self._stage = -1
+        self._optimizer: torch.optim.Optimizer | None = None
+        self._schedule: torch.optim.lr_scheduler.LRScheduler | None = None
+        if self.stages:
+            self._enter(0)
+
+    @property
+    def epochs(self) -> int:
+        """Epochs in all; a method that trains nothing is evaluated once, after an epoch of no steps."""
+        return sum(stage.epochs for stage in self.stages) or 1
+
+    def train_epoch(self) -> dict[str, float]:
+        """One pass over the training split; mean losses, and the seconds it took.
+
+        Raises:
+            NonFiniteLossError: a loss was NaN or infinite.
+        """
+        started = time.perf_counter()
+        if self.loader is None:
+            self.epoch += 1
+            return {"train_seconds": time.perf_counter() - started}
+        self._enter(self._stage_of(self.epoch))
+        seed_all(self.assignment.seed, self.number, self.epoch + 1, self.collective.rank)
+        totals: dict[str, Tensor] = {}
+        steps = 0
+        for losses in self._steps(self.epoch):
+            for name, value in losses.items():
+                totals[name] = totals.get(name, torch.zeros((), device=self.device)) + value.detach()
+            steps += 1
+        if self._schedule is not None:
+            self._schedule.step()
+        self.collective.average_buffers(self.model)
+        self.epoch += 1
+        means = {name: float(total) / steps for name, total in totals.items()}
+        worst = [name for m in self.collective.gather(means) for name, value in m.items() if not math.isfinite(value)]
+        if worst:
+            raise NonFiniteLossError(f"non-finite {worst[0]} in epoch {self.epoch}")
+        return {**means, "train_seconds": time.perf_counter() - started}
+
+    def train_steps(self, steps: int) -> None:
+        """The first `steps` steps of the next epoch, for a probe of time and memory."""
+        if self.loader is not None:
+            for _, _ in zip(range(steps), self._steps(self.epoch), strict=False):
+                pass
+
+    def evaluate(self, thresholds: Mapping[str, float]) -> Evaluation:
+        """Scores the tuning split; `thresholds` are the decision thresholds where the rule does not solve them."""
+        return evaluate(
+            self.method,
+            self.model,
+            self.assignment.collection,
+            self.assignment.tuning,
+            rule=self.assignment.rule,
+            thresholds=thresholds,
+            device=self.device,
+            collective=self.collective,
+        )
+
+    def state(self) -> dict[str, Any]:
+        """Everything that `load` needs to go on: weights, optimiser, schedule, position. Tensors stay on their device."""
+        return {
+            "epoch": self.epoch,
+            "stage": self._stage,
+            "model": self.model.state_dict(),
+            "optimizer": self._optimizer.state_dict() if self._optimizer else None,
+            "schedule": self._schedule.state_dict() if self._schedule else None,
+        }
+
+    def load(self, state: Mapping[str, Any]) -> None:
+        self.epoch = int(state["epoch"])
+        self.model.load_state_dict(state["model"])
+        if int(state["stage"]) >= 0:
+            self._enter(int(state["stage"]))
+        if self._optimizer is not None:
+            self._optimizer.load_state_dict(state["optimizer"])
+        if self._schedule is not None:
+            self._schedule.load_state_dict(state["schedule"])
+
+    def _stage_of(self, epoch: int) -> int:
+        end = 0
+        for index, stage in enumerate(self.stages):
+            end += stage.epochs
+            if epoch < end:
+                return index
+        return len(self.stages) - 1
+
+    def _enter(self, index: int) -> None:
+        """Makes the optimiser of a stage and freezes what it does not train."""
+        if index == self._stage:
+            return
+        self._stage = index
+        for parameter in self.model.parameters():
+            parameter.requires_grad_(True)
+        self._optimizer = self.stages[index].optimizer(self.model)
+        trained = {id(p) for group in self._optimizer.param_groups for p in group["params"]}
+        for parameter in self.model.parameters():
+            parameter.requires_grad_(id(parameter) in trained)
+        make_schedule = self.stages[index].schedule
+        self._schedule = make_schedule(self._optimizer) if make_schedule else None
+
+    def _steps(self, epoch: int) -> Iterator[dict[str, Tensor]]:
+        assert self.loader is not None
+        assert self._optimizer is not None
+        self.model.train()
+        generator = torch.Generator(device=self.device)
+        for number, batch in enumerate(self.loader.epoch(epoch)):
+            generator.manual_seed(derive(self.assignment.seed, self.number, epoch, number))
+            self._optimizer.zero_grad(set_to_none=True)
+            step = Step(
+                epoch=epoch, stage=self.stages[self._stage].name, generator=generator, backward=lambda loss: loss.backward()
+            )
+            losses = self.method.training_step(self.model, batch.to(self.device), step)
+            self.collective.average_gradients(self.model.parameters(), batch.share)
+            self._optimizer.step()
+            yield losses

@@ -1,0 +1,162 @@
+"""Augmentation against slow references, and its independence of order and batch."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.ndimage import affine_transform
+from torchvision.transforms.v2 import functional as TF
+
+from raysearch.data._augment import _ANGLE, _BRIGHTNESS, _CONTRAST, _DRAWS, _HUE, _SATURATION, augment, uniforms
+from raysearch.errors import DataError
+from raysearch.method import Augmentation
+
+ROWS = np.arange(40, 52)
+EVERYTHING = Augmentation(horizontal_flip=True, vertical_flip=True, rotation=20, crop=16, jitter=(0.4, 0.4, 0.4, 0.1))
+
+
+def batch(channels: int = 3, height: int = 20, width: int = 20) -> tuple[torch.Tensor, torch.Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    images = torch.rand(len(ROWS), channels, height, width, generator=generator)
+    return images, (images[:, :1] > 0.6).float()
+
+
+def run(
+    how: Augmentation, images: torch.Tensor, masks: torch.Tensor | None = None, epoch: int = 3
+) -> tuple[torch.Tensor, torch.Tensor | None]:
+    return augment(images, masks, how, seed=7, epoch=epoch, rows=ROWS)
+
+
+@given(st.integers(0, 2**31), st.integers(0, 1000), st.permutations(range(12)), st.integers(1, 12))
+def test_draws_belong_to_an_image(seed: int, epoch: int, order: list[int], count: int) -> None:
+    chosen = ROWS[order][:count]
+    np.testing.assert_array_equal(uniforms(seed, epoch, chosen, 5), uniforms(seed, epoch, ROWS, 5)[order][:count])
+
+
+def test_draws_are_uniform_and_uncorrelated() -> None:
+    draws = np.stack([uniforms(seed, epoch, np.arange(400), 9) for seed in (0, 1) for epoch in range(5)])
+    assert draws.min() >= 0
+    assert draws.max() < 1
+    np.testing.assert_allclose(np.histogram(draws, 20, (0, 1))[0] / draws.size, 0.05, atol=0.004)
+    flat = draws.reshape(-1, 9)
+    assert np.abs(np.corrcoef(flat.T) - np.eye(9)).max() < 0.06
+    neighbours = np.corrcoef(draws[:, 1:].ravel(), draws[:, :-1].ravel())[0, 1]
+    epochs = np.corrcoef(draws[1:].ravel(), draws[:-1].ravel())[0, 1]
+    assert max(abs(neighbours), abs(epochs)) < 0.02
+    assert len(np.unique(draws)) == draws.size
+
+
+def test_an_image_is_treated_alike_in_every_batch() -> None:
+    images, masks = batch()
+    whole, whole_masks = run(EVERYTHING, images, masks)
+    order = torch.tensor([5, 2, 9])
+    part, part_masks = augment(images[order], masks[order], EVERYTHING, seed=7, epoch=3, rows=ROWS[order])
+    assert whole_masks is not None
+    assert part_masks is not None
+    torch.testing.assert_close(part, whole[order], rtol=0, atol=1e-6)
+    torch.testing.assert_close(part_masks, whole_masks[order], rtol=0, atol=0)
+    assert not torch.equal(run(EVERYTHING, images, epoch=4)[0], whole)
+
+
+def test_nothing_asked_nothing_done() -> None:
+    images, masks = batch()
+    out, out_masks = run(Augmentation(), images, masks)
+    assert torch.equal(out, images)
+    assert out_masks is not None
+    assert torch.equal(out_masks, masks)
+    assert run(Augmentation(), images)[1] is None
+
+
+@pytest.mark.parametrize(
+    ("how", "dim"), [(Augmentation(horizontal_flip=True), 3), (Augmentation(vertical_flip=True), 2)]
+)
+def test_flips_about_half(how: Augmentation, dim: int) -> None:
+    images, _ = batch()
+    out, _ = run(how, images)
+    flipped = [torch.equal(o, i.flip(dim - 1)) for o, i in zip(out, images, strict=True)]
+    kept = [torch.equal(o, i) for o, i in zip(out, images, strict=True)]
+    assert all(f != k for f, k in zip(flipped, kept, strict=True))
+    assert 1 < sum(flipped) < len(images) - 1
+
+
+@pytest.mark.parametrize("width", [20, 27])
+def test_rotation_is_scipys(width: int) -> None:
+    images, masks = batch(width=width)
+    out, out_masks = run(Augmentation(rotation=30), images, masks)
+    assert out_masks is not None
+    angles = np.deg2rad((2 * uniforms(7, 3, ROWS, _DRAWS)[:, _ANGLE] - 1) * 30)
+    centre = np.array([9.5, (width - 1) / 2])
+    different = 0
+    for n, angle in enumerate(angles):
+        c, s = np.cos(angle), np.sin(angle)
+        turn = np.array([[c, s], [-s, c]])  # (row, column) of the output to the input
+        shift = centre - turn @ centre
+        for channel in range(3):
+            expected = affine_transform(images[n, channel].numpy(), turn, shift, order=1, mode="grid-constant")
+            np.testing.assert_allclose(out[n, channel].numpy(), expected, atol=1e-4)
+        nearest = affine_transform(masks[n, 0].numpy(), turn, shift, order=0, mode="grid-constant")
+        different += int((nearest != out_masks[n, 0].numpy()).sum())
+    assert different <= 0.001 * out_masks.numel()
+    assert ((out_masks == 0) | (out_masks == 1)).all()
+
+
+def test_crops_are_windows_and_masks_follow() -> None:
+    images, masks = batch(height=20, width=24)
+    out, out_masks = run(Augmentation(crop=9), images, masks)
+    assert out_masks is not None
+    assert out.shape[2:] == out_masks.shape[2:] == (9, 9)
+    places = set()
+    for image, mask, window, region in zip(images, masks, out, out_masks, strict=True):
+        found = [
+            (top, left)
+            for top in range(12)
+            for left in range(16)
+            if torch.equal(image[:, top : top + 9, left : left + 9], window)
+        ]
+        assert len(found) == 1
+        top, left = found[0]
+        assert torch.equal(mask[:, top : top + 9, left : left + 9], region)
+        places.add(found[0])
+    assert len(places) > 8
+
+
+@pytest.mark.parametrize(("rotation", "allowed"), [(90, {0, 1, 3}), (180, {0, 1, 2, 3})])
+def test_turns_are_exact(rotation: float, allowed: set[int]) -> None:
+    images, masks = batch()
+    out, out_masks = run(Augmentation(rotation=rotation), images, masks)
+    assert out_masks is not None
+    seen = set()
+    for n in range(len(images)):
+        quarter = [k for k in range(4) if torch.equal(torch.rot90(images[n], k, (1, 2)), out[n])]
+        assert len(quarter) == 1
+        assert torch.equal(torch.rot90(masks[n], quarter[0], (1, 2)), out_masks[n])
+        seen.add(quarter[0])
+    assert seen == allowed
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_jitter_is_torchvisions(channels: int) -> None:
+    images, masks = batch(channels)
+    out, out_masks = run(Augmentation(jitter=(0.5, 0.4, 0.3, 0.1)), images, masks)
+    assert out_masks is not None
+    assert torch.equal(out_masks, masks)
+    draws = uniforms(7, 3, ROWS, _DRAWS).tolist()
+    for image, jittered, draw in zip(images, out, draws, strict=True):
+        expected = TF.adjust_brightness(image, 0.5 + draw[_BRIGHTNESS])
+        expected = TF.adjust_contrast(expected, 0.6 + 0.8 * draw[_CONTRAST])
+        if channels == 3:
+            expected = TF.adjust_saturation(expected, 0.7 + 0.6 * draw[_SATURATION])
+            expected = TF.adjust_hue(expected, 0.2 * draw[_HUE] - 0.1)
+        torch.testing.assert_close(jittered, expected, rtol=0, atol=2e-5)
+
+
+def test_impossible_geometry_is_named() -> None:
+    images, _ = batch(height=20, width=24)
+    with pytest.raises(DataError, match=r"crop of 21 pixels does not fit into images of 20x24.*at most 20"):
+        run(Augmentation(crop=21), images)
+    with pytest.raises(DataError, match="images of 20x24 cannot be turned by 90 degrees"):
+        run(Augmentation(rotation=90), images)
+    assert run(Augmentation(rotation=90, crop=16), images)[0].shape[2:] == (16, 16)

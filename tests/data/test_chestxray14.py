@@ -1,0 +1,215 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from data_layouts import NIH_BOXES, NIH_ROWS, make_nih
+from raysearch.data import ABSENT, PRESENT, UNKNOWN, Collection, DataSpec, View, check, open_collection
+from raysearch.errors import DataError
+
+
+def opened(root: Path, options: str = "", view: View = "multi") -> Collection:
+    return open_collection(DataSpec.parse(f"chestxray14:{root},size=32{options}"), view)
+
+
+def pair(collection: Collection, image: str, name: str) -> tuple[int, int]:
+    row, label = collection.image_ids.index(image), collection.classes.index(name)
+    return int(collection.labels[row, label]), int(collection.truth[row, label])
+
+
+def test_findings_are_14_classes_in_the_multi_view(tmp_path: Path) -> None:
+    data = opened(make_nih(tmp_path / "nih"))
+    assert data.images.shape == (6, 1, 32, 32)
+    assert len(data.classes) == 14
+    assert data.image_ids == tuple(name for name, _, _ in NIH_ROWS)
+    assert data.patients.tolist() == ["1", "1", "2", "3", "4", "5"]
+    assert data.official.tolist() == ["test", "train", "train", "test", "test", "test"]
+    assert pair(data, "00000001_000.png", "Cardiomegaly") == (PRESENT, PRESENT)
+    assert pair(data, "00000001_001.png", "Cardiomegaly") == (PRESENT, UNKNOWN)
+    assert pair(data, "00000001_001.png", "Effusion") == (PRESENT, UNKNOWN)
+    assert pair(data, "00000002_000.png", "Effusion") == (ABSENT, ABSENT)
+
+
+def test_boxes_are_scaled_from_their_frame_and_united(tmp_path: Path) -> None:
+    data = opened(make_nih(tmp_path / "nih"))
+    box = data.mask(0, data.classes.index("Cardiomegaly"))
+    expected = np.zeros((32, 32), np.uint8)
+    expected[16:24, 8:16] = 1
+    np.testing.assert_array_equal(box, expected)
+    both = data.mask(4, data.classes.index("Infiltration"))
+    expected = np.zeros((32, 32), np.uint8)
+    expected[:8, :16] = expected[24:, :16] = 1
+    np.testing.assert_array_equal(both, expected)
+
+
+def test_the_single_view_of_findings_keeps_images_with_exactly_one(tmp_path: Path) -> None:
+    data = opened(make_nih(tmp_path / "nih"), view="single")
+    assert data.image_ids == ("00000001_000.png", "00000003_000.png", "00000004_000.png")
+    assert (data.labels == PRESENT).sum(axis=1).tolist() == [1, 1, 1]
+    assert "1 images without a finding and 2 with several are left out of the single view" in data.notes
+
+
+def test_normal_vs_pneumonia(tmp_path: Path) -> None:
+    boxes = (*NIH_BOXES, ("00000003_000.png", "Pneumonia", (0.0, 0.0, 1024.0, 512.0)))
+    data = opened(make_nih(tmp_path / "nih", boxes=boxes), ",task=normal-vs-pneumonia", "single")
+    assert data.classes == ("normal", "pneumonia")
+    assert data.image_ids == ("00000002_000.png", "00000003_000.png", "00000005_000.png")
+    assert [pair(data, name, "normal") for name in data.image_ids] == [
+        (PRESENT, UNKNOWN),
+        (ABSENT, UNKNOWN),
+        (ABSENT, UNKNOWN),
+    ]
+    assert [pair(data, name, "pneumonia") for name in data.image_ids] == [
+        (ABSENT, ABSENT),
+        (PRESENT, PRESENT),
+        (PRESENT, UNKNOWN),
+    ]
+    assert data.mask(1, 1)[:16].all()
+    assert not data.mask(1, 1)[16:].any()
+
+
+def test_abnormal_is_the_union_of_all_boxes(tmp_path: Path) -> None:
+    boxes = (
+        ("00000005_000.png", "Pneumonia", (0.0, 0.0, 512.0, 512.0)),
+        ("00000005_000.png", "Infiltrate", (512.0, 512.0, 512.0, 512.0)),
+    )
+    data = opened(make_nih(tmp_path / "nih", boxes=boxes), ",task=normal-vs-abnormal")
+    assert data.labels[:, 0].tolist() == [ABSENT, ABSENT, PRESENT, ABSENT, ABSENT, ABSENT]
+    assert data.truth[:, 1].tolist() == [UNKNOWN, UNKNOWN, ABSENT, UNKNOWN, UNKNOWN, PRESENT]
+    assert data.mask(5, 1).mean() == 0.5
+
+
+def test_the_2017_table_and_the_numbered_archives_give_the_same(tmp_path: Path) -> None:
+    new = opened(make_nih(tmp_path / "new"))
+    old = opened(make_nih(tmp_path / "old", form="2017", archives=True))
+    assert old.fingerprint == new.fingerprint
+    assert old.patients.tolist() == new.patients.tolist()
+
+
+def test_trailing_commas_without_a_header_for_them_do_not_shift_columns(tmp_path: Path) -> None:
+    root = make_nih(tmp_path / "nih", form="2017")
+    path = root / "Data_Entry_2017.csv"
+    header, rest = path.read_text().split("\n", 1)
+    path.write_text(header.rstrip(",") + "\n" + rest)
+    assert opened(root).patients.tolist() == ["1", "1", "2", "3", "4", "5"]
+
+
+def test_without_the_lists_there_is_no_official_split(tmp_path: Path) -> None:
+    root = make_nih(tmp_path / "nih")
+    (root / "test_list.txt").unlink()
+    data = opened(root)
+    assert set(data.official) == {""}
+    assert "there is no official split" in data.notes[-1]
+
+
+def test_a_box_that_exceeds_by_rounding_is_clipped(tmp_path: Path) -> None:
+    boxes = (("00000001_000.png", "Cardiomegaly", (-0.4, 512.0, 1024.9, 512.3)),)
+    mask = opened(make_nih(tmp_path / "nih", boxes=boxes)).masks[0]
+    assert mask[16:].all()
+    assert not mask[:16].any()
+
+
+@pytest.mark.parametrize(
+    ("boxes", "expected"),
+    [
+        ([("00000001_000.png", "Cardiomegaly", (900, 0, 200, 9))], "box [900, 0, 200, 9] in BBox_List_2017.csv is not ins"),
+        ([("00000001_000.png", "Cardiomegaly", (9, 9, 0, 9))], "box [9, 9, 0, 9] in BBox_List_2017.csv is not inside"),
+        ([("00000001_000.png", "Cardiomegaly", ("x", 9, 9, 9))], "box [nan, 9, 9, 9] in BBox_List_2017.csv is not inside"),
+        ([("00000001_000.png", "Cardiomegale", (9, 9, 9, 9))], "unknown finding 'Cardiomegale' of box [9, 9, 9, 9]"),
+        ([("00000001_000.png", "Hernia", (9, 9, 9, 9))], "but the table does not label the image so"),
+    ],
+)
+def test_wrong_boxes_are_named_with_their_file(tmp_path: Path, boxes: list, expected: str) -> None:
+    root = make_nih(tmp_path / "nih", boxes=boxes)
+    with pytest.raises(DataError, match="1 problem: 00000001_000.png: ") as error:
+        opened(root)
+    assert expected in str(error.value)
+    assert "run `raysearch data check chestxray14:" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("row", "expected"),
+    [
+        (("00000009_000.png", "Pneumonya", 9), "00000009_000.png: unknown finding 'Pneumonya' in Data_Entry_2017_v2020.csv; did"),
+        (("00000009_000.png", "Hernia|No Finding", 9), "00000009_000.png: both 'No Finding' and 'Hernia|No Finding'"),
+        (("00000009_000.png", "Hernia", ""), "00000009_000.png: no patient in Data_Entry_2017_v2020.csv"),
+        (("00000001_000.png", "Hernia", 1), "00000001_000.png: stands more than once in Data_Entry_2017_v2020.csv"),
+    ],
+)
+def test_wrong_rows_are_named(tmp_path: Path, row: tuple[str, str, int], expected: str) -> None:
+    root = make_nih(tmp_path / "nih", rows=(*NIH_ROWS, row), boxes=NIH_BOXES[1:])
+    with pytest.raises(DataError) as error:
+        opened(root)
+    assert expected in str(error.value)
+
+
+def test_listed_but_absent_images_are_an_error_unless_skipped(tmp_path: Path) -> None:
+    root = make_nih(tmp_path / "nih")
+    (root / "images" / "00000002_000.png").unlink()
+    with pytest.raises(DataError, match=r"00000002_000.png: listed in .* but absent \(get it, or set missing=skip\)"):
+        opened(root)
+    data = opened(root, ",missing=skip")
+    assert len(data) == 5
+    assert "1 of 6 images that Data_Entry_2017_v2020.csv lists are absent and left out (missing=skip)" in data.notes
+
+
+def test_what_the_folder_holds_beside_the_table_is_noted(tmp_path: Path) -> None:
+    root = make_nih(tmp_path / "nih", boxes=(*NIH_BOXES, ("00000099_000.png", "Mass", (1, 1, 9, 9))))
+    (root / "images" / "extra.png").write_bytes(b"")
+    notes = opened(root).notes
+    assert "1 images in the folder are not listed in Data_Entry_2017_v2020.csv and left out" in notes
+    assert "1 boxes are of images that the table does not list" in notes
+
+
+def test_folders_and_tables_that_are_not_there(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"data folder .*/nothing does not exist; expected the folder of NIH ChestX-ray14"):
+        opened(tmp_path / "nothing")
+    root = make_nih(tmp_path / "nih")
+    (root / "BBox_List_2017.csv").rename(root / "boxes.csv")
+    with pytest.raises(DataError, match=r"holds no table BBox_List_2017.csv; put it there"):
+        opened(root)
+    (root / "Data_Entry_2017_v2020.csv").unlink()
+    with pytest.raises(DataError, match=r"no table Data_Entry_2017_v2020.csv \(or Data_Entry_2017.csv\)"):
+        opened(root)
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (b"Image Index,Finding Labels\na.png,Mass\n", "has no column 'Patient ID'; found Image Index, Finding Labels"),
+        (b"Image Index,Finding Labels,Patient ID\n", "has no rows"),
+        (b"", "has no column 'Image Index'; found nothing"),
+        (b"Image Index,Finding Labels,Patient ID\na.png,Mass,1,2\n", "the line of 'a.png' has 4 cells, expected 3"),
+        (b"Image Index,Finding Labels,Patient ID\na.png,Ma", "the line of 'a.png' has 2 cells, expected 3"),
+        (b"\xff\xfe\x00", "cannot be read"),
+        (b"Image Index,Finding Labels,Patient ID\na.png,Mass,1\n", "none of the 1 images that .* lists is there, a.png"),
+    ],
+)
+def test_tables_that_are_not_what_they_should_be(tmp_path: Path, content: bytes, expected: str) -> None:
+    root = make_nih(tmp_path / "nih")
+    (root / "Data_Entry_2017_v2020.csv").write_bytes(content)
+    with pytest.raises(DataError, match=expected) as error:
+        opened(root)
+    assert "\n" not in str(error.value)
+
+
+def test_check_lists_every_problem(tmp_path: Path) -> None:
+    rows = (*NIH_ROWS, ("00000009_000.png", "Pneumonya", 9))
+    root = make_nih(tmp_path / "nih", rows=rows, boxes=[(NIH_ROWS[0][0], "Cardiomegaly", (900, 0, 200, 9))])
+    images = root / "images"
+    (images / "00000001_001.png").write_bytes(b"")
+    (images / "00000002_000.png").write_bytes((images / "00000002_000.png").read_bytes()[:900])
+    (images / "00000003_000.png").unlink()
+    spec = DataSpec.parse(f"chestxray14:{root},size=32")
+    problems = check(spec).problems
+    names = [line.split(":")[0] for line in problems]
+    assert sorted(names) == [
+        "00000001_000.png",
+        "00000001_001.png",
+        "00000002_000.png",
+        "00000003_000.png",
+        "00000009_000.png",
+    ]
+    with pytest.raises(DataError, match="3 problems"):  # of tables and names, before anything is decoded
+        open_collection(spec, "multi")

@@ -1,0 +1,123 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from data_layouts import COVID_ROWS, make_covid, save
+from raysearch.data import ABSENT, PRESENT, UNKNOWN, Collection, DataSpec, View, open_collection
+from raysearch.errors import DataError
+
+IMAGES = [name for _, _, modality, name in COVID_ROWS if modality == "X-ray"]
+
+
+def opened(root: Path, options: str = "", view: View = "single") -> Collection:
+    return open_collection(DataSpec.parse(f"covid_chestxray:{root},size=60{options}"), view)
+
+
+def by_image(collection: Collection, values: np.ndarray) -> dict[str, list[int]]:
+    return dict(zip([name[0] for name in collection.image_ids], values.tolist(), strict=True))
+
+
+def test_single_view_is_covid_against_every_other_named_finding(tmp_path: Path) -> None:
+    data = opened(make_covid(tmp_path / "covid"))
+    assert data.classes == ("covid-19", "other")
+    assert list(data.image_ids) == IMAGES
+    assert data.images.shape == (7, 1, 60, 60)
+    assert data.patients.tolist() == ["1", "1", "2", "3", "4", "6", "7"]
+    assert by_image(data, data.labels) == {
+        "a": [PRESENT, ABSENT],
+        "b": [PRESENT, ABSENT],
+        "c": [ABSENT, PRESENT],
+        "d": [UNKNOWN, UNKNOWN],
+        "e": [ABSENT, PRESENT],
+        "g": [UNKNOWN, UNKNOWN],
+        "h": [PRESENT, ABSENT],
+    }
+    assert "1 rows of other modalities than X-ray are left out" in data.notes
+
+
+def test_lungs_come_from_one_source_of_masks(tmp_path: Path) -> None:
+    root = make_covid(tmp_path / "covid")
+    v7labs, segmentations = opened(root), opened(root, ",masks=segmentations")
+    own = [PRESENT, UNKNOWN]
+    none = [UNKNOWN, UNKNOWN]
+    assert by_image(v7labs, v7labs.truth) == {"a": own, "b": own, **dict.fromkeys("cdegh", none)}
+    assert by_image(segmentations, segmentations.truth) == {"a": own, "e": own[::-1], **dict.fromkeys("bcdgh", none)}
+    upper = np.zeros((60, 60), np.uint8)
+    upper[10:30] = 1
+    np.testing.assert_array_equal(v7labs.mask(0, 0), upper)
+    sides = np.zeros((60, 60), np.uint8)
+    sides[10:50, :20] = sides[10:50, 40:] = 1
+    np.testing.assert_array_equal(segmentations.mask(0, 0), sides)
+
+
+def test_lungs_in_the_multi_view_are_one_structure_that_every_image_has(tmp_path: Path) -> None:
+    data = opened(make_covid(tmp_path / "covid"), view="multi")
+    assert data.classes == ("lungs",)
+    assert (data.labels == PRESENT).all()
+    known = {name for name, [truth] in by_image(data, data.truth).items() if truth == PRESENT}
+    assert known == {"a", "b", "g"}
+
+
+def test_lesions_in_the_single_view_are_united(tmp_path: Path) -> None:
+    data = opened(make_covid(tmp_path / "covid"), ",task=lesions")
+    assert by_image(data, data.truth) == {
+        "a": [PRESENT, UNKNOWN],
+        "c": [ABSENT, ABSENT],  # No Finding
+        "e": [UNKNOWN, ABSENT],  # annotated, without a lesion
+        **dict.fromkeys("bdgh", [UNKNOWN, UNKNOWN]),
+    }
+    left = np.zeros((60, 60), np.uint8)
+    left[10:50, :30] = 1
+    np.testing.assert_array_equal(data.mask(0, 0), left)
+
+
+def test_lesions_in_the_multi_view_are_known_where_annotated(tmp_path: Path) -> None:
+    data = opened(make_covid(tmp_path / "covid"), ",task=lesions", "multi")
+    assert data.classes == ("consolidation", "ground_glass_opacities", "pleural_effusion", "pneumothorax")
+    none = [ABSENT] * 4
+    expected = {
+        "a": [PRESENT, PRESENT, ABSENT, ABSENT],
+        "c": none,
+        "e": none,
+        **dict.fromkeys("bdgh", [UNKNOWN] * 4),
+    }
+    assert by_image(data, data.labels) == expected
+    assert by_image(data, data.truth) == expected
+    assert data.masks.shape == (2, 60, 60)
+
+
+def test_an_empty_mask_means_absent(tmp_path: Path) -> None:
+    root = make_covid(tmp_path / "covid")
+    save(root / "segmentations" / "pneumothorax" / "a.png", np.zeros((40, 60), np.uint8))
+    data = opened(root, ",task=lesions", "multi")
+    assert data.truth[0].tolist() == [PRESENT, PRESENT, ABSENT, ABSENT]
+    assert "1 masks are empty: these regions are absent" in data.notes
+
+
+def test_a_mask_of_another_shape_is_a_problem_and_one_without_image_a_note(tmp_path: Path) -> None:
+    root = make_covid(tmp_path / "covid")
+    save(root / "semantic_masks_v7labs_lungs" / "z.png", np.ones((40, 60), np.uint8))
+    assert "1 masks belong to no image of metadata.csv and are left out" in opened(root).notes
+    save(root / "semantic_masks_v7labs_lungs" / "b.png", np.ones((40, 40), np.uint8))
+    expected = "1 problem: b.png: mask semantic_masks_v7labs_lungs/b.png: 40x40 does not fit the image of 60x40"
+    with pytest.raises(DataError, match=expected):
+        opened(root)
+
+
+def test_a_mask_folder_that_is_not_there(tmp_path: Path) -> None:
+    root = make_covid(tmp_path / "covid")
+    (root / "segmentations").rename(root / "elsewhere")
+    opened(root)
+    with pytest.raises(DataError, match="mask folder .*/segmentations does not exist"):
+        opened(root, ",task=lesions")
+
+
+def test_absent_images(tmp_path: Path) -> None:
+    root = make_covid(tmp_path / "covid")
+    (root / "images" / "c.png").unlink()
+    with pytest.raises(DataError, match="c.png: listed in metadata.csv but absent"):
+        opened(root)
+    data = opened(root, ",missing=skip,task=lesions", "multi")
+    assert by_image(data, data.truth)["e"] == [ABSENT] * 4

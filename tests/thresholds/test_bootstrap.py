@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from threshold_examples import random_batch
+
+from raysearch.thresholds import Counts, at, bootstrap, interval, mask_metric, paired_bootstrap, scores_at
+
+
+def _slow(values: np.ndarray, groups: np.ndarray, resamples: int, seed: int) -> tuple[float, float]:
+    """Draws patients with replacement, one resample at a time, concatenating their rows."""
+    generator = np.random.default_rng(seed)
+    names = np.unique(groups)
+    means = []
+    for _ in range(resamples):
+        rows = [values[groups == name] for name in generator.choice(names, len(names))]
+        means.append(np.concatenate(rows).mean())
+    low, high = np.quantile(means, (0.025, 0.975))
+    return low, high
+
+
+def test_agrees_with_drawing_patients_one_resample_at_a_time() -> None:
+    rng = np.random.default_rng(0)
+    groups = rng.integers(0, 12, 60)
+    values = rng.normal(0.5, 0.1, 60) + groups / 20
+    found = bootstrap(values, groups, resamples=4000)
+    low, high = _slow(values, groups, 4000, seed=1)
+    width = high - low
+    assert found.mean == pytest.approx(values.mean())
+    assert found.low == pytest.approx(low, abs=0.1 * width)
+    assert found.high == pytest.approx(high, abs=0.1 * width)
+
+
+def test_images_of_one_patient_are_not_independent() -> None:
+    patients = np.repeat(np.arange(10), 20)
+    values = patients / 10 + np.random.default_rng(0).normal(0, 0.01, 200)
+    grouped, alone = bootstrap(values, patients), bootstrap(values, np.arange(200))
+    assert grouped.high - grouped.low > 3 * (alone.high - alone.low)
+
+
+def test_pairing_takes_out_what_two_methods_share() -> None:
+    rng = np.random.default_rng(0)
+    shared, patients = rng.random(100), np.arange(100) // 2
+    first, second = shared + 0.02 + rng.normal(0, 0.01, 100), shared
+    difference = paired_bootstrap(first, second, patients)
+    assert difference.mean == pytest.approx(np.mean(first - second))
+    assert 0 < difference.low < 0.02 < difference.high < 0.05
+
+
+@settings(deadline=None, max_examples=20)
+@given(st.lists(st.floats(0, 1), min_size=2, max_size=12), st.integers(0, 99))
+def test_the_interval_lies_within_the_values(values: list[float], seed: int) -> None:
+    found = bootstrap(values, np.arange(len(values)), resamples=50, seed=seed)
+    assert min(values) - 1e-9 <= found.low <= found.high <= max(values) + 1e-9
+
+
+def test_blocks_do_not_change_the_result(monkeypatch: pytest.MonkeyPatch) -> None:
+    values, groups = np.random.default_rng(0).random(30), np.arange(30)
+    whole = bootstrap(values, groups, resamples=101)
+    monkeypatch.setattr("raysearch.thresholds._bootstrap._BLOCK", 90)
+    assert bootstrap(values, groups, resamples=101) == whole
+
+
+def test_of_a_metric_at_a_threshold() -> None:
+    counts = Counts.from_maps(**random_batch(0, images=20))
+    metric = mask_metric("f1_plus")
+    scores = scores_at(counts, metric, 100)
+    by_metric = interval(counts, metric, 100)
+    by_scores = bootstrap(scores, counts.patient)
+    assert by_metric == pytest.approx(by_scores)
+    pooled = interval(counts, mask_metric("iou_pooled"), 100)
+    assert pooled.mean == pytest.approx(at(counts, mask_metric("iou_pooled"), 100))
+    assert pooled.low < pooled.mean < pooled.high
+
+
+def test_undefined_intervals() -> None:
+    one = bootstrap([0.2, 0.4, np.nan], ["a", "a", "b"])
+    assert one.mean == pytest.approx(0.3)
+    assert np.isnan(one.low)
+    assert np.isnan(one.high)
+    with pytest.raises(ValueError, match="no value"):
+        bootstrap([np.nan], ["a"])
+    with pytest.raises(ValueError, match="as many values as groups"):
+        bootstrap([1.0], ["a", "b"])
+    with pytest.raises(ValueError, match="same images"):
+        paired_bootstrap([0.1, np.nan], [0.1, 0.2], ["a", "b"])
