@@ -28,7 +28,7 @@ def prepare_request(request: dict[str, Any], cluster: Cluster) -> Prepared:
 
     prepared = prepare(Request(**request), cluster)
     for warning in prepared.warnings:
-        click.echo(f"warning: {warning}", err=True)
+        click.echo(f"note: {warning}", err=True)
     return prepared
 
 

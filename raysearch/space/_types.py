@@ -54,14 +54,19 @@ def conform(value: Any, hint: Any) -> Value:
         arms = [args[0]] * len(value) if len(args) == 2 and args[1] is Ellipsis else args
         if len(arms) == len(value):
             return tuple(conform(item, arm) for item, arm in zip(value, arms, strict=True))  # type: ignore[misc]
-    elif hint is float and isinstance(value, int | float) and not isinstance(value, bool):
-        if math.isfinite(value):
-            return value
-    elif hint is int and isinstance(value, int) and not isinstance(value, bool):
-        return value
-    elif (hint in (bool, str) and isinstance(value, hint)) or (hint in (None, types.NoneType) and value is None):
-        return value
+    elif _is_plain(value, hint):
+        return value  # type: ignore[no-any-return]
     raise ValueError(f"{value!r} is {_kind(value)}, expected {describe(hint)}")
+
+
+def _is_plain(value: Any, hint: Any) -> bool:
+    if hint is float:
+        return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    if hint is int:
+        return isinstance(value, int) and not isinstance(value, bool)
+    if hint in (None, types.NoneType):
+        return value is None
+    return hint in (bool, str) and isinstance(value, hint)
 
 
 def same(one: Any, other: Any) -> bool:

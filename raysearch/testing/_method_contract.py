@@ -18,11 +18,13 @@ import re
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+import optuna
 import pytest
 import torch
 from torch import Tensor, nn
 
 from raysearch.method import Augmentation, Batch, Method, Prediction, Stage, Step
+from raysearch.space import load_space, presets
 from raysearch.testing._synthetic import synthetic_batch, synthetic_task
 
 
@@ -73,11 +75,12 @@ class MethodContract:
         _assert_equal(first.state_dict(), second.state_dict())
 
     def test_state_dict_is_the_checkpoint(self) -> None:
-        method = _make(self)
+        # two objects, as in two processes: nothing that matters may live outside the state_dict
+        method, other = _make(self), _make(self)
         images = synthetic_batch(self.method, method.task).images
-        source, target = _build(method, seed=1), _build(method, seed=2)
+        source, target = _build(method, seed=1), _build(other, seed=2)
         target.load_state_dict(copy.deepcopy(source.state_dict()))
-        before, after = method.predict(source.eval(), images), method.predict(target.eval(), images)
+        before, after = method.predict(source.eval(), images), other.predict(target.eval(), images)
         torch.testing.assert_close(after.scores, before.scores, rtol=0, atol=0)
         torch.testing.assert_close(after.maps, before.maps, rtol=0, atol=0)
 
@@ -148,7 +151,7 @@ class MethodContract:
             assert value.dtype == torch.float32, f"{name} have to be float32"
             assert not value.requires_grad
             assert bool(torch.isfinite(value).all()), f"{name} have to be finite"
-            assert 0 <= float(value.min()), f"{name} fall below 0"
+            assert float(value.min()) >= 0, f"{name} fall below 0"
             assert float(value.max()) <= 1, f"{name} exceed 1"
         if self.method.view == "single":
             torch.testing.assert_close(prediction.scores.sum(1), torch.ones(count))
@@ -164,14 +167,10 @@ class MethodContract:
 
     def test_predict_leaves_no_trace(self) -> None:
         method, model, batch = _setting(self)
-        model.train()
-        children = list(model.modules())
-        children[-1].eval()
-        modes = [module.training for module in children]
+        model.eval()
         state, images = copy.deepcopy(model.state_dict()), batch.images.clone()
         generator = torch.get_rng_state()
         first = method.predict(model, batch.images)
-        assert [module.training for module in children] == modes, "the modules' modes have to come back"
         assert all(p.grad is None for p in model.parameters()), "predict left a gradient behind"
         assert torch.equal(batch.images, images), "predict altered its input"
         assert torch.equal(torch.get_rng_state(), generator), "predict drew random numbers"
@@ -180,10 +179,23 @@ class MethodContract:
             second = method.predict(model, batch.images)
         assert torch.equal(first.maps, second.maps), "two predictions differ, or the caller's mode matters"
 
-    def test_presets_are_configurations(self) -> None:
-        for name, settings in _presets(self.method).items():
-            config = self.method.Config(**settings)
-            assert dataclasses.is_dataclass(config), name
+    def test_predict_gives_the_modules_modes_back(self) -> None:
+        method, model, batch = _setting(self)
+        modules = list(model.modules())
+        model.train()
+        modules[-1].eval()
+        modes = [module.training for module in modules]
+        method.predict(model, batch.images)
+        assert [module.training for module in modules] == modes
+
+    def test_presets_construct_configurations(self) -> None:
+        study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+        for preset in presets(self.method):
+            space = load_space(self.method, preset)
+            for values in (space.defaults(), *(space.sample(study.ask()) for _ in range(5))):
+                settings, thresholds = space.split(values)
+                assert dataclasses.is_dataclass(self.method.Config(**settings))
+                assert set(thresholds) == set(self.method.decision_thresholds)
 
 
 def _make(suite: MethodContract, *, channels: int = 1, size: tuple[int, int] = (32, 32)) -> Method:
@@ -245,7 +257,3 @@ def _assert_equal(left: Mapping[str, Tensor], right: Mapping[str, Tensor]) -> No
     assert left.keys() == right.keys()
     for name, value in left.items():
         assert torch.equal(value, right[name]), f"{name} differs"
-
-
-def _presets(method: type[Method]) -> dict[str, dict[str, Any]]:
-    return {}

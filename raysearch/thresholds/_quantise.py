@@ -43,8 +43,7 @@ def level(threshold: float) -> int:
     """
     if not 0 <= threshold <= BINS / 255:
         raise ValueError(f"a threshold must lie in [0, 1] (or {BINS / 255:.4f}, which takes no pixel), got {threshold}")
-    # n / 255 * 255 may come out a rounding error above n, which must not become n + 1
-    return math.ceil(threshold * 255 - 1e-9)
+    return math.ceil(threshold * 255)
 
 
 def threshold(level: int) -> float:

@@ -45,7 +45,7 @@ def make_nih(
     form: str = "2020",
     archives: bool = False,
 ) -> Path:
-    """ChestX-ray14: `form` 2017 has ages like 058Y and a trailing comma in every line; archives are numbered folders."""
+    """ChestX-ray14: `form` 2017 has ages like 058Y and a trailing comma a line; archives are numbered folders."""
     root.mkdir(parents=True, exist_ok=True)
     old = form == "2017"
     lines = [NIH_HEADER + ("," if old else "")]
@@ -56,7 +56,9 @@ def make_nih(
         save(root / folder / name, texture(number, 64, 64))
     (root / ("Data_Entry_2017.csv" if old else "Data_Entry_2017_v2020.csv")).write_text("\n".join(lines) + "\n")
     box_lines = [f"{name},{finding}," + ",".join(map(str, box)) for name, finding, box in boxes]
-    (root / "BBox_List_2017.csv").write_text("\n".join(["Image Index,Finding Label,Bbox [x,y,w,h],,,", *box_lines]) + "\n")
+    (root / "BBox_List_2017.csv").write_text(
+        "\n".join(["Image Index,Finding Label,Bbox [x,y,w,h],,,", *box_lines]) + "\n"
+    )
     names = [name for name, _, _ in rows]
     (root / "train_val_list.txt").write_text("\n".join(names[1:3]))
     (root / "test_list.txt").write_text("\n".join([names[0], *names[3:]]))

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from data_layouts import NIH_BOXES, NIH_ROWS, make_nih
+
 from raysearch.data import ABSENT, PRESENT, UNKNOWN, Collection, DataSpec, View, check, open_collection
 from raysearch.errors import DataError
 
@@ -113,16 +114,22 @@ def test_a_box_that_exceeds_by_rounding_is_clipped(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("boxes", "expected"),
     [
-        ([("00000001_000.png", "Cardiomegaly", (900, 0, 200, 9))], "box [900, 0, 200, 9] in BBox_List_2017.csv is not ins"),
+        (
+            [("00000001_000.png", "Cardiomegaly", (900, 0, 200, 9))],
+            "box [900, 0, 200, 9] in BBox_List_2017.csv is not ins",
+        ),
         ([("00000001_000.png", "Cardiomegaly", (9, 9, 0, 9))], "box [9, 9, 0, 9] in BBox_List_2017.csv is not inside"),
-        ([("00000001_000.png", "Cardiomegaly", ("x", 9, 9, 9))], "box [nan, 9, 9, 9] in BBox_List_2017.csv is not inside"),
+        (
+            [("00000001_000.png", "Cardiomegaly", ("x", 9, 9, 9))],
+            "box [nan, 9, 9, 9] in BBox_List_2017.csv is not inside",
+        ),
         ([("00000001_000.png", "Cardiomegale", (9, 9, 9, 9))], "unknown finding 'Cardiomegale' of box [9, 9, 9, 9]"),
         ([("00000001_000.png", "Hernia", (9, 9, 9, 9))], "but the table does not label the image so"),
     ],
 )
 def test_wrong_boxes_are_named_with_their_file(tmp_path: Path, boxes: list, expected: str) -> None:
     root = make_nih(tmp_path / "nih", boxes=boxes)
-    with pytest.raises(DataError, match="1 problem: 00000001_000.png: ") as error:
+    with pytest.raises(DataError, match=r"1 problem: 00000001_000.png: ") as error:
         opened(root)
     assert expected in str(error.value)
     assert "run `raysearch data check chestxray14:" in str(error.value)
@@ -131,7 +138,10 @@ def test_wrong_boxes_are_named_with_their_file(tmp_path: Path, boxes: list, expe
 @pytest.mark.parametrize(
     ("row", "expected"),
     [
-        (("00000009_000.png", "Pneumonya", 9), "00000009_000.png: unknown finding 'Pneumonya' in Data_Entry_2017_v2020.csv; did"),
+        (
+            ("00000009_000.png", "Pneumonya", 9),
+            "00000009_000.png: unknown finding 'Pneumonya' in Data_Entry_2017_v2020.csv; did",
+        ),
         (("00000009_000.png", "Hernia|No Finding", 9), "00000009_000.png: both 'No Finding' and 'Hernia|No Finding'"),
         (("00000009_000.png", "Hernia", ""), "00000009_000.png: no patient in Data_Entry_2017_v2020.csv"),
         (("00000001_000.png", "Hernia", 1), "00000001_000.png: stands more than once in Data_Entry_2017_v2020.csv"),
@@ -163,7 +173,9 @@ def test_what_the_folder_holds_beside_the_table_is_noted(tmp_path: Path) -> None
 
 
 def test_folders_and_tables_that_are_not_there(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"data folder .*/nothing does not exist; expected the folder of NIH ChestX-ray14"):
+    with pytest.raises(
+        DataError, match=r"data folder .*/nothing does not exist; expected the folder of NIH ChestX-ray14"
+    ):
         opened(tmp_path / "nothing")
     root = make_nih(tmp_path / "nih")
     (root / "BBox_List_2017.csv").rename(root / "boxes.csv")
@@ -183,7 +195,10 @@ def test_folders_and_tables_that_are_not_there(tmp_path: Path) -> None:
         (b"Image Index,Finding Labels,Patient ID\na.png,Mass,1,2\n", "the line of 'a.png' has 4 cells, expected 3"),
         (b"Image Index,Finding Labels,Patient ID\na.png,Ma", "the line of 'a.png' has 2 cells, expected 3"),
         (b"\xff\xfe\x00", "cannot be read"),
-        (b"Image Index,Finding Labels,Patient ID\na.png,Mass,1\n", "none of the 1 images that .* lists is there, a.png"),
+        (
+            b"Image Index,Finding Labels,Patient ID\na.png,Mass,1\n",
+            "none of the 1 images that .* lists is there, a.png",
+        ),
     ],
 )
 def test_tables_that_are_not_what_they_should_be(tmp_path: Path, content: bytes, expected: str) -> None:
@@ -211,5 +226,5 @@ def test_check_lists_every_problem(tmp_path: Path) -> None:
         "00000003_000.png",
         "00000009_000.png",
     ]
-    with pytest.raises(DataError, match="3 problems"):  # of tables and names, before anything is decoded
+    with pytest.raises(DataError, match=r"3 problems"):  # of tables and names, before anything is decoded
         open_collection(spec, "multi")

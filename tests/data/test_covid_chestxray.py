@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from data_layouts import COVID_ROWS, make_covid, save
+
 from raysearch.data import ABSENT, PRESENT, UNKNOWN, Collection, DataSpec, View, open_collection
 from raysearch.errors import DataError
 
@@ -66,7 +67,7 @@ def test_lesions_in_the_single_view_are_united(tmp_path: Path) -> None:
         "a": [PRESENT, UNKNOWN],
         "c": [ABSENT, ABSENT],  # No Finding
         "e": [UNKNOWN, ABSENT],  # annotated, without a lesion
-        **dict.fromkeys("bdgh", [UNKNOWN, UNKNOWN]),
+        **{name: [UNKNOWN, UNKNOWN] for name in "bdgh"},
     }
     left = np.zeros((60, 60), np.uint8)
     left[10:50, :30] = 1
@@ -81,7 +82,7 @@ def test_lesions_in_the_multi_view_are_known_where_annotated(tmp_path: Path) -> 
         "a": [PRESENT, PRESENT, ABSENT, ABSENT],
         "c": none,
         "e": none,
-        **dict.fromkeys("bdgh", [UNKNOWN] * 4),
+        **{name: [UNKNOWN] * 4 for name in "bdgh"},
     }
     assert by_image(data, data.labels) == expected
     assert by_image(data, data.truth) == expected
@@ -101,7 +102,7 @@ def test_a_mask_of_another_shape_is_a_problem_and_one_without_image_a_note(tmp_p
     save(root / "semantic_masks_v7labs_lungs" / "z.png", np.ones((40, 60), np.uint8))
     assert "1 masks belong to no image of metadata.csv and are left out" in opened(root).notes
     save(root / "semantic_masks_v7labs_lungs" / "b.png", np.ones((40, 40), np.uint8))
-    expected = "1 problem: b.png: mask semantic_masks_v7labs_lungs/b.png: 40x40 does not fit the image of 60x40"
+    expected = r"1 problem: b.png: mask semantic_masks_v7labs_lungs/b.png: 40x40 does not fit the image of 60x40"
     with pytest.raises(DataError, match=expected):
         opened(root)
 
@@ -110,14 +111,14 @@ def test_a_mask_folder_that_is_not_there(tmp_path: Path) -> None:
     root = make_covid(tmp_path / "covid")
     (root / "segmentations").rename(root / "elsewhere")
     opened(root)
-    with pytest.raises(DataError, match="mask folder .*/segmentations does not exist"):
+    with pytest.raises(DataError, match=r"mask folder .*/segmentations does not exist"):
         opened(root, ",task=lesions")
 
 
 def test_absent_images(tmp_path: Path) -> None:
     root = make_covid(tmp_path / "covid")
     (root / "images" / "c.png").unlink()
-    with pytest.raises(DataError, match="c.png: listed in metadata.csv but absent"):
+    with pytest.raises(DataError, match=r"c.png: listed in metadata.csv but absent"):
         opened(root)
     data = opened(root, ",missing=skip,task=lesions", "multi")
     assert by_image(data, data.truth)["e"] == [ABSENT] * 4

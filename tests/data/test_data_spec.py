@@ -5,6 +5,7 @@ import os
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from raysearch.data import DataSpec, all_kinds
 from raysearch.errors import DataError
 

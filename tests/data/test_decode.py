@@ -8,6 +8,7 @@ from data_layouts import save, texture
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
+
 from raysearch.data._decode import Fit, UnreadableError, draw_boxes, read_image, read_mask
 from raysearch.data._manifest import Boxes
 
@@ -89,13 +90,13 @@ def test_damaged_files_are_told_apart(tmp_path: Path, how: str, message: str, su
 
 def test_oversized_images_are_refused_before_they_are_decoded(tmp_path: Path) -> None:
     Image.new("1", (9_000, 9_500)).save(tmp_path / "bomb.png")
-    with pytest.raises(UnreadableError, match="oversized: 9000x9500"):
+    with pytest.raises(UnreadableError, match=r"oversized: 9000x9500"):
         read_image(tmp_path / "bomb.png", 8, channels=1)
 
 
 def test_floating_point_pixels_are_refused(tmp_path: Path) -> None:
     save(tmp_path / "f.tiff", np.zeros((4, 4), np.float32))
-    with pytest.raises(UnreadableError, match="floating-point"):
+    with pytest.raises(UnreadableError, match=r"floating-point"):
         read_image(tmp_path / "f.tiff", 4, channels=1)
 
 
@@ -105,6 +106,14 @@ def test_masks_are_the_union_of_what_is_not_zero(tmp_path: Path) -> None:
     second[:, 0] = 9
     paths = [save(tmp_path / "1.png", first), save(tmp_path / "2.bmp", second)]
     np.testing.assert_array_equal(read_mask(paths, Fit((8, 8), 8)), (first + second) > 0)
+
+
+def test_transparency_of_a_mask_is_no_foreground(tmp_path: Path) -> None:
+    mask = np.zeros((4, 4, 4), np.uint8)
+    mask[..., 3] = 255
+    mask[1, 2, 0] = 255
+    read = read_mask([save(tmp_path / "m.png", mask)], Fit((4, 4), 4))
+    np.testing.assert_array_equal(np.argwhere(read), [[1, 2]])
 
 
 def test_mask_pixels_are_those_at_least_half_covered(tmp_path: Path) -> None:
@@ -137,12 +146,12 @@ def test_an_exact_rescale_of_a_mask_fits_and_another_aspect_does_not(tmp_path: P
     mask[:, :10] = 1
     path = save(tmp_path / "m.png", mask)
     assert read_mask([path], Fit((60, 30), 60))[15:45, :30].all()
-    with pytest.raises(UnreadableError, match="m.png: 20x10 does not fit the image of 60x60"):
+    with pytest.raises(UnreadableError, match=r"m.png: 20x10 does not fit the image of 60x60"):
         read_mask([path], Fit((60, 60), 60))
 
 
 def test_a_mask_with_lossy_values_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UnreadableError, match="JPEG data"):
+    with pytest.raises(UnreadableError, match=r"JPEG data"):
         read_mask([save(tmp_path / "m.jpg", np.zeros((8, 8), np.uint8))], Fit((8, 8), 8))
 
 

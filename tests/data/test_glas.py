@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from data_layouts import GLAS_FOLDER, GLAS_ROWS, make_glas
+
 from raysearch.data import ABSENT, PRESENT, Collection, DataSpec, make_split, open_collection
 from raysearch.errors import DataError
 
@@ -45,7 +46,7 @@ def test_official_split_divides_published_train(tmp_path: Path) -> None:
 def test_published_parts_that_share_patients_are_refused_unless_patients_are_ignored(tmp_path: Path) -> None:
     rows = [*GLAS_ROWS, ("train_5", 4, "benign"), ("train_6", 9, "malignant")]
     parent = make_glas(tmp_path / "glas", rows=rows)
-    with pytest.raises(DataError, match="share 1 patients, '4' for one, .*patients=image"):
+    with pytest.raises(DataError, match=r"share 1 patients, '4' for one, .*patients=image"):
         make_split(opened(parent), "official")
     data = opened(parent, ",patients=image")
     assert len(make_split(data, "official").test) == 3

@@ -101,7 +101,7 @@ class Stranger(Method):
 
     def stages(self, epochs: int) -> Sequence[Stage]:
         def head(model: nn.Module) -> torch.optim.Optimizer:
-            return torch.optim.Adam(model[2].parameters(), lr=self.config.lr)
+            return torch.optim.Adam(model.get_submodule("2").parameters(), lr=self.config.lr)
 
         def everything(model: nn.Module) -> torch.optim.Optimizer:
             return torch.optim.Adam(model.parameters(), lr=self.config.lr)

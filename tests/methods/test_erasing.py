@@ -3,6 +3,7 @@ from __future__ import annotations
 import math
 import weakref
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -12,9 +13,14 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from methods.minmax_entropy import MinMaxEntropy
+from methods.minmax_entropy._config import Erasing
 from methods.minmax_entropy.erasing import Localize, Mined, mine, trust
 from raysearch.method import Step
 from raysearch.testing import synthetic_batch, synthetic_task
+
+
+def backpropagate(loss: Tensor) -> None:
+    loss.backward()  # type: ignore[no-untyped-call]
 
 
 def toy_localizer(seed: int) -> Localize:
@@ -124,7 +130,7 @@ def test_mined_regions_only_grow_with_depth() -> None:
     torch.manual_seed(0)
     images, labels = torch.randn(6, 1, 3, 4, dtype=torch.float64), torch.tensor([0, 1, 2, 0, 1, 2])
     masks = [run(toy_localizer(3), images, labels, reading="literal", u=u).mask for u in range(5)]
-    for smaller, larger in zip(masks, masks[1:], strict=False):
+    for smaller, larger in pairwise(masks):
         assert (larger >= smaller).all()
         assert larger.max() <= 1
     assert (masks[-1] > masks[0]).any()
@@ -146,13 +152,14 @@ class Misclassified:
 
     def mine(self, **settings: Any) -> Mined:
         chosen: dict[str, Any] = {"u": 2, "sigma": 10.0, "start": 1, "epoch": 1, **settings}
-        return mine(self, torch.ones(2, 1, 3, 4), self.labels, backward=lambda loss: loss.backward(), **chosen)
+        return mine(self, torch.ones(2, 1, 3, 4), self.labels, backward=backpropagate, **chosen)
 
     def counted(self) -> list[float]:
         """How many times each sample's eq. 7 entered, from the gradient on its scores."""
         assert self.scores.grad is not None
         once = (self.scores.detach().softmax(1) - torch.eye(3)[self.labels]) / 2
-        return (self.scores.grad.norm(dim=1) / once.norm(dim=1)).tolist()
+        ratio = self.scores.grad.norm(dim=1) / once.norm(dim=1)
+        return [float(times) for times in ratio]
 
 
 P = math.exp(2) / (math.exp(2) + 2)
@@ -187,7 +194,7 @@ def test_misclassified_sample_in_the_released_reading() -> None:
 
 
 @pytest.mark.parametrize("reading", ["default", "released"])
-def test_plain_before_erasing_starts(reading: str) -> None:
+def test_plain_before_erasing_starts(reading: Erasing) -> None:
     case = Misclassified()
     found = case.mine(reading=reading, epoch=0)
     assert found.passes == 1
@@ -228,7 +235,7 @@ class Kept:
 
 
 @pytest.mark.parametrize("reading", ["default", "literal", "released"])
-def test_no_pass_keeps_the_graph_of_another(reading: str) -> None:
+def test_no_pass_keeps_the_graph_of_another(reading: Erasing) -> None:
     config = MinMaxEntropy.Config(
         backbone="resnet10_slim", weights="random", output_stride=8, u=4, erasing=reading, erasing_start=0, dropout=0.0
     )
@@ -254,7 +261,7 @@ def test_no_pass_keeps_the_graph_of_another(reading: str) -> None:
     # labels that the untrained localizer happens to predict, so that it is trusted and goes on
     predicted = passes(model.normalize(batch.images))[0].argmax(1)
     batch = replace(batch, labels=predicted)
-    step = Step(epoch=0, stage="train", generator=torch.Generator(), backward=lambda loss: loss.backward())
+    step = Step(epoch=0, stage="train", generator=torch.Generator(), backward=backpropagate)
     with torch.autograd.graph.saved_tensors_hooks(save, lambda box: box.tensor):
         losses = method.training_step(model, batch, step)
     assert losses["passes"] >= 2, "the case has to recurse"
@@ -271,7 +278,7 @@ def test_step_losses_add_up_and_the_mask_stops_the_gradient() -> None:
 
     def backward(loss: Tensor) -> None:
         model.zero_grad()
-        loss.backward()
+        backpropagate(loss)
         calls.append(model.localizer.maps.weight.grad)
 
     batch = synthetic_batch(MinMaxEntropy, method.task)

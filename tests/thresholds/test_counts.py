@@ -34,6 +34,7 @@ def test_one_map_is_compared_with_all_that_is_in_the_image() -> None:
     batch = random_batch(5, maps=1)
     batch["truth"] = np.array([[1, 0, -1], [1, 1, 0], [0, 0, -1], [-1, -1, -1], [-1, 1, -1], [-1, -1, 0]], np.int8)
     batch["rows"] = np.arange(6)
+    batch["masks"][1] = np.random.default_rng(0).random((3, 12, 12)) < [[[0.2]], [[0.3]], [[0.0]]]
     counts = Counts.from_maps(**batch)
     pairs = list(zip(counts.image.tolist(), counts.label.tolist(), counts.present.tolist(), strict=True))
     # no absent row beside a present one: the map is about what is there

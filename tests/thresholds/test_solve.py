@@ -91,6 +91,18 @@ def test_false_positive_area_is_over_absent_pairs_and_undefined_without() -> Non
         solve(present_only, metric)
 
 
+def test_pooling_counts_absent_images_of_classes_that_are_present_somewhere() -> None:
+    rng = np.random.default_rng(0)
+    maps = rng.integers(0, 256, (3, 2, 8, 8), dtype=np.uint8)
+    masks = np.zeros((3, 2, 8, 8), np.uint8)
+    masks[0, 0, :4] = 1
+    truth = np.array([[1, 0], [0, 0], [-1, -1]], np.int8)
+    counts = Counts.from_maps(maps, masks, truth, np.arange(3), ["p", "q", "r"], ["seen", "never"])
+    predicted = maps[:2, 0] >= 100
+    both, either = np.sum(predicted & (masks[:2, 0] == 1)), np.sum(predicted | (masks[:2, 0] == 1))
+    assert at(counts, mask_metric("iou_pooled"), 100) == pytest.approx(both / either)
+
+
 def test_levels_by_class() -> None:
     counts = Counts.from_maps(**random_batch(3))
     metric = mask_metric("iou")

@@ -1,0 +1,73 @@
+"""What a search would take, from two training steps and one evaluation batch of the default configuration."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import psutil
+import torch
+
+from raysearch.study._prepare import Prepared
+from raysearch.study._resources import BASE_MEMORY, GROUP_MEMORY, WORKER_MEMORY
+from raysearch.training import Assignment, Rule, Trainer, encode
+
+START_SECONDS = 25.0
+"""Ray and the first worker group, on a laptop."""
+PROBE_STEPS = 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class Estimate:
+    """Seconds, bytes and GPU-hours of a whole search, if every trial ran to its end and cost what the default does."""
+
+    trial_seconds: float
+    total_seconds: float
+    gpu_hours: float
+    memory: int
+    disk: int
+    probe_seconds: float
+    device: str
+
+
+def estimate(prepared: Prepared) -> Estimate:
+    """Trains two steps and evaluates once on this machine; a GPU is used if the study would."""
+    config, resources = prepared.config, prepared.config.resources
+    torch.set_num_threads(resources.cpus)
+    device = "cuda" if resources.gpus and torch.cuda.is_available() else "cpu"
+    started = time.perf_counter()
+    process = psutil.Process()
+    before = process.memory_info().rss
+    tuning = prepared.split.tuning
+    assignment = Assignment(
+        collection=prepared.collection,
+        train=prepared.split.train,
+        tuning=tuning[: min(len(tuning), 32)],
+        seed=config.seed,
+        epochs=config.budget.epochs,
+        rule=Rule(metric="classification_error", decision="given"),
+    )
+    trainer = Trainer(prepared.default_method(), assignment, number=0, device=device)
+    steps = trainer.loader.steps if trainer.loader else 0
+    trainer.train_steps(1)  # the first step pays for what the others find ready
+    probe = time.perf_counter()
+    trainer.train_steps(PROBE_STEPS)
+    step_seconds = (time.perf_counter() - probe) / PROBE_STEPS
+    probe = time.perf_counter()
+    trainer.evaluate({name: float(value) for name, value in prepared.method.decision_thresholds.items()})
+    image_seconds = (time.perf_counter() - probe) / len(assignment.tuning)
+    checkpoint = len(encode({"trainer": trainer.state()}))
+    grown = max(0, process.memory_info().rss - before)
+    epoch_seconds = steps * step_seconds / resources.workers + len(tuning) * image_seconds / resources.workers
+    trial_seconds = trainer.epochs * epoch_seconds
+    rounds = -(-config.budget.samples // resources.slots)
+    worker = WORKER_MEMORY + grown
+    return Estimate(
+        trial_seconds=trial_seconds,
+        total_seconds=START_SECONDS + rounds * trial_seconds,
+        gpu_hours=config.budget.samples * trial_seconds * resources.workers * resources.gpus / 3600,
+        memory=BASE_MEMORY + resources.slots * (GROUP_MEMORY + resources.workers * worker),
+        disk=checkpoint * (min(config.keep_checkpoints, config.budget.samples) + 2 * resources.slots),
+        probe_seconds=time.perf_counter() - started,
+        device=device,
+    )

@@ -1,0 +1,90 @@
+"""Exact counts of the published files; skipped where they are not at hand."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from raysearch.data import PRESENT, UNKNOWN, DataSpec, check, make_split, open_collection
+from raysearch.data._manifest import Boxes, FileManifest
+from raysearch.data.kinds import get_kind
+
+
+def read(text: str, view: str) -> FileManifest:
+    spec = DataSpec.parse(text)
+    manifest = get_kind(spec.kind).read(spec, view)
+    assert isinstance(manifest, FileManifest)
+    assert not manifest.problems
+    return manifest
+
+
+def test_chestxray14(real_data: Path) -> None:
+    manifest = read(f"chestxray14:{real_data}/chestxray14", "multi")
+    boxes = [region for regions in manifest.regions.values() for region in regions.values()]
+    assert len(manifest.ids) == 77
+    assert len(manifest.regions) == 21
+    assert sum(len(region.boxes) for region in boxes if isinstance(region, Boxes)) == 25
+    assert (manifest.labels == PRESENT).sum(axis=0)[manifest.classes.index("Pneumonia")] == 35
+    assert ((manifest.labels == PRESENT).sum(axis=1) == 0).sum() == 32
+    assert Counter(manifest.official.tolist()) == {"train": 49, "test": 28}
+
+
+def test_chestxray14_normal_vs_pneumonia(real_data: Path) -> None:
+    spec = DataSpec.parse(f"chestxray14:{real_data}/chestxray14,task=normal-vs-pneumonia,size=64")
+    data = open_collection(spec, "single")
+    assert (data.labels == PRESENT).sum(axis=0).tolist() == [32, 35]
+    assert (data.truth == PRESENT).sum(axis=0).tolist() == [0, 20]
+    assert (data.truth[:, 0] == UNKNOWN).all()
+    row = data.image_ids.index("00002980_000.png")  # box 263.4, 592.0, 586.0 x 297.0 of 1024
+    expected = np.zeros((64, 64), np.uint8)
+    expected[37:56, 16:53] = 1
+    np.testing.assert_array_equal(data.mask(row, 1), expected)
+    split = make_split(data, "official")
+    boxed = (data.truth == PRESENT).any(axis=1)
+    assert [int(boxed[part].sum()) for part in (split.train, split.tuning, split.test)] in (
+        [7, 7, 6],
+        [7, 6, 7],
+        [6, 7, 7],
+    )
+    assert (data.official[split.test] == "test").all()
+
+
+def test_chestxray14_whole_tables(real_data: Path, tmp_path: Path) -> None:
+    tables = real_data / "chestxray14_tables"
+    if not tables.is_dir():
+        pytest.skip("the full tables are not at hand")
+    for path in tables.iterdir():
+        (tmp_path / path.name).symlink_to(path)
+    (tmp_path / "images").symlink_to(real_data / "chestxray14" / "images")
+    manifest = read(f"chestxray14:{tmp_path},missing=skip", "multi")
+    assert len(manifest.ids) == 77
+    assert manifest.notes == (
+        "112043 of 112120 images that Data_Entry_2017_v2020.csv lists are absent and left out (missing=skip)",
+    )
+    subset = read(f"chestxray14:{real_data}/chestxray14", "multi")
+    np.testing.assert_array_equal(manifest.labels, subset.labels)
+    assert {row: sorted(regions) for row, regions in manifest.regions.items()} == {
+        row: sorted(regions) for row, regions in subset.regions.items()
+    }
+
+
+def test_covid_lungs(real_data: Path) -> None:
+    report = check(DataSpec.parse(f"covid_chestxray:{real_data}/covid_chestxray,size=64"), "single")
+    assert report.ok
+    assert report.images == 353
+    covid, other = report.classes
+    assert (covid.images, other.images, covid.unlabelled) == (194, 74, 85)
+    assert (covid.present, other.present) == (189, 2)
+    multi = read(f"covid_chestxray:{real_data}/covid_chestxray", "multi")
+    assert len(multi.regions) == 192
+    assert len(read(f"covid_chestxray:{real_data}/covid_chestxray,masks=segmentations", "multi").regions) == 44
+
+
+def test_covid_lesions(real_data: Path) -> None:
+    spec = DataSpec.parse(f"covid_chestxray:{real_data}/covid_chestxray,task=lesions,size=64")
+    data = open_collection(spec, "multi")
+    assert (data.truth == PRESENT).sum(axis=0).tolist() == [15, 43, 1, 1]
+    assert (data.labels != UNKNOWN).all(axis=1).sum() == 50  # 44 annotated and 6 without finding

@@ -1,0 +1,237 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from raysearch.data import ABSENT, PRESENT, UNKNOWN, Collection, Split, make_split
+from raysearch.errors import DataError
+
+
+def collection(
+    labels: np.ndarray,
+    truth: np.ndarray | None = None,
+    patients: np.ndarray | None = None,
+    official: np.ndarray | None = None,
+    view: str = "single",
+) -> Collection:
+    labels = np.asarray(labels, np.int8)
+    count, classes = labels.shape
+    truth = labels if truth is None else np.asarray(truth, np.int8)
+    mask_row = np.where(truth == PRESENT, 0, -1).astype(np.int32)
+    return Collection(
+        source="made",
+        view=view,
+        classes=tuple("abcdefgh"[:classes]),
+        image_ids=tuple(f"i{row}" for row in range(count)),
+        patients=np.array([f"p{row}" for row in range(count)])
+        if patients is None
+        else np.asarray(patients).astype(str),
+        images=np.zeros((count, 1, 2, 2), np.uint8),
+        labels=labels,
+        truth=truth,
+        mask_row=mask_row,
+        masks=np.ones((1, 2, 2), np.uint8),
+        official=np.full(count, "") if official is None else np.asarray(official),
+        fingerprint="f" * 64,
+        folder="",
+    )
+
+
+def one_hot(classes: np.ndarray | list[int], count: int = 2) -> np.ndarray:
+    return np.eye(count, dtype=np.int8)[np.asarray(classes)]
+
+
+def parts(split: Split) -> list[np.ndarray]:
+    return [split.train, split.tuning, split.test]
+
+
+@st.composite
+def patient_tables(draw: st.DrawFn) -> Collection:
+    count = draw(st.integers(40, 120))
+    rng = np.random.default_rng(draw(st.integers(0, 2**16)))
+    view = draw(st.sampled_from(["single", "multi"]))
+    patients = rng.integers(0, draw(st.integers(20, 80)), count)
+    labels = one_hot(rng.integers(0, 2, count)) if view == "single" else rng.integers(0, 2, (count, 3)).astype(np.int8)
+    labels[rng.random(count) < draw(st.sampled_from([0.0, 0.1]))] = UNKNOWN
+    known = (rng.random(labels.shape) < draw(st.sampled_from([0.5, 1.0]))) & (labels != UNKNOWN)
+    return collection(labels, np.where(known, labels, UNKNOWN), patients, view=view)
+
+
+@settings(deadline=None)
+@given(data=patient_tables(), seed=st.integers(0, 5))
+def test_random_split_is_a_division_by_patient(data: Collection, seed: int) -> None:
+    split = make_split(data, "random", seed)
+    rows = np.concatenate(parts(split))
+    labelled = np.flatnonzero((data.labels != UNKNOWN).any(axis=1))
+    assert len(np.unique(rows)) == len(rows)
+    assert set(labelled) <= set(rows.tolist())
+    if data.view == "single":
+        assert set(labelled) == set(rows.tolist())
+    owners = [set(data.patients[part]) for part in parts(split)]
+    assert not owners[0] & owners[1]
+    assert not owners[0] & owners[2]
+    assert not owners[1] & owners[2]
+    for part in parts(split):
+        assert part.dtype == np.int64
+        assert (np.diff(part) > 0).all()
+    again = make_split(data, "random", seed)
+    assert all(np.array_equal(a, b) for a, b in zip(parts(split), parts(again), strict=True))
+    assert again.digest == split.digest
+
+
+def test_random_split_keeps_shares_of_classes_and_regions() -> None:
+    rng = np.random.default_rng(0)
+    labels = one_hot((rng.random(1000) < 0.1).astype(int))
+    truth = np.where(labels == PRESENT, np.where(rng.random((1000, 1)) < 0.3, PRESENT, UNKNOWN), ABSENT)
+    data = collection(labels, truth, rng.integers(0, 400, 1000))
+    split = make_split(data)
+    for part, share in zip(parts(split), (0.6, 0.2, 0.2), strict=True):
+        for column in (0, 1):
+            total = (labels[:, column] == PRESENT).sum()
+            assert abs((labels[part, column] == PRESENT).sum() - share * total) <= max(2, 0.02 * total)
+            regions = (truth[:, column] == PRESENT).sum()
+            assert abs((truth[part, column] == PRESENT).sum() - share * regions) <= max(2, 0.05 * regions)
+
+
+def test_other_seeds_give_other_splits_with_other_digests() -> None:
+    data = collection(one_hot([0, 1] * 50))
+    assert len({make_split(data, seed=seed).digest for seed in range(5)}) == 5
+
+
+def test_unlabelled_images_train_in_the_multi_view_only() -> None:
+    labels = np.concatenate([one_hot([0, 1] * 20), np.full((10, 2), UNKNOWN)])
+    patients = [*range(40), *range(35, 45)]  # five of the ten belong to patients with labels
+    single = make_split(collection(labels, patients=patients))
+    assert sum(map(len, parts(single))) == 40
+    assert single.notes == ("10 unlabelled images are in no part",)
+    multi = make_split(collection(labels, patients=patients, view="multi"))
+    held_out = {str(p) for part in (multi.tuning, multi.test) for p in np.asarray(patients)[part]}
+    free = [row for row in range(40, 50) if str(patients[row]) not in held_out]
+    assert set(free) == {row for row in multi.train.tolist() if row >= 40}
+    assert not [row for row in [*multi.tuning, *multi.test] if row >= 40]
+
+
+def nih_like() -> Collection:
+    """Ten boxed patients of two images, all in the published test part; train has labels alone."""
+    count = 100
+    classes = np.arange(count) % 2
+    labels = one_hot(classes)
+    official = np.array(["train"] * 60 + ["test"] * 40)
+    patients = np.arange(count) // 2
+    truth = np.where(labels == PRESENT, UNKNOWN, ABSENT)
+    truth[61:81:2, 1] = PRESENT
+    return collection(labels, truth, patients, official)
+
+
+def test_official_divides_the_boxed_patients_in_thirds() -> None:
+    data = nih_like()
+    split = make_split(data, "official")
+    boxed = [sorted(set(data.patients[p]) & {str(n) for n in range(30, 40)}) for p in parts(split)]
+    assert [len(names) for names in boxed] in ([4, 3, 3], [3, 4, 3], [3, 3, 4])
+    published_test = np.arange(60, 100)
+    rest = [row for row in published_test if data.patients[row] not in {str(n) for n in range(30, 40)}]
+    assert set(rest) <= set(split.test.tolist())
+    assert set(split.test.tolist()) <= set(published_test.tolist())
+    from_train = np.intersect1d(split.tuning, np.arange(60))
+    assert len(from_train) == 12
+    assert len(np.unique(np.concatenate(parts(split)))) == 100
+
+
+def test_official_keeps_published_test_whole_where_train_has_regions() -> None:
+    labels = one_hot([0, 1] * 30)
+    data = collection(labels, official=np.array(["train"] * 40 + ["test"] * 20))
+    split = make_split(data, "official")
+    assert split.test.tolist() == list(range(40, 60))
+    assert len(split.tuning) == 8
+    assert (labels[split.tuning] == PRESENT).sum(axis=0).tolist() == [4, 4]
+
+
+def test_official_needs_published_parts_without_shared_patients() -> None:
+    labels = one_hot([0, 1] * 30)
+    with pytest.raises(DataError, match=r"made has no published split; use --split random"):
+        make_split(collection(labels), "official")
+    official = np.array(["train"] * 40 + ["test"] * 20)
+    patients = np.arange(60)
+    patients[50] = 3
+    with pytest.raises(DataError, match=r"share 1 patients, '3' for one"):
+        make_split(collection(labels, patients=patients, official=official), "official")
+    official[5] = ""
+    patients[50] = 50
+    split = make_split(collection(labels, patients=patients, official=official), "official")
+    assert split.notes == ("1 labelled images are in no published part and left out",)
+
+
+def write(path: Path, lines: list[str]) -> str:
+    path.write_text("\n".join(["image,split", *lines]))
+    return str(path)
+
+
+def test_split_from_a_file(tmp_path: Path) -> None:
+    data = collection(one_hot([0, 1] * 5))
+    names = ["train"] * 6 + ["tuning"] * 2 + ["test"] * 2
+    split = make_split(data, write(tmp_path / "s.csv", [f"i{row},{name}" for row, name in enumerate(names)]))
+    assert [part.tolist() for part in parts(split)] == [[0, 1, 2, 3, 4, 5], [6, 7], [8, 9]]
+    assert split.how == str(tmp_path / "s.csv")
+
+
+@pytest.mark.parametrize(
+    ("replaced", "expected"),
+    [
+        ({0: "j0,train"}, "image 'j0' is not in made"),
+        ({0: "i0,valid"}, "image 'i0' is in 'valid'; expected one of train, tuning, test"),
+        ({0: "i1,train"}, "image 'i1' is named twice"),
+        ({0: ""}, "1 labelled images of made are not named, 'i0' for one"),
+        ({9: "i9,train"}, r"patient '8' is in test \('i8'\) and train \('i9'\)"),
+    ],
+)
+def test_files_that_do_not_fit(tmp_path: Path, replaced: dict[int, str], expected: str) -> None:
+    data = collection(one_hot([0, 1] * 5), patients=[0, 1, 2, 3, 4, 5, 6, 7, 8, 8])
+    names = ["train"] * 6 + ["tuning"] * 2 + ["test"] * 2
+    lines = [replaced.get(row, f"i{row},{name}") for row, name in enumerate(names)]
+    with pytest.raises(DataError, match=expected):
+        make_split(data, write(tmp_path / "s.csv", lines))
+
+
+def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"there is no such file; expected random, official or a CSV"):
+        make_split(collection(one_hot([0, 1] * 5)), str(tmp_path / "none.csv"))
+
+
+def test_parts_that_cannot_be_used_are_refused() -> None:
+    with pytest.raises(DataError, match=r"leaves test empty \(2 patients\)"):
+        make_split(collection(one_hot([0, 1] * 5), patients=[0, 1] * 5))
+    labels = one_hot([0, 1] * 10)
+    nothing = np.full_like(labels, UNKNOWN)
+    with pytest.raises(DataError, match=r"has an annotated region in tuning \(0 in all parts\)"):
+        make_split(collection(labels, nothing))
+    assert len(make_split(collection(labels, nothing), needs_regions=False).train) == 12
+    with pytest.raises(DataError, match=r"made holds no image of class 'b' to learn from; choose another task"):
+        make_split(collection(one_hot([0] * 20)))
+
+
+def test_train_without_a_class_is_refused_in_the_single_view(tmp_path: Path) -> None:
+    data = collection(one_hot([0, 0, 0, 1, 1, 0]))
+    path = write(tmp_path / "s.csv", ["i0,train", "i1,train", "i2,tuning", "i3,tuning", "i4,test", "i5,test"])
+    with pytest.raises(DataError, match=r"train holds no image of class 'b' to learn from; use another --split"):
+        make_split(data, path)
+
+
+def test_warnings_say_what_to_do() -> None:
+    rng = np.random.default_rng(0)
+    labels = one_hot(rng.integers(0, 3, 900), 3)
+    truth = np.where(labels == PRESENT, UNKNOWN, ABSENT)
+    truth[labels[:, 0] == PRESENT, 0] = PRESENT
+    truth[np.flatnonzero(labels[:, 1] == PRESENT)[:5], 1] = PRESENT
+    split = make_split(collection(labels, truth))
+    assert [warning.split(":")[0] for warning in split.warnings] == [
+        "tuning has fewer than 5 patients with a region of b 1",
+        "the data has no annotated region of c",
+    ]
+    few = make_split(collection(one_hot([0, 1] * 50)))
+    assert few.warnings[0].startswith("tuning has fewer than 50 images of a 10, b 10: ")
+    enough = make_split(collection(one_hot([0, 1] * 300)))
+    assert enough.warnings == ()

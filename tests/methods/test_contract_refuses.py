@@ -1,0 +1,173 @@
+"""The contract has to fail for methods that break it, each by the test that is meant for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from raysearch.method import Batch, Method, Prediction, Stage, Step
+from raysearch.testing import MethodContract
+
+
+@dataclass(frozen=True, kw_only=True)
+class SoundConfig:
+    lr: float = 0.05
+    batch: int = 4
+
+
+class Sound(Method):
+    name = "sound"
+    title = "A linear classifier"
+    Config: ClassVar[type[Any]] = SoundConfig
+    view: ClassVar[Literal["single", "multi"]] = "single"
+
+    def build(self) -> nn.Module:
+        return nn.Sequential(
+            nn.Conv2d(self.task.channels, 4, 5, stride=4, padding=2),
+            nn.BatchNorm2d(4),
+            nn.Conv2d(4, len(self.task.classes), 1),
+        )
+
+    def stages(self, epochs: int) -> Sequence[Stage]:
+        return (
+            Stage(
+                name="head",
+                epochs=epochs,
+                optimizer=lambda m: torch.optim.Adam(m.get_submodule("2").parameters(), lr=0.05),
+            ),
+        )
+
+    def training_step(self, model: nn.Module, batch: Batch, step: Step) -> dict[str, Tensor]:
+        loss = F.cross_entropy(model(batch.images).amax((2, 3)), batch.labels)
+        step.backward(loss)
+        return {"loss": loss.detach()}
+
+    def predict(self, model: nn.Module, images: Tensor) -> Prediction:
+        with torch.no_grad():
+            maps = model(images)
+        full = F.interpolate(maps, size=images.shape[-2:]).sigmoid()
+        return Prediction(scores=maps.amax((2, 3)).softmax(1), maps=full)
+
+
+@dataclass(kw_only=True)
+class Mutable:
+    lr: float = 0.05
+    batch: int = 4
+
+
+class ThawedConfig(Sound):
+    Config = Mutable
+
+
+class NoBackward(Sound):
+    def training_step(self, model: nn.Module, batch: Batch, step: Step) -> dict[str, Tensor]:
+        return {"loss": F.cross_entropy(model(batch.images).amax((2, 3)), batch.labels)}
+
+
+class Thaws(Sound):
+    def training_step(self, model: nn.Module, batch: Batch, step: Step) -> dict[str, Tensor]:
+        model.requires_grad_(True)
+        return super().training_step(model, batch, step)
+
+
+class OwnRandomness(Sound):
+    calls = 0
+
+    def training_step(self, model: nn.Module, batch: Batch, step: Step) -> dict[str, Tensor]:
+        OwnRandomness.calls += 1
+        noise = torch.Generator().manual_seed(OwnRandomness.calls)
+        images = batch.images + torch.randn(batch.images.shape, generator=noise)
+        return super().training_step(model, Batch(images=images, labels=batch.labels, index=batch.index), step)
+
+
+class Climbs(Sound):
+    def training_step(self, model: nn.Module, batch: Batch, step: Step) -> dict[str, Tensor]:
+        loss = F.cross_entropy(model(batch.images).amax((2, 3)), batch.labels)
+        step.backward(-loss)
+        return {"loss": loss.detach()}
+
+
+class Unbounded(Sound):
+    def predict(self, model: nn.Module, images: Tensor) -> Prediction:
+        found = super().predict(model, images)
+        return Prediction(scores=found.scores, maps=2 * found.maps)
+
+
+class Coarse(Sound):
+    def predict(self, model: nn.Module, images: Tensor) -> Prediction:
+        found = super().predict(model, images)
+        return Prediction(scores=found.scores, maps=found.maps[:, :, ::2, ::2])
+
+
+class NeighbourDependent(Sound):
+    def predict(self, model: nn.Module, images: Tensor) -> Prediction:
+        found = super().predict(model, images)
+        return Prediction(scores=found.scores, maps=found.maps / found.maps.max())
+
+
+class LeavesEvaluation(Sound):
+    def predict(self, model: nn.Module, images: Tensor) -> Prediction:
+        return super().predict(model.eval(), images)
+
+
+class LeavesGradient(Sound):
+    def predict(self, model: nn.Module, images: Tensor) -> Prediction:
+        with torch.enable_grad():
+            model(images).sum().backward()
+        return super().predict(model, images)
+
+
+class UpdatesStatistics(Sound):
+    def predict(self, model: nn.Module, images: Tensor) -> Prediction:
+        model.train()
+        return super().predict(model, images)
+
+
+class HiddenState(Sound):
+    def build(self) -> nn.Module:
+        self.shift = torch.rand(())
+        return super().build()
+
+    def predict(self, model: nn.Module, images: Tensor) -> Prediction:
+        return super().predict(model, images * self.shift)
+
+
+class ShortStages(Sound):
+    def stages(self, epochs: int) -> Sequence[Stage]:
+        return super().stages(epochs - 1)
+
+
+CASES: list[tuple[type[Sound], Callable[[MethodContract], object]]] = [
+    (ThawedConfig, MethodContract.test_config_is_strict_data),
+    (NoBackward, MethodContract.test_training_step),
+    (Thaws, MethodContract.test_training_step),
+    (OwnRandomness, MethodContract.test_equal_seeds_give_equal_steps),
+    (Climbs, MethodContract.test_loss_falls_on_one_batch),
+    (Unbounded, lambda suite: suite.test_predict_shapes_and_ranges(1, (32, 32))),
+    (Coarse, lambda suite: suite.test_predict_shapes_and_ranges(1, (32, 32))),
+    (NeighbourDependent, MethodContract.test_an_image_is_answered_alone),
+    (LeavesEvaluation, MethodContract.test_predict_gives_the_modules_modes_back),
+    (LeavesGradient, MethodContract.test_predict_leaves_no_trace),
+    (UpdatesStatistics, MethodContract.test_predict_leaves_no_trace),
+    (HiddenState, MethodContract.test_state_dict_is_the_checkpoint),
+    (ShortStages, MethodContract.test_stages),
+]
+
+
+def suite_for(method: type[Method]) -> MethodContract:
+    suite = MethodContract()
+    suite.method = method  # type: ignore[misc]
+    return suite
+
+
+@pytest.mark.parametrize(("broken", "check"), CASES, ids=[case[0].__name__ for case in CASES])
+def test_a_broken_method_is_caught(broken: type[Sound], check: Callable[[MethodContract], object]) -> None:
+    check(suite_for(Sound))
+    with pytest.raises((AssertionError, pytest.fail.Exception)):
+        check(suite_for(broken))
