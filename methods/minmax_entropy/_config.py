@@ -47,6 +47,9 @@ class MinMaxEntropyConfig(WildcatConfig):
     map_normalization: MapNormalization = "sample"
     """Min-max scaling of the localization map to [0, 1] before eq. 9: per image, over the batch (per image in
     evaluation, where an image must not depend on others), or none."""
+    batch_norm: Literal["split", "shared"] = "split"
+    """Running statistics: one set for whole images and one for masked ones, or one for all that passes the backbone, as
+    in the authors' code, where the heads are evaluated with statistics that they were not trained with."""
     postprocess: Literal["none", "crf"] = "none"
     """``crf`` refines the mask with a dense CRF (App. B.3.3); only what `predict` returns is altered."""
     crf_iterations: int = 2
@@ -72,6 +75,7 @@ class MinMaxEntropyConfig(WildcatConfig):
         expect_range("erasing_start", self.erasing_start, 0)
         expect_range("classifier_scale", self.classifier_scale, 0, 1, open_low=True)
         expect_in("map_normalization", self.map_normalization, ("sample", "batch", "none"))
+        expect_in("batch_norm", self.batch_norm, ("split", "shared"))
         expect_in("postprocess", self.postprocess, ("none", "crf"))
         expect_range("crf_iterations", self.crf_iterations, 1)
         for name in ("crf_theta_alpha", "crf_theta_beta", "crf_theta_gamma"):

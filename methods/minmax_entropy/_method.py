@@ -49,7 +49,14 @@ class MinMaxEntropy(Method):
             )
 
         normalize = Normalize(c.normalize, self.task.channels)
-        return Network(normalize, backbone, head(), head(), classifier_scale=c.classifier_scale)
+        return Network(
+            normalize,
+            backbone,
+            head(),
+            head(),
+            classifier_scale=c.classifier_scale,
+            split_statistics=c.batch_norm == "split",
+        )
 
     def stages(self, epochs: int) -> Sequence[Stage]:
         return single_stage(self.config, epochs)
@@ -63,7 +70,7 @@ class MinMaxEntropy(Method):
         images = network.normalize(batch.images)
 
         def localize(erased: Tensor) -> tuple[Tensor, Tensor]:
-            logits, maps = network.localize(erased)
+            logits, maps = network.localize(erased, erased=erased is not images)
             return logits, self._mask(self._map(logits, maps, erased, c.map_normalization))
 
         mined = mine(
@@ -80,7 +87,7 @@ class MinMaxEntropy(Method):
         # one after the other, so that only one graph is alive
         decided = label_loss(network.classify(images * mined.mask), batch.labels).mean()
         step.backward(decided)
-        undecided = uniform_loss(network.classify(images * (1 - mined.mask))).mean()
+        undecided = uniform_loss(network.classify(images * (1 - mined.mask), negative=True)).mean()
         step.backward(undecided)
         return {
             "loss": (decided + undecided).detach() + mined.loss,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import threading
 import time
 import uuid
@@ -20,21 +21,21 @@ class Keeper:
     """Runs as a Ray actor with ``num_cpus=0``; it owns what it starts, so all of it dies with the driver.
 
     The controller of a Ray Train run lives on the node that calls ``fit()`` and takes 0.4 GiB, hence a keeper a node.
+    Its slots are arguments, so that Ray can start it again on another node when its own is taken away.
     """
 
-    def __init__(self, pool: str, spec: GroupSpec) -> None:
+    def __init__(self, pool: str, spec: GroupSpec, slots: list[int]) -> None:
         os.environ.setdefault("RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S", START_TIMEOUT_SECONDS)
         os.environ.setdefault("RAY_TRAIN_V2_ENABLED", "1")
         self._pool = ray.get_actor(pool)
         self._pool_name = pool
         self._spec = spec
-        self._threads: list[threading.Thread] = []
         self._stopping = threading.Event()
-
-    def start(self, slot: int) -> None:
-        thread = threading.Thread(target=self._keep, args=(slot,), name=f"slot-{slot}", daemon=True)
-        thread.start()
-        self._threads.append(thread)
+        self._threads = [
+            threading.Thread(target=self._keep, args=(slot,), name=f"slot-{slot}", daemon=True) for slot in slots
+        ]
+        for thread in self._threads:
+            thread.start()
 
     def stop(self, seconds: float) -> bool:
         """Starts no more groups and waits for the running ones to end; False if some did not in time."""
@@ -42,6 +43,7 @@ class Keeper:
         deadline = time.monotonic() + seconds
         for thread in self._threads:
             thread.join(max(0.0, deadline - time.monotonic()))
+        shutil.rmtree(self._spec.storage, ignore_errors=True)  # Ray Train made it on this node too
         return not any(thread.is_alive() for thread in self._threads)
 
     def _keep(self, slot: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 import uuid
 from collections.abc import Sequence
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import ray
+from ray.exceptions import RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from raysearch.errors import RaysearchError
@@ -17,6 +19,8 @@ from raysearch.slots._pool import Pool
 from raysearch.slots._spec import GroupSpec
 
 START_DEADLINE_SECONDS = 300.0
+NODE_DEADLINE_SECONDS = 1800.0
+"""Where an autoscaler has to start the first node: a virtual machine, and on it an environment with torch."""
 STOP_SECONDS = 20.0
 
 
@@ -28,8 +32,10 @@ class Slots:
     count: int
     actor: Any
     keepers: list[Any]
+    deadline: float = START_DEADLINE_SECONDS
+    """Seconds that the first slot may take."""
 
-    def wait_for_first(self, deadline: float = START_DEADLINE_SECONDS) -> float:
+    def wait_for_first(self) -> float:
         """Seconds until the first slot was up.
 
         Raises:
@@ -42,17 +48,19 @@ class Slots:
                 return time.monotonic() - started
             if len(status["broken"]) == self.count:
                 raise RaysearchError(f"no worker group could be started: {next(iter(status['broken'].values()))}")
-            if time.monotonic() - started > deadline:
+            if time.monotonic() - started > self.deadline:
                 raise RaysearchError(
-                    f"no worker group was ready after {deadline:.0f} s; 'ray status' shows what the cluster waits for,"
-                    " the study's log.txt what Ray said"
+                    f"no worker group was ready after {self.deadline:.0f} s; 'ray status' shows what the cluster waits"
+                    " for, the study's log.txt what Ray said"
                 )
             time.sleep(0.1)
 
     def stop(self) -> None:
         """Ends the groups and waits for their resources to be free again: the cluster may not be ours alone."""
         ray.get(self.actor.stop.remote())
-        ray.get([keeper.stop.remote(STOP_SECONDS) for keeper in self.keepers])
+        for answer in [keeper.stop.remote(STOP_SECONDS) for keeper in self.keepers]:
+            with contextlib.suppress(RayError):  # its node is gone
+                ray.get(answer, timeout=2 * STOP_SECONDS)
         for actor in (*self.keepers, self.actor):
             ray.kill(actor)
 
@@ -61,23 +69,27 @@ def start_slots(spec: GroupSpec, count: int) -> Slots:
     """Starts `count` slots. Returns at once: groups come up in the background, and trials wait for the first."""
     name = f"raysearch-pool-{uuid.uuid4().hex[:8]}"
     here = ray.get_runtime_context().get_node_id()
-    pool = ray.remote(num_cpus=0)(Pool).options(name=name, scheduling_strategy=_on(here)).remote(count)
+    pool: Any = ray.remote(num_cpus=0)(Pool).options(name=name, scheduling_strategy=_on(here)).remote(count)
     ray.get(pool.status.remote())
-    nodes = [n for n in ray.nodes() if n["Alive"]]
-    places = place(nodes, count, here=here, workers=spec.workers, cpus=spec.cpus, gpus=spec.gpus)
-    keepers: dict[str, Any] = {}
-    for slot, node in enumerate(places):
-        if node not in keepers:
-            keepers[node] = ray.remote(num_cpus=0)(Keeper).options(scheduling_strategy=_on(node)).remote(name, spec)
-        ray.get(keepers[node].start.remote(slot))
-    return Slots(pool=name, count=count, actor=pool, keepers=list(keepers.values()))
+    nodes = [n for n in ray.nodes() if n["Alive"]]  # type: ignore[no-untyped-call]
+    fitting = place(nodes, here=here, workers=spec.workers, cpus=spec.cpus, gpus=spec.gpus)
+    keepers: dict[str, list[int]] = {}
+    for slot in range(count):
+        keepers.setdefault(fitting[slot] if slot < len(fitting) else here, []).append(slot)
+    actors: list[Any] = [
+        ray.remote(num_cpus=0)(Keeper)
+        .options(scheduling_strategy=_on(node, soft=True), max_restarts=-1)
+        .remote(name, spec, slots)
+        for node, slots in keepers.items()
+    ]
+    ray.get([actor.__ray_ready__.remote() for actor in actors])
+    deadline = START_DEADLINE_SECONDS if fitting else NODE_DEADLINE_SECONDS
+    return Slots(pool=name, count=count, actor=pool, keepers=actors, deadline=deadline)
 
 
-def place(
-    nodes: Sequence[dict[str, Any]], count: int, *, here: str, workers: int, cpus: float, gpus: float
-) -> list[str]:
-    """The node whose keeper holds each slot: as many on a node as groups fit there, the rest (groups that span nodes, or
-    whose nodes an autoscaler has yet to start) on the driver's.
+def place(nodes: Sequence[dict[str, Any]], *, here: str, workers: int, cpus: float, gpus: float) -> list[str]:
+    """A node for the keeper of each slot that a node has room for, the driver's node first. The keepers of all others
+    (groups that span nodes, or whose nodes an autoscaler has yet to start) belong on the driver's node.
 
     Args:
         nodes: as `ray.nodes()` lists them.
@@ -86,10 +98,14 @@ def place(
     places: list[str] = []
     for node in sorted(nodes, key=lambda n: n["NodeID"] != here):
         resources = node["Resources"]
-        fit = [int(resources.get(name, 0) // (need * workers)) for name, need in (("CPU", cpus), ("GPU", gpus)) if need]
-        places += [node["NodeID"]] * (min(fit) if fit else 0)
-    return (places + [here] * count)[:count]
+        fit = [
+            int(resources.get(name, 0) / (need * workers) + 1e-9)
+            for name, need in (("CPU", cpus), ("GPU", gpus))
+            if need
+        ]
+        places += [node["NodeID"]] * min(fit, default=0)
+    return places
 
 
-def _on(node: str) -> NodeAffinitySchedulingStrategy:
-    return NodeAffinitySchedulingStrategy(node, soft=False)
+def _on(node: str, *, soft: bool = False) -> NodeAffinitySchedulingStrategy:
+    return NodeAffinitySchedulingStrategy(node, soft=soft)

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from raysearch.errors import ResourceError
+from raysearch.study._capacity import autoscaler_config, capacity
+from raysearch.study._probe import nothing_answers, probe
 from raysearch.study._quiet import set_environment
 from raysearch.study._resources import Machine, this_machine
 
@@ -37,41 +39,45 @@ class Cluster:
         quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
         if self.address is None:
             machine = this_machine()
-            ray.init(
-                address="local", num_cpus=machine.cpus, num_gpus=machine.gpus, include_dashboard=False, **quiet
-            )
+            ray.init(address="local", num_cpus=machine.cpus, num_gpus=machine.gpus, include_dashboard=False, **quiet)
         else:
             try:
-                ray.init(address=self.address, **quiet)
+                ray.init(address=probe(self.address), **quiet)
             except (ConnectionError, RuntimeError, ValueError) as error:
-                reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
-                raise ResourceError(
-                    f"no Ray cluster answers at --address {self.address} ({reason}): start one with 'ray up"
-                    " cluster.yaml' or 'ray start --head', or leave --address out to run on this machine"
-                ) from None
+                raise _refused(self.address, error) from None
         try:
             yield
         finally:
             ray.shutdown()
 
     def machine(self) -> Machine:
-        """What can be shared out; of a joined cluster, what its nodes have together."""
+        """What can be shared out; of a joined cluster, what its nodes have and what its autoscaler may add."""
         if self.address is None:
             return this_machine()
         with self.connect():
             import ray
 
-            total = ray.cluster_resources()
-        return Machine(
-            cpus=int(total.get("CPU", 0)), gpus=int(total.get("GPU", 0)), memory=int(total.get("memory", 0)) or 1 << 40
-        )
+            nodes = ray.nodes()  # type: ignore[no-untyped-call]
+            alive = [node["Resources"] for node in nodes if node["Alive"]]
+            return capacity(alive, autoscaler_config(ray.get_runtime_context().gcs_address))
 
     def driver_share(self) -> dict[str, float]:
         """What a thin trial asks of Tune: a crumb of the driver's own node. It holds no CPU (on a full machine it would
         wait for ever for one), and Tune refuses an empty request."""
         import ray
 
-        return {f"node:{ray.util.get_node_ip_address()}": 0.001}
+        return {f"node:{ray.util.get_node_ip_address()}": 0.001}  # type: ignore[no-untyped-call]
+
+
+def _refused(address: str, error: BaseException) -> ResourceError:
+    """The message for a cluster that answered and then would not have us."""
+    if str(error).startswith("Version mismatch"):
+        versions = " ".join(str(error).split()).removeprefix("Version mismatch: ")
+        return ResourceError(
+            f"--address {address}: Ray and Python have to be the same on all nodes and here ({versions}): install the"
+            " cluster's versions here, or run raysearch on the cluster"
+        )
+    return nothing_answers(address, error.__cause__ or error)
 
 
 def parse_address(address: str | None) -> str | None:

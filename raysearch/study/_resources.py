@@ -29,6 +29,23 @@ class Machine:
     gpus: int
     memory: int
     """Bytes."""
+    nodes: tuple[tuple[int, int], ...] = ()
+    """CPUs and GPUs of each node, of a cluster."""
+
+    def places(self, cpus: int, gpus: float) -> int:
+        """Workers of that size that can run at a time: none spans two nodes, and no fraction two GPUs.
+
+        >>> Machine(cpus=8, gpus=4, memory=0, nodes=((4, 2), (4, 2))).places(3, 0.5)
+        2
+        """
+
+        def on(node: tuple[int, int]) -> int:
+            by_cpus = node[0] // cpus
+            if not gpus:
+                return by_cpus
+            return min(by_cpus, node[1] * int(1 / gpus + 1e-9) if gpus < 1 else int(node[1] / gpus))
+
+        return sum(on(node) for node in self.nodes or ((self.cpus, self.gpus),))
 
     def __str__(self) -> str:
         return f"{self.cpus} CPUs, {self.gpus} GPUs, {self.memory / GIB:.1f} GiB"
@@ -101,16 +118,19 @@ def fit(
             f"a trial of {workers} workers with {gpus:g} GPUs each needs {workers * gpus:g} GPUs, and there are"
             f" {machine.gpus}: lower --gpus-per-worker (0 trains on CPUs), or join a cluster with --address"
         )
+    places = machine.places(cpus, gpus)
+    if places < workers:
+        raise ResourceError(
+            f"{places} workers with {cpus} CPUs and {gpus:g} GPUs fit on the {len(machine.nodes)} nodes (none spans two),"
+            f" and a trial needs {workers}: lower --workers-per-trial, --cpus-per-worker or --gpus-per-worker"
+        )
     if need.memory > machine.memory:
         raise ResourceError(
             f"a trial of {workers} workers needs about {need.memory / GIB:.1f} GiB of memory, and there are"
             f" {machine.memory / GIB:.1f}: lower --workers-per-trial or --fix batch"
         )
     by_memory = (machine.memory - BASE_MEMORY) // (need.memory - BASE_MEMORY)
-    limits = [machine.cpus // need.cpus, by_memory, samples]
-    if gpus:
-        limits.append(int(machine.gpus / (workers * gpus)))
-    most = max(1, min(limits))
+    most = max(1, min(places // workers, by_memory, samples))
     if slots is not None and slots > most and slots <= samples:
         raise ResourceError(f"--slots {slots}: at most {most} fit here ({machine})")
     return Resources(workers=workers, cpus=cpus, gpus=gpus, slots=min(slots, samples) if slots else most)

@@ -246,9 +246,9 @@ def test_no_pass_keeps_the_graph_of_another(reading: Erasing) -> None:
     alive: list[int] = []
     passes = model.localize
 
-    def localize(inputs: Tensor) -> Any:
+    def localize(inputs: Tensor, *, erased: bool = False) -> Any:
         alive.append(len(kept))
-        return passes(inputs)
+        return passes(inputs, erased=erased)
 
     model.localize = localize
 

@@ -1,0 +1,17 @@
+"""What all tests share: studies and caches in folders of their own."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+@pytest.fixture(autouse=True)
+def own_folders(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Studies of a test are its own; decoded data is shared by the tests of a session."""
+    monkeypatch.setenv("RAYSEARCH_STUDIES", str(tmp_path / "studies"))
+    monkeypatch.setenv("RAYSEARCH_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))

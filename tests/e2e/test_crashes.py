@@ -1,0 +1,128 @@
+"""What is killed, and goes on."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+from e2e.conftest import SMALL, cli, kill_tree, rows, status, train_workers, wait_for
+
+pytestmark = pytest.mark.ray
+
+SEARCH = ("--method", "wildcat", *SMALL, "--samples", "5", "--epochs", "4", "--slots", "1", "--seed", "3")
+
+
+def outcome(name: str) -> list[tuple[object, ...]]:
+    return [
+        (t["number"], t["state"], t["value"], tuple(sorted(t["params"].items())), tuple(t["thresholds"].items()))
+        for t in status(name)["trials"]
+    ]
+
+
+def test_kill_9_and_resume_equal_an_undisturbed_run(studies: Path, begin) -> None:
+    assert cli("tune", *SEARCH, "--study", "calm").returncode == 0
+
+    killed = begin("tune", *SEARCH, "--study", "hit")
+    wait_for(lambda: len(rows(studies, "hit", 2)) >= 2, killed)
+    kill_tree(killed.pid)
+    killed.wait()
+    before = {n: rows(studies, "hit", n) for n in range(5)}
+    assert 2 <= len(before[2]) < 4, "it was killed in the middle of a trial"
+    # a journal cut in mid-line, as a killed writer leaves it
+    journal = studies / "hit" / "journal.log"
+    with open(journal, "ab") as file:
+        file.write(b'{"op_code":5,"worker_id":"x","tri')
+
+    resumed = cli("resume", "hit")
+    assert resumed.returncode == 0, resumed.stderr
+    assert outcome("hit") == outcome("calm")
+    for number in range(5):
+        after = rows(studies, "hit", number)
+        assert [r["epoch"] for r in after] == [1, 2, 3, 4], "no epoch ran twice, none is missing"
+        assert after[: len(before[number])] == before[number], "nothing that was finished was touched"
+        for ours, calm in zip(after, rows(studies, "calm", number), strict=True):
+            assert ours["value"] == calm["value"]
+            assert ours["losses"]["loss"] == calm["losses"]["loss"]
+    assert (studies / "hit" / "journal.log.cut").exists()
+    assert "trial 0" not in resumed.stdout, "finished trials do not run again"
+
+
+def test_a_killed_worker_costs_its_epoch_alone(studies: Path, begin, tmp_path: Path, monkeypatch) -> None:
+    pause = tmp_path / "pause"
+    pause.write_text("0.3")
+    monkeypatch.setenv("STRANGE_PAUSE", str(pause))
+    running = begin("tune", "--method", "e2e.strange:Strange", "--data", "phantom:images=60,size=32", "--samples", "3",
+                    "--epochs", "3", "--slots", "1", "--fix", "wish=work", "--study", "hurt")  # fmt: skip
+    wait_for(lambda: len(rows(studies, "hurt", 0)) >= 1, running)
+    (worker,) = train_workers(running.pid)
+    worker.send_signal(signal.SIGKILL)
+    pause.write_text("0")
+    out, err = running.communicate(timeout=240)
+    assert running.returncode == 0, err + out
+    assert [t["state"] for t in status("hurt")["trials"]] == ["complete"] * 3
+    assert [r["epoch"] for r in rows(studies, "hurt", 0)] == [1, 2, 3]
+
+
+def test_stop_and_interrupt_are_resumable(studies: Path, begin, tmp_path: Path, monkeypatch) -> None:
+    pause = tmp_path / "pause"
+    pause.write_text("0.3")
+    monkeypatch.setenv("STRANGE_PAUSE", str(pause))
+    arguments = ("--method", "e2e.strange:Strange", "--data", "phantom:images=60,size=32", "--samples", "3", "--epochs",
+                 "3", "--slots", "1", "--fix", "wish=work")  # fmt: skip
+    running = begin("tune", *arguments, "--study", "asked")
+    wait_for(lambda: len(rows(studies, "asked", 0)) >= 1, running)
+    taken = cli("resume", "asked")
+    assert taken.returncode == 2
+    assert "being run by another process" in taken.stderr
+    assert cli("stop", "asked").returncode == 0
+    out, _ = running.communicate(timeout=60)
+    assert running.returncode == 0
+    assert "raysearch resume asked" in out
+
+    again = begin("resume", "asked")
+    wait_for(lambda: len(rows(studies, "asked", 0)) >= 2, again)
+    os.kill(again.pid, signal.SIGINT)
+    out, err = again.communicate(timeout=60)
+    assert again.returncode == 130, err
+    assert "raysearch resume asked" in out + err
+    assert "Traceback" not in out + err
+
+    pause.write_text("0")
+    last = cli("resume", "asked", "--samples", "4")
+    assert last.returncode == 0, last.stderr
+    assert [t["state"] for t in status("asked")["trials"]] == ["complete"] * 4
+    assert [r["epoch"] for r in rows(studies, "asked", 0)] == [1, 2, 3]
+
+
+def test_a_full_disk_loses_nothing(tmp_path: Path, monkeypatch, begin) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("mounting a small tmpfs needs root")
+    small = tmp_path / "small"
+    small.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=600k", "tmpfs", str(small)], check=False)
+    if mounted.returncode:
+        pytest.skip("a tmpfs cannot be mounted here")
+    try:
+        monkeypatch.setenv("RAYSEARCH_STUDIES", str(small))
+        arguments = ("--method", "wildcat", *SMALL, "--samples", "40", "--epochs", "2", "--slots", "1",
+                     "--keep-checkpoints", "40", "--study", "full")  # fmt: skip
+        done = cli("tune", *arguments)
+        assert done.returncode == 1, done.stdout + done.stderr
+        lines = [line for line in done.stderr.splitlines() if line.startswith("raysearch: ")]
+        assert len(lines) == 1
+        assert "full" in lines[0]
+        assert "resume" in lines[0]
+        assert "Traceback" not in done.stderr
+        finished = [t for t in status("full")["trials"] if t["state"] == "complete"]
+        subprocess.run(["mount", "-o", "remount,size=64m", str(small)], check=True)
+        resumed = cli("resume", "full", "--samples", "40")
+        assert resumed.returncode == 0, resumed.stderr
+        after = {t["number"]: t for t in status("full")["trials"]}
+        assert len(after) == 40
+        for trial in finished:
+            assert after[trial["number"]]["value"] == trial["value"]
+    finally:
+        subprocess.run(["umount", "-l", str(small)], check=False)
