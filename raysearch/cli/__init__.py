@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib
+import io
 import os
+import re
 import sys
 from typing import Any
 
@@ -46,9 +48,9 @@ class LazyGroup(click.Group):
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[Any, Any, list[str]]:
         if args and not args[0].startswith("-") and args[0] not in COMMANDS:
-            from raysearch.errors import nearest
+            from raysearch.errors import UserError, nearest
 
-            raise click.UsageError(f"unknown command '{args[0]}': {nearest(args[0], COMMANDS)}")
+            raise UserError(f"unknown command '{args[0]}': {nearest(args[0], COMMANDS)}")
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -74,12 +76,19 @@ def main(argv: list[str] | None = None) -> None:
     from raysearch.errors import RaysearchError
 
     sys.path.append(os.getcwd())  # last: --method package.module:Class finds the user's own code, nothing is shadowed
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="surrogateescape")  # file names need not be UTF-8
     try:
         app.main(args=argv, prog_name="raysearch", standalone_mode=False)
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message())
+    except click.UsageError as error:
+        command = error.ctx.command_path if error.ctx else "raysearch"
+        _fail(f"{error.format_message().rstrip('.')} ('{command} --help' shows what it takes)", 2)
     except click.ClickException as error:
-        _fail(error.format_message().replace("\n", " "), 2)
+        _fail(error.format_message(), 2)
     except RaysearchError as error:
-        _fail(str(error).replace("\n", " "), error.exit_code)
+        _fail(str(error), error.exit_code)
     except (click.Abort, KeyboardInterrupt):
         _fail("interrupted", 130)
     except BrokenPipeError:
@@ -89,5 +98,5 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def _fail(message: str, code: int) -> None:
-    print(f"raysearch: {message}", file=sys.stderr)
+    print("raysearch:", re.sub(r"\s*\n\s*", " ", message.strip()), file=sys.stderr)
     sys.exit(code)

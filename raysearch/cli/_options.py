@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 import click
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+
+class FiniteRange(click.FloatRange):
+    """A range of numbers without ``nan`` and ``inf``, which compare as if they were inside."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        number = float(super().convert(value, param, ctx))
+        if not math.isfinite(number):
+            self.fail(f"{value} is not a finite number.", param, ctx)
+        return number
+
 
 study_argument = click.argument("study", required=False)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
@@ -42,7 +54,7 @@ _REQUEST = [
     click.option("--sampler", default="tpe", show_default=True, metavar="tpe|random", help="Optuna's sampler."),
     click.option("--workers-per-trial", default=1, show_default=True, type=click.IntRange(min=1), help="Ray Train workers a trial."),
     click.option("--cpus-per-worker", default=1, show_default=True, type=click.IntRange(min=1), help="Cores a worker."),
-    click.option("--gpus-per-worker", type=click.FloatRange(min=0), help="GPUs a worker; default: 1 where there are any."),
+    click.option("--gpus-per-worker", type=FiniteRange(min=0), help="GPUs a worker; default: 1 where there are any."),
     click.option("--slots", type=click.IntRange(min=1), help="Trials at a time; default: as many as fit."),
     click.option("--address", metavar="auto|HOST:PORT", help="Join a Ray cluster that is running; default: this machine."),
     click.option("--keep-checkpoints", default=3, show_default=True, type=click.IntRange(min=1),

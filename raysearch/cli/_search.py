@@ -26,10 +26,13 @@ def prepare_request(request: dict[str, Any], cluster: Cluster) -> Prepared:
     )
     from raysearch.study import Request, prepare
 
-    prepared = prepare(Request(**request), cluster)
+    return prepare(Request(**request), cluster)
+
+
+def show_notes(prepared: Prepared) -> None:
+    """What the user should know, once nothing can be refused any more: a refusal is one line."""
     for warning in prepared.warnings:
         click.echo(f"note: {warning}", err=True)
-    return prepared
 
 
 def run_and_report(study: Study, cluster: Cluster) -> None:

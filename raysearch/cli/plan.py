@@ -21,7 +21,7 @@ def plan(name: str | None, address: str | None, as_json: bool, **request: Any) -
     raysearch plan --method minmax_entropy
     raysearch plan --method minmax_entropy --workers-per-trial 4 --gpus-per-worker 1
     """
-    from raysearch.cli._search import prepare_request
+    from raysearch.cli._search import prepare_request, show_notes
     from raysearch.study import Cluster, parse_address
 
     prepared = prepare_request({"name": name, **request}, Cluster(parse_address(address)))
@@ -30,6 +30,7 @@ def plan(name: str | None, address: str | None, as_json: bool, **request: Any) -
 
     config, split = prepared.config, prepared.split
     expected = estimate(prepared)
+    show_notes(prepared)
     if as_json:
         print_json({
             "method": config.method,

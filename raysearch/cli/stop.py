@@ -6,12 +6,12 @@ import time
 
 import click
 
-from raysearch.cli._options import study_argument
+from raysearch.cli._options import FiniteRange, study_argument
 
 
 @click.command()
 @study_argument
-@click.option("--wait", default=60.0, show_default=True, help="Seconds to wait for it to end.")
+@click.option("--wait", default=60.0, show_default=True, type=FiniteRange(min=0), help="Seconds to wait for it to end.")
 def stop(study: str | None, wait: float) -> None:
     """Stop a running study; what was finished is kept and 'raysearch resume' goes on.
 

@@ -21,11 +21,13 @@ def tune(name: str | None, address: str | None, **request: Any) -> None:
     raysearch tune --method minmax_entropy --fix u=0 --set lr=log:1e-4:1e-1
     raysearch tune --method minmax_entropy --data chestxray14:/data/nih,task=normal-vs-pneumonia,size=128 --preset small
     """
-    from raysearch.cli._search import prepare_request, run_and_report
+    from raysearch.cli._search import prepare_request, run_and_report, show_notes
     from raysearch.study import Cluster, parse_address
 
     cluster = Cluster(parse_address(address))
     prepared = prepare_request({"name": name, **request}, cluster)
     from raysearch.study import save_study
 
-    run_and_report(save_study(prepared), cluster)
+    study = save_study(prepared)
+    show_notes(prepared)
+    run_and_report(study, cluster)

@@ -89,11 +89,7 @@ def load_bundle(path: Path, device: torch.device | str = "cpu") -> Bundle:
             channels=int(data["channels"]),
             size=(int(data["size"][0]), int(data["size"][1])),
         )
-        settings = dict(config["settings"])
-        for name in ("weights",):  # the network gets its own weights: nothing is downloaded to be overwritten
-            if name in settings:
-                settings[name] = "random"
-        method = cls(cls.Config(**settings), task)
+        method = cls(cls.Config(**own_weights(config["settings"])), task)
         class_levels(decision, task.classes)
     except (yaml.YAMLError, json.JSONDecodeError, KeyError, TypeError, ValueError, AttributeError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
@@ -105,6 +101,11 @@ def load_bundle(path: Path, device: torch.device | str = "cpu") -> Bundle:
         reason = str(error).strip().splitlines()[0][:120]
         raise ExportError(f"{path / WEIGHTS} does not fit the model ({reason}); export the study again") from None
     return Bundle(path, config, method, model.to(device).eval(), results, decision)
+
+
+def own_weights(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings to build a network that is to be filled with weights of its own: none are fetched to be overwritten."""
+    return {**settings, "weights": "random"} if "weights" in settings else dict(settings)
 
 
 def class_levels(decision: Mapping[str, float], classes: tuple[str, ...]) -> dict[str, int]:

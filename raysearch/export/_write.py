@@ -2,28 +2,33 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import platform
 import shutil
 import sys
 import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 import yaml
-from safetensors.torch import save_file
+from safetensors.torch import save
+from torch import nn
 
 from raysearch.data import Collection, DataSpec, open_collection
-from raysearch.errors import ExportError, StudyError
-from raysearch.export._bundle import CONFIG, RESULTS, SPLIT, THRESHOLDS, WEIGHTS, at_level, class_levels
+from raysearch.errors import ExportError, StorageError, StudyError
+from raysearch.export._bundle import CONFIG, RESULTS, SPLIT, THRESHOLDS, WEIGHTS, at_level, class_levels, own_weights
 from raysearch.export._model_card import model_card
 from raysearch.export._score import score_rows
-from raysearch.method import load_method
+from raysearch.method import Method, load_method
 from raysearch.study import Study, TrialRecord, best_of, read_parts, read_records, task_of
 from raysearch.study._looks import record_look
-from raysearch.thresholds import METRICS, MaskMetric, bootstrap, cross_fit, curves, load_counts
+from raysearch.study._study import is_disk_full
+from raysearch.thresholds import METRICS, Counts, MaskMetric, bootstrap, cross_fit, curves, load_counts
 from raysearch.training import decode
 
 
@@ -43,36 +48,40 @@ def export_study(study: Study, out: Path, *, trial: int | None = None) -> Export
         trial: its number; None for the best one.
 
     Raises:
-        StudyError: no such trial, or one without weights.
+        StudyError: no such trial, one without weights, or one whose files are damaged.
         ExportError: `out` exists and is not empty, or cannot be written.
+        StorageError: the disk is full.
     """
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise ExportError(f"{out} exists and is not empty; give another --out")
-    record = _chosen(study, trial)
+    with _new_folder(out) as part:  # first: a look at the test split whose numbers nobody gets would still count
+        exported, files, model = _export(study, out, _chosen(study, trial))
+        for name, text in files.items():
+            (part / name).write_text(text, "utf-8")
+        (part / WEIGHTS).write_bytes(save({k: v.contiguous() for k, v in model.state_dict().items()}))
+    return exported
+
+
+def _export(study: Study, out: Path, record: TrialRecord) -> tuple[Exported, dict[str, str], nn.Module]:
+    """Scores a trial on the test split: what came out, the text files of its export, and its network."""
     config = study.config
-    folder = study.trial(record.number)
-    state = decode(folder.best.read_bytes(), str(folder.best))
     collection = open_collection(DataSpec.parse(config.data), load_method(config.method).view)
     if collection.fingerprint != config.fingerprint:
         raise StudyError(
             f"{config.data} has changed since the study was made (fingerprint {collection.fingerprint[:12]}, expected"
             f" {config.fingerprint[:12]}): restore the data, or tune again"
         )
-    cls = load_method(config.method)
-    settings = (folder.config or {})["config"]
-    method = cls(cls.Config(**settings), task_of(collection))
-    model = method.build()
-    model.load_state_dict(state["trainer"]["model"])
+    settings = _settings(study, record)
+    method, model = _trained(study, record, settings, collection)
+    counts = load_counts(study.trial(record.number).path / "evidence" / "best.npz")
     decision = record.result["thresholds"]
     rows = read_parts(study)["test"]
-    results = score_rows(method, model.eval(), collection, rows, class_levels(decision, collection.classes))
+    results = score_rows(method, model, collection, rows, class_levels(decision, collection.classes))
     looks = record_look(study, "export", record.number)
     results = {"split": "test", "trial": record.number, "looks": looks, **results}
     files = {
         CONFIG: yaml.safe_dump(_config(study, record, settings, collection), sort_keys=False),
-        THRESHOLDS: json.dumps(_thresholds(study, record, decision), indent=2),
+        THRESHOLDS: json.dumps(_thresholds(study, record, decision, counts), indent=2),
         RESULTS: json.dumps(results, indent=2),
-        "operating_curves.json": json.dumps(curves(load_counts(folder.path / "evidence" / "best.npz"))),
+        "operating_curves.json": json.dumps(curves(counts)),
         "environment.json": json.dumps(_environment(study), indent=2),
         "data.json": json.dumps(
             {"data": config.data, "fingerprint": config.fingerprint, "split": config.split}, indent=2
@@ -80,8 +89,7 @@ def export_study(study: Study, out: Path, *, trial: int | None = None) -> Export
         SPLIT: study.split_file.read_text(),
     }
     files["README.md"] = model_card(study, record, results, json.loads(files[THRESHOLDS]))
-    _write_folder(out, files, {k: v.contiguous() for k, v in model.state_dict().items()})
-    return Exported(out, record.number, results, looks)
+    return Exported(out, record.number, results, looks), files, model
 
 
 def _chosen(study: Study, trial: int | None) -> TrialRecord:
@@ -102,6 +110,37 @@ def _chosen(study: Study, trial: int | None) -> TrialRecord:
             " another with --trial, or tune with a larger --keep-checkpoints"
         )
     return best
+
+
+def _settings(study: Study, record: TrialRecord) -> dict[str, Any]:
+    """What the trial was trained with."""
+    try:
+        settings: dict[str, Any] = dict((study.trial(record.number).config or {})["config"])
+    except (yaml.YAMLError, UnicodeDecodeError, KeyError, TypeError, ValueError):
+        raise StudyError(
+            f"{study.trial(record.number).path / 'config.yaml'} is missing or damaged; restore it from a copy, or export"
+            " another trial with --trial"
+        ) from None
+    return settings
+
+
+def _trained(
+    study: Study, record: TrialRecord, settings: dict[str, Any], collection: Collection
+) -> tuple[Method, nn.Module]:
+    """The method and its network as the trial left it, in evaluation mode."""
+    best = study.trial(record.number).best
+    state = decode(best.read_bytes(), str(best))
+    cls = load_method(study.config.method)
+    method = cls(cls.Config(**own_weights(settings)), task_of(collection))
+    model = method.build()
+    try:
+        model.load_state_dict(state["trainer"]["model"])
+    except (KeyError, TypeError, RuntimeError) as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:120]
+        raise StudyError(
+            f"{best} does not fit {study.config.method} ({reason}); export another trial with --trial"
+        ) from None
+    return method, model.eval()
 
 
 def _config(study: Study, record: TrialRecord, settings: dict[str, Any], collection: Collection) -> dict[str, Any]:
@@ -128,9 +167,8 @@ def _config(study: Study, record: TrialRecord, settings: dict[str, Any], collect
     }
 
 
-def _thresholds(study: Study, record: TrialRecord, decision: dict[str, float]) -> dict[str, Any]:
+def _thresholds(study: Study, record: TrialRecord, decision: dict[str, float], counts: Counts) -> dict[str, Any]:
     """Each threshold with the split and metric that it was chosen by, and what that is worth on the same split."""
-    counts = load_counts(study.trial(record.number).path / "evidence" / "best.npz")
     config = study.config
     metric = METRICS[config.metric]
     entry: dict[str, Any] = {
@@ -157,21 +195,25 @@ def _environment(study: Study) -> dict[str, Any]:
     }
 
 
-def _write_folder(out: Path, files: dict[str, str], weights: dict[str, torch.Tensor]) -> None:
-    """All of the folder or none of it."""
+@contextlib.contextmanager
+def _new_folder(out: Path) -> Iterator[Path]:
+    """A folder that becomes `out` at the end of the body: all of it, or none after an error."""
+    target = out.absolute()
     try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        part = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
+        if os.path.lexists(target) and (not target.is_dir() or any(target.iterdir())):
+            raise ExportError(f"{out} exists and is not an empty folder; give another --out")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        part = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
         try:
-            for name, text in files.items():
-                (part / name).write_text(text)
-            save_file(weights, part / WEIGHTS)
-            if out.exists():
-                out.rmdir()
+            yield part
             part.chmod(0o755)
-            part.rename(out)
+            if target.is_dir():
+                target.rmdir()
+            part.rename(target)
         except BaseException:
             shutil.rmtree(part, ignore_errors=True)
             raise
     except OSError as error:
+        if is_disk_full(error):
+            raise StorageError(f"the disk of {out} is full; free some space and export again") from None
         raise ExportError(f"{out} cannot be written ({error.strerror}); give another --out") from None

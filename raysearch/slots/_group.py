@@ -46,6 +46,8 @@ def worker_loop(config: dict[str, Any]) -> None:
         retire = "error" in answer and answer["error"]["retire"]
         if rank == 0 or retire:
             ray.get(pool.reply.remote(slot, generation, command["number"], answer))
+        if command["name"] == "end":
+            _give_memory_back()  # after the answer: the driver has the next trial to prepare meanwhile
         if retire:
             ray.get(pool.retire.remote(slot, generation, answer["error"]["message"]))
             raise RetiredError(answer["error"]["message"])
@@ -66,11 +68,12 @@ def _run(workload: Workload, name: str, payload: Any, *, alone: bool) -> dict[st
         return _error("out-of-memory", error, retire=True)
     except Exception as error:  # the method's own code: its trial fails, the study goes on
         return _error("error", error, retire=not alone or "CUDA" in str(error))
-    finally:
-        if name == "end":
-            gc.collect()
-            if torch.cuda.is_available():
-                torch.cuda.empty_cache()
+
+
+def _give_memory_back() -> None:
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
 
 
 def _pack(value: Any) -> Any:

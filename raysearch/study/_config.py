@@ -80,11 +80,13 @@ class StudyConfig:
         """Reads study.yaml.
 
         Raises:
-            StudyError: the file is not YAML, or its keys are not those of a study.
+            StudyError: the file cannot be read, is not YAML, or its keys are not those of a study.
         """
         try:
-            raw = yaml.safe_load(path.read_text())
-        except yaml.YAMLError as error:
+            raw = yaml.safe_load(path.read_text("utf-8"))
+        except OSError as error:
+            raise StudyError(f"{path} cannot be read ({error.strerror}); restore it from a copy") from None
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
             raise StudyError(f"{path} is not YAML ({str(error).splitlines()[0]}); restore it from a copy") from None
         names = [f.name for f in dataclasses.fields(cls)]
         if not isinstance(raw, dict):
@@ -95,4 +97,7 @@ class StudyConfig:
         missing = [name for name in names if name not in raw]
         if missing:
             raise StudyError(f"{path}: no key '{missing[0]}'; restore the file from a copy")
-        return cls(**{**raw, "budget": Budget(**raw["budget"]), "resources": Resources(**raw["resources"])})
+        try:
+            return cls(**{**raw, "budget": Budget(**raw["budget"]), "resources": Resources(**raw["resources"])})
+        except TypeError as error:
+            raise StudyError(f"{path}: budget or resources are damaged ({error}); restore the file from a copy") from None

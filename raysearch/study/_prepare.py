@@ -18,7 +18,16 @@ from raysearch.study._cluster import Cluster
 from raysearch.study._config import Budget, DecisionMode, LossMode, SchedulerName, Select, StudyConfig
 from raysearch.study._resources import fit
 from raysearch.study._split_file import write_parts
-from raysearch.study._study import Study, create_study, free_name, refuse_taken, studies_root
+from raysearch.study._study import (
+    Study,
+    check_name,
+    create_study,
+    free_name,
+    open_study,
+    refuse_taken,
+    studies_root,
+    unwritable,
+)
 from raysearch.thresholds import MaskMetric, objective
 
 VERSIONED = ("raysearch", "ray", "torch", "torchvision", "timm", "optuna", "numpy")
@@ -84,6 +93,8 @@ def prepare(request: Request, cluster: Cluster) -> Prepared:
     Raises:
         UserError: one line that says what was found, where, what was expected and how to put it right.
     """
+    if request.name is not None:
+        check_name(request.name)
     method = load_method(request.method)
     metric = objective(request.metric)
     check_sampler(request.sampler)
@@ -109,7 +120,7 @@ def prepare(request: Request, cluster: Cluster) -> Prepared:
     )
     root = studies_root()
     if request.name is not None and (root / request.name / "study.yaml").exists():
-        _refuse_if_taken(request.name, method, space, root)
+        _refuse_if_taken(open_study(request.name, root), request, spec, space)
     collection = open_collection(spec, method.view)
     space = space.for_classes(collection.classes)
     split = make_split(collection, request.split, request.split_seed, needs_regions=isinstance(metric, MaskMetric))
@@ -152,9 +163,17 @@ def prepare(request: Request, cluster: Cluster) -> Prepared:
 
 
 def save_study(prepared: Prepared) -> Study:
-    """Writes a prepared study's folder."""
+    """Writes a prepared study's folder.
+
+    Raises:
+        StudyError: the name is taken, or the folder cannot be written.
+        StorageError: the disk is full.
+    """
     study = create_study(prepared.config, studies_root())
-    write_parts(study, prepared.collection, prepared.split)
+    try:
+        write_parts(study, prepared.collection, prepared.split)
+    except OSError as error:
+        raise unwritable(study.path, error) from None
     return study
 
 
@@ -162,7 +181,8 @@ def extend(study: Study, *, samples: int | None = None, time_budget: str | None 
     """A study with a larger budget, written to its study.yaml.
 
     Raises:
-        StudyError: fewer trials than before.
+        StudyError: fewer trials than before, or study.yaml cannot be written.
+        StorageError: the disk is full.
     """
     from raysearch.study._trial_folder import write_atomically
 
@@ -176,7 +196,10 @@ def extend(study: Study, *, samples: int | None = None, time_budget: str | None 
     if wanted == budget:
         return study
     extended = Study(study.path, replace(study.config, budget=wanted))
-    write_atomically(study.path / "study.yaml", extended.config.to_yaml().encode())
+    try:
+        write_atomically(study.path / "study.yaml", extended.config.to_yaml().encode())
+    except OSError as error:
+        raise unwritable(study.path, error) from None
     return extended
 
 
@@ -187,15 +210,18 @@ def parse_duration(text: str | None) -> float | None:
     5400.0
 
     Raises:
-        UserError: it is none of these.
+        UserError: it is none of these, or no time at all.
     """
     if text is None:
         return None
     match = re.fullmatch(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s)?", text.strip())
     if not text.strip() or match is None:
-        raise UserError(f"--time {text}: expected a duration such as 2h, 30m or 90s")
+        raise UserError(f"--time '{text}': expected a duration such as 2h, 30m or 90s")
     hours, minutes, seconds = (float(part or 0) for part in match.groups())
-    return hours * 3600 + minutes * 60 + seconds
+    total = hours * 3600 + minutes * 60 + seconds
+    if not total:
+        raise UserError(f"--time {text}: no time to search in; expected a duration above 0, or leave --time out")
+    return total
 
 
 def task_of(collection: Collection) -> Task:
@@ -204,13 +230,14 @@ def task_of(collection: Collection) -> Task:
     )
 
 
-def _refuse_if_taken(name: str, method: type[Method], space: AnySpace, root: Path) -> None:
-    from raysearch.study._study import open_study
-
-    existing = open_study(name, root)
-    wanted: Any = replace(
-        existing.config, method=existing.config.method if load_method(existing.config.method) is method else method.name,
-        space=space.to_dict(), space_digest=space.digest(),
+def _refuse_if_taken(existing: Study, request: Request, spec: DataSpec, space: AnySpace) -> None:
+    wanted = replace(
+        existing.config,
+        method=request.method,
+        space=space.to_dict(),
+        space_digest=space.digest(),
+        data=str(spec),
+        metric=request.metric,
     )
     refuse_taken(wanted, existing)
 

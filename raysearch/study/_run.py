@@ -105,7 +105,6 @@ def _search(study: Study, cluster: Cluster, book: Book, events: Events) -> None:
                             search_alg=searcher,
                             scheduler=scheduler,
                             num_samples=-1,
-                            max_concurrent_trials=config.resources.slots,
                             reuse_actors=True,
                         ),
                         run_config=tune.RunConfig(

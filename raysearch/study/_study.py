@@ -7,15 +7,16 @@ import errno
 import fcntl
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, NoReturn
 
 from raysearch.errors import StorageError, StudyError, nearest
 from raysearch.study._config import StudyConfig
 from raysearch.study._trial_folder import TrialFolder, write_atomically
 
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
 def studies_root() -> Path:
@@ -54,15 +55,27 @@ class Study:
     def running(self) -> bool:
         """Whether a process on this machine holds the study."""
         try:
-            with self.hold():
-                return False
-        except StudyError:
+            with open(self.path / "lock", "rb") as file:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
             return True
+        except OSError:
+            return False  # it never ran here
+        return False
 
     @contextlib.contextmanager
     def hold(self) -> Iterator[None]:
-        """Keeps other processes from running the same study; released by the kernel however this one ends."""
-        with open(self.path / "lock", "a+") as file:
+        """Keeps other processes from running the same study; released by the kernel however this one ends.
+
+        Raises:
+            StudyError: another process runs it, or its folder cannot be written.
+            StorageError: the disk is full.
+        """
+        try:
+            file = open(self.path / "lock", "a+")  # noqa: SIM115 - the errors of the body are not ours
+        except OSError as error:
+            raise unwritable(self.path, error) from None
+        with file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -73,16 +86,23 @@ class Study:
             yield
 
 
+def check_name(name: str) -> None:
+    """StudyError unless `name` can be a study's, and so a folder's."""
+    if not NAME.fullmatch(name):
+        raise StudyError(
+            f"--study '{name}' cannot be a study's name: expected at most 100 letters, digits, '.', '_' and '-', the first"
+            " of them a letter or a digit"
+        )
+
+
 def create_study(config: StudyConfig, root: Path) -> Study:
     """Makes the folder of a new study.
 
     Raises:
         StudyError: the name is taken, cannot be a folder's name, or the folder cannot be written.
+        StorageError: the disk is full.
     """
-    if not NAME.fullmatch(config.name):
-        raise StudyError(
-            f"'{config.name}' cannot be a study's name (--study): expected letters, digits, '.', '_' and '-'"
-        )
+    check_name(config.name)
     path = root / config.name
     if (path / "study.yaml").exists():
         refuse_taken(config, open_study(config.name, root))
@@ -94,21 +114,31 @@ def create_study(config: StudyConfig, root: Path) -> Study:
     return Study(path, config)
 
 
-def refuse_taken(wanted: StudyConfig, existing: Study) -> None:
-    """Raises the error that fits: another space, other settings, or a study to be resumed."""
+def refuse_taken(wanted: StudyConfig, existing: Study) -> NoReturn:
+    """Raises the error that fits: a study of something else, or one to be resumed."""
     name, have = wanted.name, existing.config
     if have.method != wanted.method:
         difference = f"another method ({have.method}, not {wanted.method})"
     elif have.space_digest != wanted.space_digest:
-        ours, theirs = wanted.space.get("parameters", {}), have.space.get("parameters", {})
+        ours, theirs = _parameters(wanted.space), _parameters(have.space)
         changed = sorted(k for k in {*ours, *theirs} if ours.get(k) != theirs.get(k))
-        difference = f"another search space ({', '.join(changed[:4]) or 'other modes'} differ)"
+        difference = f"another search space (it differs in {', '.join(changed[:4]) or 'who chooses thresholds'})"
+    elif have.data != wanted.data:
+        difference = f"other data ({have.data}, not {wanted.data})"
+    elif have.metric != wanted.metric:
+        difference = f"another metric ({have.metric}, not {wanted.metric})"
     else:
         raise StudyError(
             f"study '{name}' exists in {existing.path}: 'raysearch resume {name}' goes on with it; give another --study"
             " to begin a new one"
         )
     raise StudyError(f"study '{name}' exists in {existing.path} with {difference}; give another --study")
+
+
+def _parameters(space: Mapping[str, Any]) -> dict[str, Any]:
+    """What is searched or fixed, by name; where an entry was read does not count."""
+    entries = space.get("base", space)["parameters"]
+    return {entry["name"]: {k: v for k, v in entry.items() if k not in ("source", "origin")} for entry in entries}
 
 
 def open_study(name: str | None, root: Path | None = None) -> Study:
@@ -125,8 +155,10 @@ def open_study(name: str | None, root: Path | None = None) -> Study:
         path = found[-1]
     else:
         path = Path(name) if "/" in name else root / name
-        if not (path / "study.yaml").exists():
+        if not os.path.isfile(path / "study.yaml"):  # as Path.is_file, but False for a name that no file can have
             names = [p.name for p in list_studies(root)]
+            if not names:
+                raise StudyError(f"no study '{name}', and none at all in {root}: 'raysearch tune --method NAME' makes one")
             raise StudyError(f"no study '{name}' in {root} ({path / 'study.yaml'} is missing): {nearest(name, names)}")
     return Study(path, StudyConfig.from_yaml(path / "study.yaml"))
 
