@@ -83,9 +83,7 @@ def measure_tune(engine: str, trials: int) -> float:
             run_config=RunConfig(name=f"t{time.time_ns()}", storage_path=folder, callbacks=[TuneReportCallback()]),
         ).fit()
 
-    ray.init(
-        address="local", num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR
-    )
+    ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
     tune.Tuner(
         train if engine == "tune_train" else plain,
         param_space={"x": tune.uniform(-10, 10)},

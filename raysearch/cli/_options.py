@@ -26,39 +26,93 @@ study_argument = click.argument("study", required=False)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 
 _REQUEST = [
-    click.option("--method", required=True, metavar="NAME", help="A name of 'raysearch methods', or package.module:Class."),
-    click.option("--preset", type=click.Choice(["paper", "small"]), help="Default: small on phantom, paper on other data."),
+    click.option(
+        "--method", required=True, metavar="NAME", help="A name of 'raysearch methods', or package.module:Class."
+    ),
+    click.option(
+        "--preset", type=click.Choice(["paper", "small"]), help="Default: small on phantom, paper on other data."
+    ),
     click.option("--space", metavar="FILE", help="A search-space file of your own, or module:function."),
-    click.option("--set", "sets", multiple=True, metavar="NAME=SPEC",
-                 help="Search a parameter: lr=log:1e-5:1e-2, x=float:0:1, u=int:0:6, p=choice:0.5,0.9."),
+    click.option(
+        "--set",
+        "sets",
+        multiple=True,
+        metavar="NAME=SPEC",
+        help="Search a parameter: lr=log:1e-5:1e-2, x=float:0:1, u=int:0:6, p=choice:0.5,0.9.",
+    ),
     click.option("--fix", "fixes", multiple=True, metavar="NAME=VALUE", help="Fix a parameter."),
-    click.option("--data", default="phantom", show_default=True, metavar="KIND:PATH[,KEY=VALUE...]",
-                 help="Data source, e.g. chestxray14:/data/nih,task=normal-vs-pneumonia,size=256."),
-    click.option("--split", default="random", show_default=True, metavar="random|official|FILE",
-                 help="How images are divided, by patient, into train, tuning and test."),
+    click.option(
+        "--data",
+        default="phantom",
+        show_default=True,
+        metavar="KIND:PATH[,KEY=VALUE...]",
+        help="Data source, e.g. chestxray14:/data/nih,task=normal-vs-pneumonia,size=256.",
+    ),
+    click.option(
+        "--split",
+        default="random",
+        show_default=True,
+        metavar="random|official|FILE",
+        help="How images are divided, by patient, into train, tuning and test.",
+    ),
     click.option("--split-seed", default=0, show_default=True, type=click.IntRange(min=0), help="Seed of the split."),
     click.option("--metric", default="f1_plus", show_default=True, metavar="NAME", help="What the search optimises."),
-    click.option("--select", type=click.Choice(["best", "last"]), default="best", show_default=True,
-                 help="The epoch that a trial is judged by and exported with."),
-    click.option("--decision-thresholds", type=click.Choice(["solve", "sample", "fixed"]), default="solve",
-                 show_default=True, help="Who chooses decision thresholds: the exact solve, Optuna, or nobody."),
-    click.option("--loss-thresholds", type=click.Choice(["sample", "fixed"]), default="sample", show_default=True,
-                 help="Who chooses thresholds inside the loss: Optuna, or nobody."),
+    click.option(
+        "--select",
+        type=click.Choice(["best", "last"]),
+        default="best",
+        show_default=True,
+        help="The epoch that a trial is judged by and exported with.",
+    ),
+    click.option(
+        "--decision-thresholds",
+        type=click.Choice(["solve", "sample", "fixed"]),
+        default="solve",
+        show_default=True,
+        help="Who chooses decision thresholds: the exact solve, Optuna, or nobody.",
+    ),
+    click.option(
+        "--loss-thresholds",
+        type=click.Choice(["sample", "fixed"]),
+        default="sample",
+        show_default=True,
+        help="Who chooses thresholds inside the loss: Optuna, or nobody.",
+    ),
     click.option("--per-class", is_flag=True, help="A decision threshold a class instead of a shared one."),
     click.option("--samples", type=click.IntRange(min=1), metavar="N", help="Trials; default: the preset's."),
     click.option("--epochs", type=click.IntRange(min=1), metavar="N", help="Epochs a trial; default: the preset's."),
     click.option("--time", "time_budget", metavar="DURATION", help="Stop after this long, e.g. 2h, 30m, 90s."),
-    click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0), help="Seed of the search and its trainings."),
-    click.option("--scheduler", type=click.Choice(["fifo", "asha"]), default="fifo", show_default=True,
-                 help="fifo trains every trial to its end, asha stops the weaker ones early."),
+    click.option(
+        "--seed", default=0, show_default=True, type=click.IntRange(min=0), help="Seed of the search and its trainings."
+    ),
+    click.option(
+        "--scheduler",
+        type=click.Choice(["fifo", "asha"]),
+        default="fifo",
+        show_default=True,
+        help="fifo trains every trial to its end, asha stops the weaker ones early.",
+    ),
     click.option("--sampler", default="tpe", show_default=True, metavar="tpe|random", help="Optuna's sampler."),
-    click.option("--workers-per-trial", default=1, show_default=True, type=click.IntRange(min=1), help="Ray Train workers a trial."),
+    click.option(
+        "--workers-per-trial",
+        default=1,
+        show_default=True,
+        type=click.IntRange(min=1),
+        help="Ray Train workers a trial.",
+    ),
     click.option("--cpus-per-worker", default=1, show_default=True, type=click.IntRange(min=1), help="Cores a worker."),
     click.option("--gpus-per-worker", type=FiniteRange(min=0), help="GPUs a worker; default: 1 where there are any."),
     click.option("--slots", type=click.IntRange(min=1), help="Trials at a time; default: as many as fit."),
-    click.option("--address", metavar="auto|HOST:PORT", help="Join a Ray cluster that is running; default: this machine."),
-    click.option("--keep-checkpoints", default=3, show_default=True, type=click.IntRange(min=1),
-                 help="Finished trials that keep their weights: the best ones."),
+    click.option(
+        "--address", metavar="auto|HOST:PORT", help="Join a Ray cluster that is running; default: this machine."
+    ),
+    click.option(
+        "--keep-checkpoints",
+        default=3,
+        show_default=True,
+        type=click.IntRange(min=1),
+        help="Finished trials that keep their weights: the best ones.",
+    ),
 ]
 
 

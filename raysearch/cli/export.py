@@ -33,5 +33,7 @@ def export(study: str | None, out: Path, trial: int | None, as_json: bool) -> No
         bounds = exported.results["intervals"].get(name)
         click.echo(f"  {name:<22} {value:.4f}" + (f"  [{bounds[0]:.4f}, {bounds[1]:.4f}]" if bounds else ""))
     if exported.looks > 1:
-        click.echo(f"warning: look {exported.looks} at this test split; choosing by it makes it a tuning split", err=True)
+        click.echo(
+            f"warning: look {exported.looks} at this test split; choosing by it makes it a tuning split", err=True
+        )
     click.echo(f"next: raysearch predict {exported.path} IMAGE... --out masks")

@@ -32,23 +32,31 @@ def plan(name: str | None, address: str | None, as_json: bool, **request: Any) -
     expected = estimate(prepared)
     show_notes(prepared)
     if as_json:
-        print_json({
-            "method": config.method,
-            "preset": config.preset,
-            "data": config.data,
-            "split": {"train": len(split.train), "tuning": len(split.tuning), "test": len(split.test)},
-            "searched": list(prepared.space.searched),
-            "budget": dataclasses.asdict(config.budget),
-            "resources": dataclasses.asdict(config.resources),
-            "estimate": dataclasses.asdict(expected),
-        })
+        print_json(
+            {
+                "method": config.method,
+                "preset": config.preset,
+                "data": config.data,
+                "split": {"train": len(split.train), "tuning": len(split.tuning), "test": len(split.test)},
+                "searched": list(prepared.space.searched),
+                "budget": dataclasses.asdict(config.budget),
+                "resources": dataclasses.asdict(config.resources),
+                "estimate": dataclasses.asdict(expected),
+            }
+        )
         return
     gib = 1 << 30
     use = config.resources
     click.echo(f"{config.method}, {config.preset} preset ({prepared.space.file})")
-    click.echo(f"data      {config.data}: train {len(split.train)}, tuning {len(split.tuning)}, test {len(split.test)} images")
-    click.echo(f"searched  {', '.join(prepared.space.searched) or 'nothing'}; decision thresholds: {config.decision_thresholds}")
-    click.echo(f"budget    {config.budget.samples} trials of {config.budget.epochs} epochs, {config.scheduler}, {config.sampler}")
+    click.echo(
+        f"data      {config.data}: train {len(split.train)}, tuning {len(split.tuning)}, test {len(split.test)} images"
+    )
+    click.echo(
+        f"searched  {', '.join(prepared.space.searched) or 'nothing'}; decision thresholds: {config.decision_thresholds}"
+    )
+    click.echo(
+        f"budget    {config.budget.samples} trials of {config.budget.epochs} epochs, {config.scheduler}, {config.sampler}"
+    )
     click.echo(
         f"runs on   {use.slots} slot{'s' if use.slots > 1 else ''} of {use.workers} worker{'s' if use.workers > 1 else ''}"
         f" with {use.cpus} CPU{'s' if use.cpus > 1 else ''} and {use.gpus:g} GPUs each: it can be scheduled here"
@@ -58,4 +66,6 @@ def plan(name: str | None, address: str | None, as_json: bool, **request: Any) -
         f" (with fifo; asha takes less), {expected.gpu_hours:.2f} GPU-hours, {expected.memory / gib:.1f} GiB of memory,"
         f" {expected.disk / 2**20:.0f} MiB of disk"
     )
-    click.echo(f"          from a probe of {expected.probe_seconds:.1f} s on the {expected.device} with the default settings")
+    click.echo(
+        f"          from a probe of {expected.probe_seconds:.1f} s on the {expected.device} with the default settings"
+    )

@@ -12,7 +12,9 @@ from raysearch.cli._options import json_option, print_json
 @click.command()
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
 @click.argument("images", nargs=-1, required=True, metavar="IMAGE...", type=click.Path(path_type=Path))
-@click.option("--out", required=True, metavar="OUT", type=click.Path(path_type=Path), help="Folder for masks, overlays, CSV.")
+@click.option(
+    "--out", required=True, metavar="OUT", type=click.Path(path_type=Path), help="Folder for masks, overlays, CSV."
+)
 @json_option
 def predict(folder: Path, images: tuple[Path, ...], out: Path, as_json: bool) -> None:
     """Predict masks of images (files, or folders of them) with an exported model.
@@ -23,14 +25,21 @@ def predict(folder: Path, images: tuple[Path, ...], out: Path, as_json: bool) ->
     """
     from raysearch.export import load_bundle, predict_images
 
-    predicted = predict_images(load_bundle(folder), list(images), out)
+    rows = []
+    for p in predict_images(load_bundle(folder), images, out):
+        if not as_json:
+            click.echo(f"{p.source}: {p.label} ({p.score:.2f}), mask {100 * p.area:.1f}% of the image")
+        rows.append(
+            {
+                "image": str(p.source),
+                "class": p.label,
+                "score": p.score,
+                "threshold": p.threshold,
+                "area": p.area,
+                "box": p.box,
+            }
+        )
     if as_json:
-        print_json([
-            {"image": str(p.source), "class": p.label, "score": p.score, "threshold": p.threshold,
-             "area": float(p.mask.mean()), "box": p.box}
-            for p in predicted
-        ])
-        return
-    for p in predicted:
-        click.echo(f"{p.source}: {p.label} ({p.score:.2f}), mask {100 * p.mask.mean():.1f}% of the image")
-    click.echo(f"wrote {len(predicted)} masks, overlays and {out / 'predictions.csv'}")
+        print_json(rows)
+    else:
+        click.echo(f"wrote {len(rows)} masks, overlays and {out / 'predictions.csv'}")

@@ -36,7 +36,9 @@ def spaces(method: str | None, preset: str, file: str | None, as_json: bool) -> 
     if as_json:
         print_json({"method": method, "preset": space.preset, "file": space.file, "parameters": rows})
         return
-    click.echo(f"{method}, {space.preset} preset ({space.file}): {space.budget.samples} trials of {space.budget.epochs} epochs")
+    click.echo(
+        f"{method}, {space.preset} preset ({space.file}): {space.budget.samples} trials of {space.budget.epochs} epochs"
+    )
     for row in rows:
         what = row["range"] or f"= {row['default']}"
         default = f"default {row['default']}" if row["range"] else ""

@@ -26,24 +26,28 @@ def status(study: str | None, as_json: bool) -> None:
     records = read_records(found)
     best = best_of(records, maximise=config.direction == "maximize")
     if as_json:
-        print_json({
-            "study": config.name,
-            "method": config.method,
-            "preset": config.preset,
-            "data": config.data,
-            "metric": config.metric,
-            "running": found.running,
-            "samples": config.budget.samples,
-            "best": None if best is None else _row(best),
-            "trials": [_row(r) for r in records],
-        })
+        print_json(
+            {
+                "study": config.name,
+                "method": config.method,
+                "preset": config.preset,
+                "data": config.data,
+                "metric": config.metric,
+                "running": found.running,
+                "samples": config.budget.samples,
+                "best": None if best is None else _row(best),
+                "trials": [_row(r) for r in records],
+            }
+        )
         return
     click.echo(f"{config.name}: {config.method} ({config.preset} preset) on {config.data}, {config.metric}")
     for record in records:
         value = "-" if record.value is None else f"{record.value:.4f}"
         params = " ".join(f"{k}={_short(v)}" for k, v in record.params.items())
         mark = "*" if best is not None and record.number == best.number else " "
-        click.echo(f"{mark}{record.number:>4} {record.state:<9} {value:>7} {record.epochs:>4} epochs  {params} {record.reason}")
+        click.echo(
+            f"{mark}{record.number:>4} {record.state:<9} {value:>7} {record.epochs:>4} epochs  {params} {record.reason}"
+        )
     finished = sum(r.state != "running" for r in records)
     click.echo(f"{finished} of {config.budget.samples} trials finished{', running' if found.running else ''}")
 

@@ -16,24 +16,26 @@ def studies(as_json: bool) -> None:
     raysearch studies
     raysearch studies --json
     """
-    from raysearch.study import list_studies, open_study, read_records, studies_root
     from raysearch.study import best_of as best_record
+    from raysearch.study import list_studies, open_study, read_records, studies_root
 
     rows = []
     for path in list_studies(studies_root()):
         study = open_study(path.name)
         records = read_records(study)
         best = best_record(records, maximise=study.config.direction == "maximize")
-        rows.append({
-            "study": study.config.name,
-            "method": study.config.method,
-            "data": study.config.data,
-            "metric": study.config.metric,
-            "best": None if best is None else best.value,
-            "finished": sum(r.state != "running" for r in records),
-            "samples": study.config.budget.samples,
-            "running": study.running,
-        })
+        rows.append(
+            {
+                "study": study.config.name,
+                "method": study.config.method,
+                "data": study.config.data,
+                "metric": study.config.metric,
+                "best": None if best is None else best.value,
+                "finished": sum(r.state != "running" for r in records),
+                "samples": study.config.budget.samples,
+                "running": study.running,
+            }
+        )
     if as_json:
         print_json(rows)
         return

@@ -75,15 +75,19 @@ class Progress:
         assert self._book is not None
         record = self._book.record(number)
         maximise = self._config.direction == "maximize"
-        better = state == "complete" and record.value is not None and (
-            self._best is None or (record.value > self._best if maximise else record.value < self._best)
+        better = (
+            state == "complete"
+            and record.value is not None
+            and (self._best is None or (record.value > self._best if maximise else record.value < self._best))
         )
         if better:
             self._best, self._best_number = record.value, number
         value = f"{record.value:.4f}" if record.value is not None else "-"
         params = " ".join(f"{k}={_short(v)}" for k, v in record.params.items())
         mark = "*" if better else " "
-        line = f"{mark} trial {number:<4} {state:<9} {self._config.metric} {value:<7} {seconds:6.1f} s  {params} {reason}"
+        line = (
+            f"{mark} trial {number:<4} {state:<9} {self._config.metric} {value:<7} {seconds:6.1f} s  {params} {reason}"
+        )
         self._console.print(Text(line.rstrip()))
 
     def _line(self) -> Text:

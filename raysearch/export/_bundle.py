@@ -115,7 +115,9 @@ def class_levels(decision: Mapping[str, float], classes: tuple[str, ...]) -> dic
     {'a': 128, 'b': 128}
     """
     return {
-        name: level(decision[f"mask_threshold.{name}"] if "mask_threshold" not in decision else decision["mask_threshold"])
+        name: level(
+            decision[f"mask_threshold.{name}"] if "mask_threshold" not in decision else decision["mask_threshold"]
+        )
         for name in classes
     }
 

@@ -43,6 +43,11 @@ class PredictedImage:
     threshold: float
 
     @property
+    def area(self) -> float:
+        """Share of the image that the mask covers, in [0, 1]."""
+        return float(self.mask.mean())
+
+    @property
     def box(self) -> tuple[int, int, int, int] | None:
         """(x1, y1, x2, y2), half-open, around the mask; None if it is empty."""
         ys, xs = np.nonzero(self.mask)
@@ -51,39 +56,42 @@ class PredictedImage:
         return int(xs.min()), int(ys.min()), int(xs.max()) + 1, int(ys.max()) + 1
 
 
-def predict_images(bundle: Bundle, images: Sequence[Path], out: Path) -> list[PredictedImage]:
-    """Predicts images and writes ``<name>_mask.png``, ``<name>_overlay.png`` and ``predictions.csv`` into `out`.
+def predict_images(bundle: Bundle, images: Sequence[Path], out: Path) -> Iterator[PredictedImage]:
+    """Predicts images one by one and writes ``<name>_mask.png``, ``<name>_overlay.png`` and a line of
+    ``predictions.csv`` each into `out`.
 
     Raises:
         ExportError: an image is missing or cannot be read (all of them are looked at before anything is written), or
-            `out` cannot be written.
+            `out` cannot be written or is the folder of an image.
+        StorageError: the disk is full.
     """
     files = list(_files(images))
     size = bundle.method.task.size[0]
     for file in files:
         _read(file, size, bundle.method.task.channels)
-    predicted = []
+    if any(file.absolute().parent.samefile(out) for file in files if out.exists()):
+        raise ExportError(f"--out {out} holds an image to predict; give another folder, so that nothing is overwritten")
     try:
         out.mkdir(parents=True, exist_ok=True)
-        with open(out / "predictions.csv", "w", newline="") as table:
+        # file names need not be UTF-8
+        with open(out / "predictions.csv", "w", newline="", encoding="utf-8", errors="surrogateescape") as table:
             writer = csv.writer(table, lineterminator="\n")
             writer.writerow(COLUMNS)
             for name, file in zip(_names(files), files, strict=True):
                 answer = predict_image(bundle, file)
-                predicted.append(answer)
                 mask_name, overlay_name = f"{name}_mask.png", f"{name}_overlay.png"
                 Image.fromarray(answer.mask.astype(np.uint8) * 255).save(out / mask_name)
                 Image.fromarray(overlay(file, answer.mask)).save(out / overlay_name)
                 box = answer.box or ("", "", "", "")
                 writer.writerow(
-                    [file, answer.label, f"{answer.score:.6f}", f"{answer.threshold:.6f}", f"{answer.mask.mean():.6f}"]
+                    [file, answer.label, f"{answer.score:.6f}", f"{answer.threshold:.6f}", f"{answer.area:.6f}"]
                     + [*box, mask_name, overlay_name]
                 )
+                yield answer
     except OSError as error:
         if is_disk_full(error):
             raise StorageError(f"the disk of {out} is full; free some space and predict again") from None
         raise ExportError(f"{out} cannot be written ({error.strerror}); give another --out") from None
-    return predicted
 
 
 def predict_image(bundle: Bundle, file: Path) -> PredictedImage:
@@ -98,9 +106,7 @@ def predict_image(bundle: Bundle, file: Path) -> PredictedImage:
     label = task.classes[index]
     maps = quantise(prediction.maps[0].numpy())
     mask = binarise(maps[index % len(maps)], bundle.levels[label])
-    return PredictedImage(
-        file, _to_source(mask, fit), label, float(scores[index]), bundle.levels[label] / 255
-    )
+    return PredictedImage(file, _to_source(mask, fit), label, float(scores[index]), bundle.levels[label] / 255)
 
 
 def overlay(file: Path, mask: NDArray[np.bool_]) -> NDArray[np.uint8]:
@@ -125,24 +131,29 @@ def _to_source(mask: NDArray[np.bool_], fit: Fit) -> NDArray[np.bool_]:
 def _files(images: Sequence[Path]) -> Iterator[Path]:
     """Images as given; of a folder those in it, in the order of their names."""
     for image in images:
-        if image.is_dir():
+        if os.path.isdir(image):
             inside = sorted(p for p in image.iterdir() if p.suffix.lower() in SUFFIXES)
             if not inside:
-                raise ExportError(f"{image} holds no image ({', '.join(SUFFIXES)})")
+                raise ExportError(f"{image} holds no image ({', '.join(SUFFIXES)}); name the folder that does")
             yield from inside
-        elif image.is_file():
+        elif os.path.isfile(image):  # as Path.is_file, but False for a name that no file can have
             yield image
         else:
-            raise ExportError(f"{image} does not exist: expected image files, or folders of them")
+            raise ExportError(f"image {image} does not exist; expected image files, or folders of them")
 
 
 def _names(files: Sequence[Path]) -> list[str]:
-    """A name for each image's files; images of the same name in several folders get a number."""
-    seen: dict[str, int] = {}
+    """A name for each image's files; images of the same name get a number."""
+    taken: set[str] = set()
+    numbers: dict[str, int] = {}
     names = []
     for file in files:
-        seen[file.stem] = seen.get(file.stem, 0) + 1
-        names.append(file.stem if seen[file.stem] == 1 else f"{file.stem}-{seen[file.stem]}")
+        name = file.stem
+        while name in taken:  # scan-2 may itself be an image's name
+            numbers[file.stem] = numbers.get(file.stem, 1) + 1
+            name = f"{file.stem}-{numbers[file.stem]}"
+        taken.add(name)
+        names.append(name)
     return names
 
 
@@ -150,4 +161,6 @@ def _read(file: Path, size: int, channels: int) -> tuple[NDArray[np.uint8], Fit]
     try:
         return read_image(file, size, channels)
     except UnreadableError as error:
-        raise ExportError(f"{os.fspath(file)} cannot be read ({error}); nothing was predicted") from None
+        raise ExportError(
+            f"image {file} cannot be read ({error}); leave it out or save it as PNG, nothing was predicted"
+        ) from None

@@ -98,7 +98,9 @@ def _chosen(study: Study, trial: int | None) -> TrialRecord:
     if trial is None:
         best = best_of(records, maximise=study.config.direction == "maximize")
         if best is None:
-            raise StudyError(f"study '{name}' has no finished trial to export; 'raysearch resume {name}' goes on with it")
+            raise StudyError(
+                f"study '{name}' has no finished trial to export; 'raysearch resume {name}' goes on with it"
+            )
     else:
         found = [r for r in records if r.number == trial]
         if not found or not found[0].result:

@@ -62,7 +62,9 @@ class Batch:
     share: float = 1.0
 
     def to(self, device: torch.device) -> Batch:
-        moved: dict[str, Any] = {k: v.to(device, non_blocking=True) for k, v in vars(self).items() if isinstance(v, Tensor)}
+        moved: dict[str, Any] = {
+            k: v.to(device, non_blocking=True) for k, v in vars(self).items() if isinstance(v, Tensor)
+        }
         return dataclasses.replace(self, **moved)
 
 

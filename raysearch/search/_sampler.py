@@ -12,8 +12,8 @@ from optuna.samplers import BaseSampler, RandomSampler, TPESampler
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
-from raysearch.errors import UserError, nearest
 from raysearch._random import derive
+from raysearch.errors import UserError, nearest
 
 HISTORY = 500
 """Finished trials that the sampler looks at: the better half and the latest half of these. TPE's own time grows with
@@ -69,9 +69,7 @@ class KeyedSampler(BaseSampler):
     def _key(self, *parts: int) -> int:
         return derive(self._seed, *parts) % 2**32  # what NumPy's RandomState takes
 
-    def after_trial(
-        self, study: Study, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None
-    ) -> None:
+    def after_trial(self, study: Study, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None) -> None:
         del study, trial, state, values
 
 
@@ -84,9 +82,7 @@ class _RecentStudy:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._study, name)
 
-    def _get_trials(
-        self, deepcopy: bool = True, states: Any = None, use_cache: bool = False
-    ) -> list[FrozenTrial]:
+    def _get_trials(self, deepcopy: bool = True, states: Any = None, use_cache: bool = False) -> list[FrozenTrial]:
         trials = self._study._get_trials(deepcopy=deepcopy, states=states, use_cache=use_cache)
         return window(trials, HISTORY, maximise=self._study.direction == optuna.study.StudyDirection.MAXIMIZE)
 

@@ -42,7 +42,9 @@ class SlotTrial(tune.Trainable):  # type: ignore[misc]
             return self._ended("fatal", str(error))
         except OSError as error:
             self._release()
-            return self._ended("fatal", f"{error.strerror or error}: {error.filename or self._folder.path}", errno=error.errno)
+            return self._ended(
+                "fatal", f"{error.strerror or error}: {error.filename or self._folder.path}", errno=error.errno
+            )
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:
         Path(checkpoint_dir, "epoch").write_text(str(self._done))
@@ -86,7 +88,13 @@ class SlotTrial(tune.Trainable):  # type: ignore[misc]
             self._release()
         state = "complete" if row["finished"] else "running"
         # as text: Tune flattens nested results before it hands them on
-        return {"state": state, "row": json.dumps(row), "value": row["value"], "epoch": row["epoch"], "done": row["finished"]}
+        return {
+            "state": state,
+            "row": json.dumps(row),
+            "value": row["value"],
+            "epoch": row["epoch"],
+            "done": row["finished"],
+        }
 
     def _start(self) -> None:
         """Leases a slot and brings the trial into it, from its last durable epoch if there is one."""

@@ -85,6 +85,8 @@ def _pack(value: Any) -> Any:
 
 def _error(kind: str, error: BaseException, *, retire: bool) -> dict[str, Any]:
     lines = str(error).strip().splitlines() or [""]
-    message = lines[0] if isinstance(error, RaysearchError | NonFiniteLossError) else f"{type(error).__name__}: {lines[0]}"
+    message = (
+        lines[0] if isinstance(error, RaysearchError | NonFiniteLossError) else f"{type(error).__name__}: {lines[0]}"
+    )
     trace = "" if isinstance(error, RaysearchError) else "".join(traceback.format_exception(error))
     return {"error": {"kind": kind, "message": message[:500], "traceback": trace[-8000:], "retire": retire}}

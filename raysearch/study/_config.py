@@ -100,4 +100,6 @@ class StudyConfig:
         try:
             return cls(**{**raw, "budget": Budget(**raw["budget"]), "resources": Resources(**raw["resources"])})
         except TypeError as error:
-            raise StudyError(f"{path}: budget or resources are damaged ({error}); restore the file from a copy") from None
+            raise StudyError(
+                f"{path}: budget or resources are damaged ({error}); restore the file from a copy"
+            ) from None

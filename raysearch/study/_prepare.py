@@ -6,8 +6,6 @@ import importlib.metadata
 import re
 import time
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any
 
 from raysearch.data import Collection, DataSpec, Split, get_kind, make_split, open_collection
 from raysearch.errors import DataError, StudyError, UserError
@@ -102,9 +100,7 @@ def prepare(request: Request, cluster: Cluster) -> Prepared:
     spec = DataSpec.parse(request.data)
     preset = request.preset or ("paper" if get_kind(spec.kind).needs_path else "small")
     space = load_space(method, preset, request.space).override(sets=request.sets, fixes=request.fixes)
-    space = space.with_modes(
-        loss_thresholds=request.loss_thresholds, decision_thresholds=request.decision_thresholds
-    )
+    space = space.with_modes(loss_thresholds=request.loss_thresholds, decision_thresholds=request.decision_thresholds)
     if request.per_class:
         space = decide_per_class(space)
     samples = request.samples or space.budget.samples
@@ -225,9 +221,7 @@ def parse_duration(text: str | None) -> float | None:
 
 
 def task_of(collection: Collection) -> Task:
-    return Task(
-        classes=collection.classes, view=collection.view, channels=collection.channels, size=collection.size
-    )
+    return Task(classes=collection.classes, view=collection.view, channels=collection.channels, size=collection.size)
 
 
 def _refuse_if_taken(existing: Study, request: Request, spec: DataSpec, space: AnySpace) -> None:
@@ -251,7 +245,8 @@ def decide_per_class(space: AnySpace) -> AnySpace:
     if not isinstance(space, Space):
         raise UserError("--per-class: a search space that is a function decides by itself what it asks for by class")
     changed = {
-        name: replace(p, per_class=p.kind == "decision" and p.domain is not None) for name, p in space.parameters.items()
+        name: replace(p, per_class=p.kind == "decision" and p.domain is not None)
+        for name, p in space.parameters.items()
     }
     return replace(space, parameters=changed)
 
@@ -264,10 +259,10 @@ def _check_batch(space: AnySpace, split: Split, collection: Collection) -> None:
     domain = parameter.domain
     values = [parameter.default]
     if isinstance(domain, Choice):
-        values += list(domain.choices)
+        values += domain.choices
     elif domain is not None:
         values.append(domain.high)
-    largest = max(values)
+    largest = max((value for value in values if isinstance(value, int)), default=0)
     if largest > len(split.train):
         raise DataError(
             f"batch {largest} is larger than the {len(split.train)} training images of {collection.source}: lower it"

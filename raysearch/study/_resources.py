@@ -107,7 +107,9 @@ def fit(
             f"--gpus-per-worker {gpus:g} with {workers} workers would put two ranks of a trial on one GPU, which NCCL"
             " refuses: give whole GPUs, or --workers-per-trial 1"
         )
-    need = Machine(cpus=workers * cpus, gpus=0, memory=BASE_MEMORY + GROUP_MEMORY + workers * (WORKER_MEMORY + trial_memory))
+    need = Machine(
+        cpus=workers * cpus, gpus=0, memory=BASE_MEMORY + GROUP_MEMORY + workers * (WORKER_MEMORY + trial_memory)
+    )
     if need.cpus > machine.cpus:
         raise ResourceError(
             f"a trial of {workers} workers with {cpus} CPUs each needs {need.cpus} CPUs, and there are {machine.cpus}:"

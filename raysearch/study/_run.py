@@ -93,9 +93,7 @@ def _search(study: Study, cluster: Cluster, book: Book, events: Events) -> None:
                     }
 
                 while book.remaining and not events.stopping:
-                    searcher = StudySearcher(
-                        book, slots=config.resources.slots, make_config=make_config, events=events
-                    )
+                    searcher = StudySearcher(book, slots=config.resources.slots, make_config=make_config, events=events)
                     inner = inner_scheduler(config.scheduler, epochs=config.budget.epochs, maximise=maximise)
                     scheduler = StudyScheduler(inner, searcher)
                     scheduler.replay(book.replay)

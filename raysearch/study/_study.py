@@ -158,7 +158,9 @@ def open_study(name: str | None, root: Path | None = None) -> Study:
         if not os.path.isfile(path / "study.yaml"):  # as Path.is_file, but False for a name that no file can have
             names = [p.name for p in list_studies(root)]
             if not names:
-                raise StudyError(f"no study '{name}', and none at all in {root}: 'raysearch tune --method NAME' makes one")
+                raise StudyError(
+                    f"no study '{name}', and none at all in {root}: 'raysearch tune --method NAME' makes one"
+                )
             raise StudyError(f"no study '{name}' in {root} ({path / 'study.yaml'} is missing): {nearest(name, names)}")
     return Study(path, StudyConfig.from_yaml(path / "study.yaml"))
 

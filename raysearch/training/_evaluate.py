@@ -126,5 +126,7 @@ def evaluate(
         method, model, collection, rows, device=torch.device(device), collective=collective or Alone()
     )
     return Evaluation(
-        score=score(observations, rule, given=thresholds["mask_threshold"]), observations=observations, seconds=time.perf_counter() - started
+        score=score(observations, rule, given=thresholds["mask_threshold"]),
+        observations=observations,
+        seconds=time.perf_counter() - started,
     )

@@ -89,6 +89,4 @@ def score_metrics(observations: Observations) -> dict[str, float]:
         return {}
     scores, labels = observations.scores[labelled], observations.labels[labelled]
     target = labels.argmax(axis=1) if observations.single else labels
-    return {
-        m.name: m.function(scores, target) for m in METRICS.values() if not isinstance(m, MaskMetric)
-    }
+    return {m.name: m.function(scores, target) for m in METRICS.values() if not isinstance(m, MaskMetric)}

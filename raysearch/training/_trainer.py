@@ -12,12 +12,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from raysearch._random import derive
 from raysearch.data import Collection
 from raysearch.data._loader import Loader
 from raysearch.method import Method, Stage, Step
 from raysearch.training._collective import Alone, Collective
 from raysearch.training._evaluate import Evaluation, Rule, evaluate
-from raysearch._random import derive
 from raysearch.training._seeds import seed_all
 
 
@@ -181,7 +181,10 @@ class Trainer:
             generator.manual_seed(derive(self.assignment.seed, self.number, epoch, number))
             self._optimizer.zero_grad(set_to_none=True)
             step = Step(
-                epoch=epoch, stage=self.stages[self._stage].name, generator=generator, backward=lambda loss: loss.backward()
+                epoch=epoch,
+                stage=self.stages[self._stage].name,
+                generator=generator,
+                backward=lambda loss: loss.backward(),
             )
             losses = self.method.training_step(self.model, batch.to(self.device), step)
             self.collective.average_gradients(self.model.parameters(), batch.share)

@@ -8,6 +8,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+
 from e2e.conftest import SMALL, cli, kill_tree, rows, status, train_workers, wait_for
 
 pytestmark = pytest.mark.ray

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from e2e.conftest import SMALL, cli, status, wait_for
 from PIL import Image
 
+from e2e.conftest import SMALL, cli, status, wait_for
 from raysearch.data import DataSpec, open_collection
 
 pytestmark = pytest.mark.ray

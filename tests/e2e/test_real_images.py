@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
 from e2e.conftest import cli, kill_tree, rows, status, wait_for
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
