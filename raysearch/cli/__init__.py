@@ -7,6 +7,7 @@ import io
 import os
 import re
 import sys
+import warnings
 from typing import Any
 
 import click
@@ -76,6 +77,8 @@ def main(argv: list[str] | None = None) -> None:
     from raysearch.errors import RaysearchError
 
     sys.path.append(os.getcwd())  # last: --method package.module:Class finds the user's own code, nothing is shadowed
+    if not sys.warnoptions:
+        warnings.simplefilter("ignore")  # those of libraries are not about anything that the user did
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="surrogateescape")  # file names need not be UTF-8
     try:

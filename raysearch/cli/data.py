@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-
 import click
 
 from raysearch.cli._options import json_option, print_json
@@ -31,6 +29,7 @@ def check(source: str, as_json: bool) -> None:
     """
     from raysearch.data import DataSpec
     from raysearch.data import check as check_data
+    from raysearch.errors import DataError
 
     report = check_data(DataSpec.parse(source))
     if as_json:
@@ -39,4 +38,8 @@ def check(source: str, as_json: bool) -> None:
         for line in report.lines():
             click.echo(line)
     if not report.ok:
-        sys.exit(2)
+        count = len(report.problems)
+        raise DataError(
+            f"{count} problem{'s' if count > 1 else ''} in {report.source}, named above: mend or remove what they name,"
+            " then check again"
+        )

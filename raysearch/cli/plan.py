@@ -52,13 +52,16 @@ def plan(name: str | None, address: str | None, as_json: bool, **request: Any) -
         f"data      {config.data}: train {len(split.train)}, tuning {len(split.tuning)}, test {len(split.test)} images"
     )
     click.echo(
-        f"searched  {', '.join(prepared.space.searched) or 'nothing'}; decision thresholds: {config.decision_thresholds}"
+        f"searched  {', '.join(prepared.space.searched) or 'nothing'};"
+        f" decision thresholds: {config.decision_thresholds}"
     )
     click.echo(
-        f"budget    {config.budget.samples} trials of {config.budget.epochs} epochs, {config.scheduler}, {config.sampler}"
+        f"budget    {config.budget.samples} trials of {config.budget.epochs} epochs,"
+        f" {config.scheduler}, {config.sampler}"
     )
     click.echo(
-        f"runs on   {use.slots} slot{'s' if use.slots > 1 else ''} of {use.workers} worker{'s' if use.workers > 1 else ''}"
+        f"runs on   {use.slots} slot{'s' if use.slots > 1 else ''}"
+        f" of {use.workers} worker{'s' if use.workers > 1 else ''}"
         f" with {use.cpus} CPU{'s' if use.cpus > 1 else ''} and {use.gpus:g} GPUs each: it can be scheduled here"
     )
     click.echo(

@@ -43,8 +43,8 @@ def studies(as_json: bool) -> None:
         best_text = "-" if row["best"] is None else f"{row['best']:.4f}"
         state = "running" if row["running"] else ""
         click.echo(
-            f"{row['study']:<28} {row['method']:<16} {row['finished']:>4}/{row['samples']:<4} {row['metric']} {best_text:<8}"
-            f" {state:<8}{row['data']}"
+            f"{row['study']:<28} {row['method']:<16} {row['finished']:>4}/{row['samples']:<4} {row['metric']}"
+            f" {best_text:<8} {state:<8}{row['data']}"
         )
     if not rows:
         click.echo(f"no study in {studies_root()}: 'raysearch tune --method NAME' makes one")

@@ -37,7 +37,12 @@ class Progress:
     def __enter__(self) -> Progress:
         if self._console.is_terminal:
             self._live = Live(
-                console=self._console, get_renderable=self._line, refresh_per_second=REFRESH_PER_SECOND, transient=True
+                console=self._console,
+                get_renderable=self._line,
+                refresh_per_second=REFRESH_PER_SECOND,
+                transient=True,
+                redirect_stdout=False,  # what libraries print goes to the study's log
+                redirect_stderr=False,
             )
             self._live.__enter__()
         return self
@@ -117,13 +122,21 @@ class Progress:
 def eta_seconds(durations: list[float], *, left: int, running: list[float], slots: int) -> float | None:
     """Seconds until a search ends, from the median duration of its finished trials; None before the first.
 
+    Args:
+        left: trials that have not begun.
+        running: seconds that each running trial has taken so far.
+
     >>> eta_seconds([10.0], left=4, running=[5.0, 5.0], slots=2)
     25.0
+    >>> eta_seconds([10.0], left=0, running=[4.0], slots=2)
+    6.0
     """
     if not durations:
         return None
     usual = statistics.median(durations)
-    return (max(0, left) * usual + sum(max(0.0, usual - t) for t in running)) / slots
+    pieces = [max(0.0, usual - seconds) for seconds in running] + [usual] * max(0, left)
+    # shared out evenly, but no trial is divided between slots
+    return max(sum(pieces) / slots, max(pieces, default=0.0))
 
 
 def format_seconds(seconds: float) -> str:

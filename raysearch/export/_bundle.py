@@ -19,6 +19,7 @@ from torch import nn
 
 from raysearch.errors import ExportError
 from raysearch.method import Method, Task, load_method
+from raysearch.study._split_file import PARTS
 from raysearch.thresholds import level, threshold
 
 CONFIG, THRESHOLDS, WEIGHTS, RESULTS, SPLIT = (
@@ -42,6 +43,8 @@ class Bundle:
     results: dict[str, Any]
     decision: dict[str, float]
     """``mask_threshold``, or ``mask_threshold.<class>``."""
+    split: dict[str, tuple[str, ...]]
+    """Names of the images of each part."""
 
     @property
     def levels(self) -> dict[str, int]:
@@ -55,13 +58,12 @@ class Bundle:
             ExportError: the collection lacks some of them.
         """
         row_of = {name: row for row, name in enumerate(image_ids)}
-        with open(self.path / SPLIT, newline="") as file:
-            names = [line["image"] for line in csv.DictReader(file) if line["split"] == part]
+        names = self.split[part]
         missing = [name for name in names if name not in row_of]
         if missing:
             raise ExportError(
-                f"{len(missing)} images of the {part} split are not in the data, first '{missing[0]}': give the data that"
-                " the model was made with, with --data"
+                f"{len(missing)} images of the {part} split are not in the data, first '{missing[0]}': give the data"
+                " that the model was made with, with --data"
             )
         return np.asarray([row_of[name] for name in names], np.int64)
 
@@ -78,10 +80,13 @@ def load_bundle(path: Path, device: torch.device | str = "cpu") -> Bundle:
                 f"{path} is not an export of raysearch: {name} is missing; 'raysearch export --out DIR' writes one"
             )
     try:
-        config: dict[str, Any] = yaml.safe_load((path / CONFIG).read_text())
+        config: dict[str, Any] = yaml.safe_load((path / CONFIG).read_text("utf-8"))
         decision = {name: float(entry["value"]) for name, entry in _json(path / THRESHOLDS).items()}
-        results: dict[str, Any] = _json(path / RESULTS)
+        results = _json(path / RESULTS)
+        results["metrics"] = {name: float(value) for name, value in results["metrics"].items()}
+        split = _split(path / SPLIT)
         data = config["data"]
+        data["source"], data["fingerprint"] = str(data["source"]), str(data["fingerprint"])
         cls = load_method(config["method"])
         task = Task(
             classes=tuple(data["classes"]),
@@ -89,18 +94,23 @@ def load_bundle(path: Path, device: torch.device | str = "cpu") -> Bundle:
             channels=int(data["channels"]),
             size=(int(data["size"][0]), int(data["size"][1])),
         )
+        if task.channels not in (1, 3) or not 0 < task.size[0] == task.size[1]:
+            raise ValueError(f"images of {task.channels} channels and {data['size']} pixels in {CONFIG}")
         method = cls(cls.Config(**own_weights(config["settings"])), task)
         class_levels(decision, task.classes)
-    except (yaml.YAMLError, json.JSONDecodeError, KeyError, TypeError, ValueError, AttributeError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise ExportError(f"{path} is damaged ({type(error).__name__}: {reason}); export the study again") from None
+    except (yaml.YAMLError, OSError, KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+        reason = f"{type(error).__name__}: {' '.join(str(error).split())[:160]}"
+        raise ExportError(f"{path} is damaged ({reason}); export the study again") from None
     model = method.build()
     try:
-        model.load_state_dict(load_file(path / WEIGHTS))
-    except (SafetensorError, RuntimeError, OSError) as error:
-        reason = str(error).strip().splitlines()[0][:120]
+        state = load_file(path / WEIGHTS)
+        if not all(torch.isfinite(values).all() for values in state.values()):
+            raise ValueError("there are numbers that are not finite among them")
+        model.load_state_dict(state)
+    except (SafetensorError, RuntimeError, OSError, ValueError) as error:
+        reason = " ".join(str(error).split())[:160]
         raise ExportError(f"{path / WEIGHTS} does not fit the model ({reason}); export the study again") from None
-    return Bundle(path, config, method, model.to(device).eval(), results, decision)
+    return Bundle(path, config, method, model.to(device).eval(), results, decision, split)
 
 
 def own_weights(settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -127,8 +137,20 @@ def at_level(value: float) -> float:
     return threshold(level(value))
 
 
+def _split(path: Path) -> dict[str, tuple[str, ...]]:
+    with open(path, newline="", encoding="utf-8") as file:
+        lines = [(line["image"], line["split"]) for line in csv.DictReader(file)]
+    parts = {part: tuple(image for image, name in lines if name == part) for part in PARTS}
+    if sum(map(len, parts.values())) != len(lines) or not parts["test"]:
+        raise ValueError(f"{path.name} is not of images in {', '.join(PARTS)}")
+    return parts
+
+
 def _json(path: Path) -> dict[str, Any]:
-    loaded = json.loads(path.read_text())
+    try:
+        loaded = json.loads(path.read_text("utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path.name} is not JSON, {error}") from None
     if not isinstance(loaded, dict):
         raise ValueError(f"{path.name} holds no object")
     return loaded

@@ -46,8 +46,8 @@ def model_card(study: Study, record: TrialRecord, results: dict[str, Any], thres
             "|---|---|---|",
             *chosen,
             "",
-            f"On the tuning split {config.metric} is {record.value:.4f} (cross-fitted: no image is scored by a threshold"
-            " that it helped to choose)."
+            f"On the tuning split {config.metric} is {record.value:.4f} (cross-fitted: no image is scored by a"
+            " threshold that it helped to choose)."
             if record.value is not None
             else "",
             "",

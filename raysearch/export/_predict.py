@@ -84,8 +84,10 @@ def predict_images(bundle: Bundle, images: Sequence[Path], out: Path) -> Iterato
                 Image.fromarray(overlay(file, answer.mask)).save(out / overlay_name)
                 box = answer.box or ("", "", "", "")
                 writer.writerow(
-                    [file, answer.label, f"{answer.score:.6f}", f"{answer.threshold:.6f}", f"{answer.area:.6f}"]
-                    + [*box, mask_name, overlay_name]
+                    [
+                        *(file, answer.label, f"{answer.score:.6f}", f"{answer.threshold:.6f}", f"{answer.area:.6f}"),
+                        *(*box, mask_name, overlay_name),
+                    ]
                 )
                 yield answer
     except OSError as error:

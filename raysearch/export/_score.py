@@ -21,8 +21,8 @@ def score_rows(
 ) -> dict[str, Any]:
     """Metrics of `rows` at the given levels, with 95% intervals over patients, and the value of each image.
 
-    Returns ``images``, ``metrics`` (name to value), ``intervals`` (name to [low, high]), ``per_image`` (one entry a known
-    pair: image, class, and its mask metrics).
+    Returns ``images``, ``metrics`` (name to value), ``intervals`` (name to [low, high]), ``per_image`` (one entry a
+    known pair: image, class, and its mask metrics).
     """
     observations = observe(method, model, collection, rows, device=torch.device("cpu"), collective=Alone())
     return {"images": len(rows), **summarise(observations, collection, levels)}

@@ -1,12 +1,12 @@
-"""Scores an exported model again and sets the numbers beside those that were exported. Not a new look at the test split:
-weights and thresholds are the same, nothing can be chosen by the answer."""
+"""Scores an exported model again and sets the numbers beside those that were exported. Not a new look at the test
+split: weights and thresholds are the same, nothing can be chosen by the answer."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from raysearch.data import DataSpec, open_collection
-from raysearch.errors import ExportError
+from raysearch.errors import DataError, ExportError
 from raysearch.export._bundle import Bundle
 from raysearch.export._score import score_rows
 
@@ -35,11 +35,16 @@ def verify_bundle(bundle: Bundle, data: str | None = None) -> Comparison:
         data: where the data is now, if not where it was.
 
     Raises:
-        ExportError: the data is not that of the export.
-        DataError: it cannot be read.
+        ExportError: the data is not where it was, or not that of the export.
+        DataError: `data` cannot be read.
     """
-    source = data or bundle.config["data"]["source"]
-    collection = open_collection(DataSpec.parse(source), bundle.method.view)
+    source = str(bundle.config["data"]["source"]) if data is None else data
+    try:
+        collection = open_collection(DataSpec.parse(source), bundle.method.view)
+    except DataError as error:
+        if data is not None:
+            raise
+        raise ExportError(f"{error}; if the data has moved, say where it is with --data") from None
     expected = bundle.config["data"]["fingerprint"]
     if collection.fingerprint != expected:
         raise ExportError(

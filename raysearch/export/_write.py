@@ -86,7 +86,7 @@ def _export(study: Study, out: Path, record: TrialRecord) -> tuple[Exported, dic
         "data.json": json.dumps(
             {"data": config.data, "fingerprint": config.fingerprint, "split": config.split}, indent=2
         ),
-        SPLIT: study.split_file.read_text(),
+        SPLIT: study.split_file.read_text("utf-8"),
     }
     files["README.md"] = model_card(study, record, results, json.loads(files[THRESHOLDS]))
     return Exported(out, record.number, results, looks), files, model
@@ -108,8 +108,8 @@ def _chosen(study: Study, trial: int | None) -> TrialRecord:
         best = found[0]
     if not study.trial(best.number).best.exists():
         raise StudyError(
-            f"trial {best.number} of study '{name}' kept no weights ({study.trial(best.number).best} is missing); export"
-            " another with --trial, or tune with a larger --keep-checkpoints"
+            f"trial {best.number} of study '{name}' kept no weights ({study.trial(best.number).best} is missing);"
+            " export another with --trial, or tune with a larger --keep-checkpoints"
         )
     return best
 
@@ -120,8 +120,8 @@ def _settings(study: Study, record: TrialRecord) -> dict[str, Any]:
         settings: dict[str, Any] = dict((study.trial(record.number).config or {})["config"])
     except (yaml.YAMLError, UnicodeDecodeError, KeyError, TypeError, ValueError):
         raise StudyError(
-            f"{study.trial(record.number).path / 'config.yaml'} is missing or damaged; restore it from a copy, or export"
-            " another trial with --trial"
+            f"{study.trial(record.number).path / 'config.yaml'} is missing or damaged; restore it from a copy, or"
+            " export another trial with --trial"
         ) from None
     return settings
 

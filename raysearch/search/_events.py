@@ -11,6 +11,8 @@ from typing import Any, Literal, Protocol
 
 StopKind = Literal["interrupt", "stop", "time", "fatal"]
 
+TIME_IS_UP = "the time of --time is used up"
+
 
 class Listener(Protocol):
     """A display."""
@@ -39,6 +41,7 @@ class Events:
         self._listener = listener
         self.stop: Stop | None = None
         self._ended = threading.Event()
+        self._lock = threading.Lock()
 
     @property
     def stopping(self) -> bool:
@@ -63,16 +66,19 @@ class Events:
         def loop() -> None:
             while not self._ended.wait(0.2):
                 if stop_file.exists():
-                    return self._stop(Stop("stop", "'raysearch stop' asked for it"))
-                if deadline is not None and time.monotonic() > deadline:
-                    return self._stop(Stop("time", "the time of --time is used up"))
+                    self._stop(Stop("stop", "'raysearch stop' asked for it"))
+                elif deadline is not None and time.monotonic() > deadline:
+                    self._stop(Stop("time", TIME_IS_UP))
 
         threading.Thread(target=loop, name="stop-watch", daemon=True).start()
 
     def close(self) -> None:
-        self._ended.set()
+        """After it nothing interrupts the main thread any more."""
+        with self._lock:
+            self._ended.set()
 
     def _stop(self, stop: Stop) -> None:
-        if self.stop is None and not self._ended.is_set():
-            self.stop = stop
-            _thread.interrupt_main()
+        with self._lock:
+            if self.stop is None and not self._ended.is_set():
+                self.stop = stop
+                _thread.interrupt_main()

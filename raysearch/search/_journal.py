@@ -22,6 +22,7 @@ def open_journal(path: Path) -> JournalStorage:
     Raises:
         StudyError: a line in the middle is not JSON: the file was damaged by something else than a crash.
     """
+    path = path.resolve()  # Optuna's lock is a link to it: a relative one leads nowhere, and no lock would ever be old
     lock = JournalFileSymlinkLock(str(path), grace_period=LOCK_GRACE_SECONDS)
     backend = JournalFileBackend(str(path), lock_obj=lock)
     lock.acquire()

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+import heapq
+import math
 import zlib
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -43,28 +46,36 @@ def check_sampler(name: str) -> None:
 class KeyedSampler(BaseSampler):
     """Seeds a fresh inner sampler for each trial and each independent parameter.
 
-    A search that was killed and resumed draws what an undisturbed one draws, wherever it was cut: nothing of the sampler
-    needs to be stored.
+    A search that was killed and resumed draws what an undisturbed one draws, wherever it was cut: nothing of the
+    sampler needs to be stored.
     """
 
     def __init__(self, make: Callable[[int], BaseSampler], seed: int) -> None:
         self._make = make
         self._seed = seed
+        self._view: tuple[int, Study] | None = None
 
     def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
         self._relative = self._make(self._key(trial.number))
-        return self._relative.infer_relative_search_space(_recent(study), trial)
+        return self._relative.infer_relative_search_space(self._recent(study, trial), trial)
 
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
-        return self._relative.sample_relative(_recent(study), trial, search_space)
+        return self._relative.sample_relative(self._recent(study, trial), trial, search_space)
 
     def sample_independent(
         self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
     ) -> Any:
         inner = self._make(self._key(trial.number, zlib.crc32(param_name.encode())))
-        return inner.sample_independent(_recent(study), trial, param_name, param_distribution)
+        return inner.sample_independent(self._recent(study, trial), trial, param_name, param_distribution)
+
+    def _recent(self, study: Study, trial: FrozenTrial) -> Study:
+        """The window on the history, the same for all parameters of a trial: making it takes time."""
+        if self._view is None or self._view[0] != trial.number:
+            self._view = trial.number, _RecentStudy(study)  # type: ignore[assignment]  # samplers use what it passes on
+        assert self._view is not None
+        return self._view[1]
 
     def _key(self, *parts: int) -> int:
         return derive(self._seed, *parts) % 2**32  # what NumPy's RandomState takes
@@ -74,33 +85,36 @@ class KeyedSampler(BaseSampler):
 
 
 class _RecentStudy:
-    """A study seen through a bounded window on its history."""
+    """A study seen through a bounded window on its history, as it is when first looked at."""
 
     def __init__(self, study: Study) -> None:
         self._study = study
+        self._windows: dict[frozenset[TrialState] | None, list[FrozenTrial]] = {}
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._study, name)
 
     def _get_trials(self, deepcopy: bool = True, states: Any = None, use_cache: bool = False) -> list[FrozenTrial]:
-        trials = self._study._get_trials(deepcopy=deepcopy, states=states, use_cache=use_cache)
-        return window(trials, HISTORY, maximise=self._study.direction == optuna.study.StudyDirection.MAXIMIZE)
+        key = None if states is None else frozenset(states)
+        if key not in self._windows:
+            trials = self._study._get_trials(deepcopy=False, states=states, use_cache=use_cache)
+            maximise = self._study.direction == optuna.study.StudyDirection.MAXIMIZE
+            self._windows[key] = window(trials, HISTORY, maximise=maximise)
+        return copy.deepcopy(self._windows[key]) if deepcopy else self._windows[key]
 
     def get_trials(self, deepcopy: bool = True, states: Any = None) -> list[FrozenTrial]:
         return self._get_trials(deepcopy, states)
 
 
-def _recent(study: Study) -> Study:
-    return _RecentStudy(study)  # type: ignore[return-value]  # a sampler uses only what the proxy passes on
-
-
 def window(trials: list[FrozenTrial], size: int, *, maximise: bool) -> list[FrozenTrial]:
-    """The better half and the latest half of `size` trials, in their order; all of them if there are no more."""
+    """The better half and the latest half of `size` (at least 2) trials, in their order; all if there are no more."""
     if len(trials) <= size:
         return trials
+    latest = size // 2
     sign = -1.0 if maximise else 1.0
-    worst = float("inf")
-    latest = trials[-(size // 2) :]
-    earlier = trials[: -(size // 2)]
-    ranked = sorted(earlier, key=lambda t: (sign * t.value if t.value is not None else worst, t.number))
-    return sorted(ranked[: size - size // 2], key=lambda t: t.number) + latest
+
+    def rank(trial: FrozenTrial) -> tuple[float, int]:
+        return (math.inf if trial.value is None else sign * trial.value), trial.number
+
+    best = heapq.nsmallest(size - latest, trials[:-latest], key=rank)
+    return sorted(best, key=lambda trial: trial.number) + trials[-latest:]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any
 
@@ -10,6 +11,7 @@ from ray.tune.experiment import Trial
 from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, TrialScheduler
 
 from raysearch.search._searcher import StudySearcher
+from raysearch.study._book import Report
 from raysearch.study._config import SchedulerName
 
 REDUCTION = 3
@@ -33,8 +35,8 @@ class StudyScheduler(TrialScheduler):  # type: ignore[misc]
     """Stops a trial at its first NaN (Tune's ASHA lets it live through every rung, since ``nan < cutoff`` is False) and
     otherwise does what the inner scheduler says.
 
-    The inner scheduler sees trials by their number in the study, so that a resumed trial is the one that it knew, and is
-    rebuilt from the study's records: Tune never calls a scheduler's ``save``.
+    The inner scheduler sees trials by their number in the study, so that a resumed trial is the one that it knew, and
+    is rebuilt from the study's records: Tune never calls a scheduler's ``save``.
     """
 
     def __init__(self, inner: TrialScheduler, searcher: StudySearcher) -> None:
@@ -47,9 +49,17 @@ class StudyScheduler(TrialScheduler):  # type: ignore[misc]
         """Nothing: see `StudySearcher`."""
         return {}
 
-    def replay(self, recorded: list[tuple[int, dict[str, Any]]]) -> list[str]:
-        """Gives the inner scheduler the results of earlier runs, in the order of their recording; its decisions."""
-        return [self._decide(None, number, self._result(row)) for number, row in recorded]
+    def replay(self, reports: Sequence[Report]) -> list[str]:
+        """Gives the inner scheduler what trials reported before, in the order of their reporting; its decisions.
+
+        A trial that was interrupted after a report by which it was stopped is closed: nothing of it runs again.
+        """
+        decisions = [self._decide(None, r.number, {"value": r.value, "epoch": r.epoch}) for r in reports]
+        last = {report.number: decision for report, decision in zip(reports, decisions, strict=True)}
+        for number, decision in last.items():
+            if decision == TrialScheduler.STOP:
+                self._searcher.stopped_before(number)
+        return decisions
 
     def on_trial_add(self, tune_controller: Any, trial: Trial) -> None:
         self._searcher.track(trial)
@@ -58,7 +68,7 @@ class StudyScheduler(TrialScheduler):  # type: ignore[misc]
         return self._decide(tune_controller, self._searcher.number(trial.trial_id), result)
 
     def on_trial_complete(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> None:
-        if "row" in result:
+        if result.get("state") == "complete":  # a result on which the trial was stopped is known already
             self._decide(tune_controller, self._searcher.number(trial.trial_id), result)
 
     def on_trial_error(self, tune_controller: Any, trial: Trial) -> None:
@@ -68,7 +78,8 @@ class StudyScheduler(TrialScheduler):  # type: ignore[misc]
         pass
 
     def choose_trial_to_run(self, tune_controller: Any) -> Trial | None:
-        return next((t for t in tune_controller.get_trials() if t.status == Trial.PENDING), None)
+        del tune_controller  # it holds every trial that it has seen
+        return self._searcher.pending()
 
     def debug_string(self) -> str:
         return str(self._inner.debug_string())
@@ -81,7 +92,3 @@ class StudyScheduler(TrialScheduler):  # type: ignore[misc]
             self._known.add(number)
             self._inner.on_trial_add(tune_controller, proxy)
         return str(self._inner.on_trial_result(tune_controller, proxy, result))
-
-    @staticmethod
-    def _result(row: dict[str, Any]) -> dict[str, Any]:
-        return {"value": row["value"], "epoch": row["epoch"]}

@@ -78,6 +78,16 @@ class StudySearcher(Searcher):  # type: ignore[misc]
     def live(self) -> int:
         return sum(t.status in (Trial.RUNNING, Trial.PENDING) for t in self._trials.values())
 
+    def pending(self) -> Trial | None:
+        """The trial that Tune has held PENDING for longest."""
+        return next((t for t in self._trials.values() if t.status == Trial.PENDING), None)
+
+    def stopped_before(self, number: int) -> None:
+        """The scheduler had stopped a trial when the study was interrupted: it does not go on."""
+        if self._book.queued(number):
+            self._book.prune(number)
+            self._events.ended(number, "pruned", "")
+
     def suggest(self, trial_id: str) -> Any:
         action = next_action(
             live=self.live,
@@ -107,16 +117,14 @@ class StudySearcher(Searcher):  # type: ignore[misc]
         number = self._numbers[trial_id]
         self._trials.pop(trial_id, None)
         result = result or {}
-        state = "crashed" if error else result.get("state", "running")
+        state: Any = "crashed" if error else result.get("state", "running")
         if "row" in result:
             self._book.report(number, json.loads(result["row"]))
         if state == "fatal":
             self._events.fatal(str(result["reason"]), result.get("errno"))
             return
         reason = str(result.get("reason") or ("its process died" if error else ""))
-        if state == "running":
-            state, reason = ("failed", "NaN") if result.get("value") != result.get("value") else ("pruned", "")
-        self._book.close(number, state, reason)
+        state, reason = self._book.close(number, "pruned" if state == "running" else state, reason)
         self._events.ended(number, state, reason)
 
     def __getstate__(self) -> dict[str, Any]:

@@ -5,6 +5,7 @@ Tune keeps one such process a slot and passes it from trial to trial (``reuse_ac
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 from pathlib import Path
@@ -14,6 +15,7 @@ import ray
 from ray import tune
 
 from raysearch.slots._client import Lease, SlotClient, SlotLostError, SlotsBrokenError, TrialFailedError
+from raysearch.study._judge import judge
 from raysearch.study._trial_folder import TrialFolder
 
 RETRIES = 3
@@ -21,7 +23,7 @@ RETRIES = 3
 
 
 class SlotTrial(tune.Trainable):  # type: ignore[misc]
-    """One step is one epoch with its evaluation. Results hold ``state``: running, complete, failed, crashed or fatal."""
+    """One step is one epoch with its evaluation; ``state`` of a result is running, complete, failed, crashed, fatal."""
 
     def setup(self, config: dict[str, Any]) -> None:
         self._client = SlotClient(config["pool"])
@@ -35,16 +37,12 @@ class SlotTrial(tune.Trainable):  # type: ignore[misc]
     def step(self) -> dict[str, Any]:
         try:
             return self._epoch()
-        except TrialFailedError as error:
-            self._release()
-            return self._ended("failed", str(error), error.traceback)
         except SlotsBrokenError as error:
             return self._ended("fatal", str(error))
         except OSError as error:
             self._release()
-            return self._ended(
-                "fatal", f"{error.strerror or error}: {error.filename or self._folder.path}", errno=error.errno
-            )
+            reason = f"{error.strerror or error}: {error.filename or self._folder.path}"
+            return self._ended("fatal", reason, errno=error.errno)
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:
         Path(checkpoint_dir, "epoch").write_text(str(self._done))
@@ -58,11 +56,10 @@ class SlotTrial(tune.Trainable):  # type: ignore[misc]
     def _begin(self, config: dict[str, Any]) -> None:
         self._trial = config
         self._folder = TrialFolder(Path(config["folder"]))
-        self._judge: dict[str, Any] = config["judge"]
         self._lease: Lease | None = None
         self._losses = 0
         self._done = 0
-        self._best: float | None = None
+        self._judged: list[dict[str, Any]] = []
 
     def _epoch(self) -> dict[str, Any]:
         """Trains and records an epoch, in another worker group if the first one dies under it."""
@@ -74,15 +71,16 @@ class SlotTrial(tune.Trainable):  # type: ignore[misc]
                 answer = self._client.call(self._lease, "epoch", self._trial["thresholds"])
                 checkpoint = ray.get(answer["checkpoint"])
                 break
+            except TrialFailedError as error:
+                self._release()
+                return self._ended("failed", str(error), error.traceback)
             except (SlotLostError, ray.exceptions.RayError) as error:
-                self._lease = None
+                self._release()  # a group that is still there has an epoch that nobody could read
                 self._losses += 1
                 if self._losses > RETRIES:
                     return self._ended("crashed", f"lost its worker group {self._losses} times: {error}")
         row = answer["row"]
-        self._folder.record(
-            row, evidence=answer["evidence"], checkpoint=checkpoint, best=self._is_best(float(row["value"]))
-        )
+        self._folder.record(row, evidence=answer["evidence"], checkpoint=checkpoint, best=self._is_best(row))
         self._done = row["epoch"]
         if row["finished"]:
             self._release()
@@ -98,31 +96,28 @@ class SlotTrial(tune.Trainable):  # type: ignore[misc]
 
     def _start(self) -> None:
         """Leases a slot and brings the trial into it, from its last durable epoch if there is one."""
-        self._lease = self._client.lease(self._trial["number"])
+        self._lease = self._client.lease()
         checkpoint = self._folder.last.read_bytes() if self._folder.last.exists() else None
         payload = {"number": self._trial["number"], "config": self._trial["config"], "checkpoint": checkpoint}
         self._client.call(self._lease, "start", payload)
         for row in self._folder.rows():
-            self._is_best(float(row["value"]))
+            self._is_best(row)
 
-    def _is_best(self, value: float) -> bool:
-        """Whether the trial is judged by this epoch so far; of equal epochs the later."""
-        if self._judge["select"] == "last":
-            return True
-        better = self._best is None or (value >= self._best if self._judge["maximise"] else value <= self._best)
-        if better:
-            self._best = value
-        return better
+    def _is_best(self, row: dict[str, Any]) -> bool:
+        """Whether the trial is judged by this epoch so far."""
+        judged = judge([*self._judged, row], **self._trial["judge"])
+        self._judged = [] if judged is None else [judged]
+        return judged is row
 
     def _release(self) -> None:
-        if self._lease is None:
-            return
+        """Lets the trial go and gives its slot back, if it has one and the slot is still there."""
         lease, self._lease = self._lease, None
-        try:
-            self._client.call(lease, "end")
-        except (SlotLostError, TrialFailedError):
+        if lease is None:
             return
-        self._client.release(lease)
+        with contextlib.suppress(SlotsBrokenError):
+            with contextlib.suppress(SlotLostError, TrialFailedError):
+                self._client.call(lease, "end")
+            self._client.release(lease)
 
     def _ended(self, state: str, reason: str, trace: str = "", errno: int | None = None) -> dict[str, Any]:
         if trace:

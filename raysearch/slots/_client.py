@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import ray
+from ray.exceptions import RayActorError
 
 from raysearch.errors import RaysearchError
 
@@ -39,24 +41,27 @@ class Lease:
 
 
 class SlotClient:
-    """A trial's view of the pool. Every call is awaited before the next."""
+    """A trial's view of the pool. Every call is awaited before the next.
+
+    All methods raise SlotsBrokenError if the pool itself is gone: no trial can do anything about that.
+    """
 
     def __init__(self, pool: str) -> None:
-        self._pool = ray.get_actor(pool)
+        self._name = pool
 
-    def lease(self, trial: int) -> Lease:
-        """Waits for a free slot.
+    def lease(self) -> Lease:
+        """Waits for a free slot, and holds it until it is given back or this process dies.
 
         Raises:
             SlotsBrokenError: there will never be one.
         """
-        answer = ray.get(self._pool.lease.remote(trial))
+        answer = self._ask("lease", ray.get_runtime_context().current_actor)
         if isinstance(answer, str):
             raise SlotsBrokenError(f"no worker group could be started: {answer}")
         return Lease(*answer)
 
     def release(self, lease: Lease) -> None:
-        ray.get(self._pool.release.remote(lease.slot, lease.generation))
+        self._ask("release", lease.slot, lease.generation)
 
     def call(self, lease: Lease, name: str, payload: Any = None) -> Any:
         """Runs a command in the leased group.
@@ -65,10 +70,20 @@ class SlotClient:
             SlotLostError: the group is gone.
             TrialFailedError: the command failed.
         """
-        answer = ray.get(self._pool.call.remote(lease.slot, lease.generation, name, payload))
+        answer = self._ask("call", lease.slot, lease.generation, name, payload)
         if "lost" in answer:
             raise SlotLostError(answer["lost"])
         if "error" in answer:
             error = answer["error"]
             raise TrialFailedError(error["kind"], error["message"], error["traceback"])
         return answer["value"]
+
+    @cached_property
+    def _pool(self) -> Any:
+        return ray.get_actor(self._name)
+
+    def _ask(self, method: str, *arguments: Any) -> Any:
+        try:
+            return ray.get(getattr(self._pool, method).remote(*arguments))
+        except (RayActorError, ValueError) as error:  # ValueError: nobody is registered under its name
+            raise SlotsBrokenError(f"the pool of slots died ({type(error).__name__})") from None

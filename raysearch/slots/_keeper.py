@@ -47,6 +47,7 @@ class Keeper:
         return not any(thread.is_alive() for thread in self._threads)
 
     def _keep(self, slot: int) -> None:
+        ray.get(self._pool.vacate.remote(slot))
         while not self._stopping.is_set():
             generation = uuid.uuid4().hex
             reason = "it ended"

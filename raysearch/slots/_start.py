@@ -71,14 +71,14 @@ def start_slots(spec: GroupSpec, count: int) -> Slots:
     here = ray.get_runtime_context().get_node_id()
     pool: Any = ray.remote(num_cpus=0)(Pool).options(name=name, scheduling_strategy=_on(here)).remote(count)
     ray.get(pool.status.remote())
-    nodes = [n for n in ray.nodes() if n["Alive"]]  # type: ignore[no-untyped-call]
+    nodes = [n for n in ray.nodes() if n["Alive"]]
     fitting = place(nodes, here=here, workers=spec.workers, cpus=spec.cpus, gpus=spec.gpus)
     keepers: dict[str, list[int]] = {}
     for slot in range(count):
         keepers.setdefault(fitting[slot] if slot < len(fitting) else here, []).append(slot)
     actors: list[Any] = [
         ray.remote(num_cpus=0)(Keeper)
-        .options(scheduling_strategy=_on(node, soft=True), max_restarts=-1)
+        .options(label_selector=_at(node), fallback_strategy=[{"label_selector": _at(here)}], max_restarts=-1)
         .remote(name, spec, slots)
         for node, slots in keepers.items()
     ]
@@ -107,5 +107,11 @@ def place(nodes: Sequence[dict[str, Any]], *, here: str, workers: int, cpus: flo
     return places
 
 
-def _on(node: str, *, soft: bool = False) -> NodeAffinitySchedulingStrategy:
-    return NodeAffinitySchedulingStrategy(node, soft=soft)
+def _on(node: str) -> NodeAffinitySchedulingStrategy:
+    return NodeAffinitySchedulingStrategy(node, soft=False)
+
+
+def _at(node: str) -> dict[str, str]:
+    """Like `_on`, for an actor that may go elsewhere once the node is gone: with a soft affinity Ray puts an actor
+    without resources anywhere from the start."""
+    return {"ray.io/node-id": node}

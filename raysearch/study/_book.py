@@ -10,22 +10,27 @@ import bisect
 import math
 from collections import deque
 from dataclasses import dataclass
-from typing import Any, Literal
+from itertools import accumulate
+from typing import Any, Literal, NamedTuple
 
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
+from raysearch.errors import StudyError
 from raysearch.method import load_method
 from raysearch.search._journal import open_journal, quiet_optuna
 from raysearch.search._sampler import sampler_named
 from raysearch.space import AnySpace, space_from_dict
+from raysearch.study._judge import judge
+from raysearch.study._spent import spent_seconds, working_interval
 from raysearch.study._study import Study
 
 State = Literal["running", "complete", "pruned", "failed", "crashed"]
 """``failed``: the trial's own work could not go on (non-finite loss, an error in the method). ``crashed``: its worker
 groups died under it, time after time. ``pruned``: the scheduler stopped it."""
 
-STATE_ATTR, REASON_ATTR, RESULT_ATTR = "state", "reason", "result"
+RESULT_ATTR = "result"
+"""User attribute of an Optuna trial: how it ended, and the row that it is judged by."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +57,14 @@ class TrialRecord:
     seconds: float | None
 
 
+class Report(NamedTuple):
+    """An epoch as the scheduler needs to know it."""
+
+    number: int
+    epoch: int
+    value: float
+
+
 class Book:
     """Open for writing: one process at a time (`Study.hold`)."""
 
@@ -73,8 +86,9 @@ class Book:
         self._queue: deque[Assigned] = deque()
         self._begun = 0
         self._kept: list[tuple[float, int]] = []
-        self.replay: list[tuple[int, dict[str, Any]]] = []
-        """(number, row) of every epoch recorded before the book was opened, in the order of their recording."""
+        self._intervals: list[tuple[float, float]] = []
+        self.reports: list[Report] = []
+        """Every epoch of the study, by earlier runs too, in the order of their recording."""
         self._reconcile()
 
     # -- what is left to do
@@ -92,6 +106,15 @@ class Book:
         self._begun += 1
         return self._assign(trial)
 
+    def queued(self, number: int) -> bool:
+        """Whether an interrupted trial waits to go on."""
+        return any(assigned.number == number for assigned in self._queue)
+
+    def prune(self, number: int) -> None:
+        """Ends an interrupted trial that the scheduler had stopped, or would have, when the crash came."""
+        self._queue = deque(assigned for assigned in self._queue if assigned.number != number)
+        self.close(number, "pruned")
+
     # -- what trials report
 
     def report(self, number: int, row: dict[str, Any]) -> None:
@@ -99,25 +122,27 @@ class Book:
         rows = self._rows.setdefault(number, [])
         if any(r["epoch"] == row["epoch"] for r in rows):
             return
-        rows.append(row)
-        value = float(row["value"])
-        if math.isfinite(value):
-            self._open[number].report(value, int(row["epoch"]))
+        self.reports.append(Report(number, int(row["epoch"]), float(row["value"])))
+        self._take(number, row)
 
-    def close(self, number: int, state: State, reason: str = "") -> None:
-        """Ends a trial and keeps the checkpoints that the study has room for."""
+    def close(self, number: int, state: State, reason: str = "") -> tuple[State, str]:
+        """Ends a trial and keeps the checkpoints that the study has room for.
+
+        Returns the state and the reason that are recorded: a trial whose last value is not finite has failed.
+        """
         trial = self._open.pop(number)
-        judged = judge(self._rows.get(number, []), maximise=self._maximise, select=self._folders.config.select)
-        trial.set_user_attr(
-            RESULT_ATTR, {"state": state, "reason": reason, "row": judged, "epochs": len(self._rows.get(number, []))}
-        )
+        rows = self._rows.pop(number, [])
+        if rows and not math.isfinite(rows[-1]["value"]) and state in ("complete", "pruned"):
+            state, reason = "failed", f"non-finite {self._folders.config.metric} in epoch {rows[-1]['epoch']}"
+        judged = judge(rows, maximise=self._maximise, select=self._folders.config.select)
+        trial.set_user_attr(RESULT_ATTR, {"state": state, "reason": reason, "row": judged, "epochs": len(rows)})
         value = float(judged["value"]) if state == "complete" and judged is not None else None
         if value is not None:
             self._optuna.tell(trial, value)
         else:
             self._optuna.tell(trial, state=TrialState.PRUNED if state == "pruned" else TrialState.FAIL)
-        self._rows.pop(number, None)
         self._keep_checkpoints(number, value)
+        return state, reason
 
     # -- what is known
 
@@ -125,35 +150,65 @@ class Book:
         return [record_of(t) for t in self._optuna.get_trials(deepcopy=False)]
 
     def record(self, number: int) -> TrialRecord:
-        return record_of(self._optuna.get_trials(deepcopy=False)[number])
+        storage, study = self._optuna._storage, self._optuna._study_id
+        return record_of(storage.get_trial(storage.get_trial_id_from_study_id_trial_number(study, number)))
 
     def best(self) -> TrialRecord | None:
         return best_of(self.records(), maximise=self._maximise)
+
+    @property
+    def spent(self) -> float:
+        """Seconds of work that the study had behind it when the book was opened."""
+        return spent_seconds(self._intervals)
 
     # -- opening
 
     def _reconcile(self) -> None:
         """Finishes what a crash left between two writes: a finished trial is told, an interrupted one queued."""
-        default_wanted = not self._optuna.get_trials(deepcopy=False)
-        if default_wanted and self._space.searched:
+        trials = self._optuna.get_trials(deepcopy=False)
+        stray = self._folders.trial(len(trials))
+        if stray.config is not None:
+            raise StudyError(
+                f"{stray.path} holds trial {len(trials)}, and {self._folders.journal} knows {len(trials)} trials only:"
+                " restore the journal from a copy, or start a new study"
+            )
+        if not trials and self._space.searched:
             self._optuna.enqueue_trial(searched_defaults(self._space))
-        recorded: list[tuple[float, int, dict[str, Any]]] = []
-        for frozen in self._optuna.get_trials(deepcopy=False):
+        recorded: list[tuple[float, Report]] = []
+        for frozen in trials:
             if frozen.state == TrialState.WAITING:
                 continue  # the defaults, not asked for yet
             self._begun += 1
-            folder = self._folders.trial(frozen.number)
-            rows = folder.rows()
-            if frozen.state == TrialState.COMPLETE:
-                self._keep_checkpoints(frozen.number, frozen.value)
-            elif not frozen.state.is_finished():
-                rows = self._recover_row(frozen.number, rows)
-                self._reopen(frozen, rows)
-            recorded += [(r.get("time", 0.0), frozen.number, r) for r in rows]
-        self.replay = [(number, row) for _, number, row in sorted(recorded, key=lambda x: (x[0], x[1]))]
+            rows = self._settle(frozen)
+            self._intervals += map(working_interval, rows)
+            times = accumulate((float(row["time"]) for row in rows), max)  # clocks may be set back
+            reports = (Report(frozen.number, int(row["epoch"]), float(row["value"])) for row in rows)
+            recorded += zip(times, reports, strict=True)
+        self.reports = [report for _, report in sorted(recorded)]
+
+    def _settle(self, frozen: FrozenTrial) -> list[dict[str, Any]]:
+        """Brings a trial and its folder into agreement; all its rows."""
+        number = frozen.number
+        folder = self._folders.trial(number)
+        rows = folder.rows()
+        if frozen.state.is_finished():
+            self._keep_checkpoints(number, frozen.value if frozen.state == TrialState.COMPLETE else None)
+            return rows
+        rows = self._recover_row(number, rows)
+        self._open[number] = optuna.Trial(self._optuna, frozen._trial_id)
+        for row in rows:
+            self._take(number, row, told=row["epoch"] in frozen.intermediate_values)
+        ended = frozen.user_attrs.get(RESULT_ATTR)
+        if ended is not None:
+            self.close(number, ended["state"], ended["reason"])
+        elif rows and (rows[-1]["finished"] or not math.isfinite(rows[-1]["value"])):
+            self.close(number, "complete")
+        else:
+            self._queue.append(self._assign(self._open[number]))
+        return rows
 
     def _recover_row(self, number: int, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """Adds the epoch whose checkpoint was written just before the crash, and its line not yet."""
+        """Completes the epoch whose checkpoint was written just before the crash, and its line not yet."""
         folder = self._folders.trial(number)
         if not folder.last.exists():
             return rows
@@ -161,22 +216,16 @@ class Book:
 
         row = decode(folder.last.read_bytes(), str(folder.last))["row"]
         if not rows or rows[-1]["epoch"] < row["epoch"]:
-            folder.append(row)
             rows = [*rows, row]
+            judged = judge(rows, maximise=self._maximise, select=self._folders.config.select)
+            folder.complete(row, best=judged is row)
         return rows
 
-    def _reopen(self, frozen: FrozenTrial, rows: list[dict[str, Any]]) -> None:
-        number = frozen.number
-        self._open[number] = optuna.Trial(self._optuna, frozen._trial_id)
-        for row in rows:
-            if row["epoch"] in frozen.intermediate_values:
-                self._rows.setdefault(number, []).append(row)
-            else:
-                self.report(number, row)
-        if rows and rows[-1]["finished"]:
-            self.close(number, "complete")
-        else:
-            self._queue.append(self._assign(self._open[number]))
+    def _take(self, number: int, row: dict[str, Any], *, told: bool = False) -> None:
+        """Remembers an epoch, and tells Optuna unless it was `told` before."""
+        self._rows.setdefault(number, []).append(row)
+        if math.isfinite(row["value"]) and not told:
+            self._open[number].report(float(row["value"]), int(row["epoch"]))
 
     def _assign(self, trial: optuna.Trial) -> Assigned:
         self._open[trial.number] = trial
@@ -210,25 +259,10 @@ def searched_defaults(space: AnySpace) -> dict[str, Any]:
     return out
 
 
-def judge(rows: list[dict[str, Any]], *, maximise: bool, select: str) -> dict[str, Any] | None:
-    """The row that a trial is judged by: its last one, or its best one (of equal ones the later, as in paper 004)."""
-    usable = [r for r in rows if math.isfinite(r["value"])]
-    if not usable:
-        return None
-    if select == "last":
-        return usable[-1]
-    sign = 1.0 if maximise else -1.0
-    return max(usable, key=lambda r: (sign * r["value"], r["epoch"]))
-
-
 def record_of(frozen: FrozenTrial) -> TrialRecord:
     """What Optuna's storage says of a trial."""
     result = frozen.user_attrs.get(RESULT_ATTR, {})
-    state: State = result.get("state") or {
-        TrialState.COMPLETE: "complete",
-        TrialState.PRUNED: "pruned",
-        TrialState.FAIL: "failed",
-    }.get(frozen.state, "running")
+    state: State = result.get("state", "failed") if frozen.state.is_finished() else "running"
     row = result.get("row") or {}
     values = frozen.intermediate_values
     value = frozen.value if frozen.state == TrialState.COMPLETE else row.get("value")

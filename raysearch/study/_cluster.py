@@ -57,7 +57,7 @@ class Cluster:
         with self.connect():
             import ray
 
-            nodes = ray.nodes()  # type: ignore[no-untyped-call]
+            nodes = ray.nodes()
             alive = [node["Resources"] for node in nodes if node["Alive"]]
             return capacity(alive, autoscaler_config(ray.get_runtime_context().gcs_address))
 
@@ -66,7 +66,7 @@ class Cluster:
         wait for ever for one), and Tune refuses an empty request."""
         import ray
 
-        return {f"node:{ray.util.get_node_ip_address()}": 0.001}  # type: ignore[no-untyped-call]
+        return {f"node:{ray.util.get_node_ip_address()}": 0.001}
 
 
 def _refused(address: str, error: BaseException) -> ResourceError:

@@ -1,4 +1,4 @@
-"""Looks at a test split: recorded beside the studies, by the split's digest, so that a new study name resets nothing."""
+"""Looks at a test split: recorded beside the studies, by its digest, so that a new study name resets nothing."""
 
 from __future__ import annotations
 
@@ -19,6 +19,16 @@ def record_look(study: Study, command: str, trial: int) -> int:
         "command": command,
         "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     }
-    with open(path, "a") as file:
-        file.write(json.dumps(entry) + "\n")
-    return sum(json.loads(line)["digest"] == digest for line in path.read_text().splitlines() if line.strip())
+    with open(path, "a+b") as file:
+        # one write, on a line of its own whatever a killed writer has left
+        file.write(b"\n" + json.dumps(entry).encode() + b"\n")
+        file.seek(0)
+        return sum(_digest(line) == digest for line in file)
+
+
+def _digest(line: bytes) -> str | None:
+    """The digest of a recorded look; None of a line that was cut."""
+    try:
+        return str(json.loads(line)["digest"])
+    except ValueError:
+        return None

@@ -21,20 +21,20 @@ def probe(address: str) -> str:
     from ray._private import services
     from ray._private.authentication.authentication_token_setup import maybe_enable_token_auth_if_token_available
     from ray._private.grpc_utils import init_grpc_channel
-    from ray.core.generated.gcs_service_pb2 import CheckAliveRequest  # type: ignore[attr-defined]
+    from ray.core.generated.gcs_service_pb2 import CheckAliveRequest
     from ray.core.generated.gcs_service_pb2_grpc import NodeInfoGcsServiceStub
     from ray.exceptions import AuthenticationError
 
     if address == "auto":  # as Ray does: a token goes unasked to a cluster of this machine alone
         maybe_enable_token_auth_if_token_available(warn_if_disabled=False)
     try:
-        found = services.canonicalize_bootstrap_address_or_die(address)
+        found: str = services.canonicalize_bootstrap_address_or_die(address)
     except (ConnectionError, ValueError, OSError) as error:
         raise nothing_answers(address, error) from None
-    here = sorted(services.find_node_ids())  # type: ignore[no-untyped-call]
+    here = sorted(services.find_node_ids())
     channel = init_grpc_channel(found, options=(("grpc.enable_http_proxy", 0),))
     try:
-        cluster = NodeInfoGcsServiceStub(channel)  # type: ignore[no-untyped-call]
+        cluster = NodeInfoGcsServiceStub(channel)
         request = CheckAliveRequest(node_ids=[bytes.fromhex(node) for node in here])
         reply = cluster.CheckAlive(request, timeout=PROBE_SECONDS)
     except AuthenticationError:

@@ -83,7 +83,6 @@ def fit(
     gpus: float | None,
     slots: int | None,
     samples: int,
-    trial_memory: int = 0,
 ) -> Resources:
     """Shares a machine out: as many slots as CPUs, GPUs and memory allow and trials can use.
 
@@ -92,24 +91,26 @@ def fit(
         cpus: cores a worker.
         gpus: GPUs a worker, possibly a fraction; None is one where there are any.
         slots: trials at a time; None for as many as fit.
-        trial_memory: bytes that a worker's model and data need beside its own.
+        samples: trials in all.
 
     Raises:
-        ResourceError: not even one trial can ever run here.
+        ResourceError: not even one trial, or not so many at a time, can ever run here.
     """
     gpus = (1.0 if machine.gpus else 0.0) if gpus is None else gpus
-    if min(workers, cpus) < 1 or gpus < 0 or (slots is not None and slots < 1):
+    if min(workers, cpus) < 1 or (slots is not None and slots < 1):
         raise ResourceError(
             f"--workers-per-trial {workers}, --cpus-per-worker {cpus}, --slots {slots}: expected 1 or more each"
+        )
+    if not gpus >= 0 or (gpus > 1 and gpus % 1):
+        raise ResourceError(
+            f"--gpus-per-worker {gpus:g}: expected 0, a fraction of one GPU, or a whole number: Ray gives nothing else"
         )
     if 0 < gpus < 1 and workers > 1:
         raise ResourceError(
             f"--gpus-per-worker {gpus:g} with {workers} workers would put two ranks of a trial on one GPU, which NCCL"
             " refuses: give whole GPUs, or --workers-per-trial 1"
         )
-    need = Machine(
-        cpus=workers * cpus, gpus=0, memory=BASE_MEMORY + GROUP_MEMORY + workers * (WORKER_MEMORY + trial_memory)
-    )
+    need = Machine(cpus=workers * cpus, gpus=0, memory=BASE_MEMORY + GROUP_MEMORY + workers * WORKER_MEMORY)
     if need.cpus > machine.cpus:
         raise ResourceError(
             f"a trial of {workers} workers with {cpus} CPUs each needs {need.cpus} CPUs, and there are {machine.cpus}:"
@@ -123,16 +124,17 @@ def fit(
     places = machine.places(cpus, gpus)
     if places < workers:
         raise ResourceError(
-            f"{places} workers with {cpus} CPUs and {gpus:g} GPUs fit on the {len(machine.nodes)} nodes (none spans two),"
-            f" and a trial needs {workers}: lower --workers-per-trial, --cpus-per-worker or --gpus-per-worker"
+            f"{places} workers with {cpus} CPUs and {gpus:g} GPUs fit here ({len(machine.nodes) or 1} nodes, none spans"
+            f" two), and a trial needs {workers}: lower --workers-per-trial, --cpus-per-worker or --gpus-per-worker"
         )
     if need.memory > machine.memory:
         raise ResourceError(
             f"a trial of {workers} workers needs about {need.memory / GIB:.1f} GiB of memory, and there are"
-            f" {machine.memory / GIB:.1f}: lower --workers-per-trial or --fix batch"
+            f" {machine.memory / GIB:.1f}: lower --workers-per-trial, or join a cluster with --address"
         )
     by_memory = (machine.memory - BASE_MEMORY) // (need.memory - BASE_MEMORY)
-    most = max(1, min(places // workers, by_memory, samples))
-    if slots is not None and slots > most and slots <= samples:
-        raise ResourceError(f"--slots {slots}: at most {most} fit here ({machine})")
-    return Resources(workers=workers, cpus=cpus, gpus=gpus, slots=min(slots, samples) if slots else most)
+    most = min(places // workers, by_memory)
+    wanted = min(most if slots is None else slots, samples)
+    if wanted > most:
+        raise ResourceError(f"--slots {slots}: at most {most} fit here ({machine}); lower it, or leave it out")
+    return Resources(workers=workers, cpus=cpus, gpus=gpus, slots=wanted)

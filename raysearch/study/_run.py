@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from raysearch.errors import RaysearchError, StorageError
-from raysearch.search._events import Events, Listener, Stop
+from raysearch.search._events import TIME_IS_UP, Events, Listener, Stop
 from raysearch.study._book import Assigned, Book
 from raysearch.study._cluster import Cluster
 from raysearch.study._study import Study, disk_full, is_disk_full
@@ -36,15 +36,18 @@ def run_study(study: Study, cluster: Cluster, listen: Callable[[Book], Listener]
         if not book.remaining:
             return None
         events = Events(listen(book))
-        spent = sum(r.seconds or 0.0 for r in book.records()) / study.config.resources.slots
         limit = study.config.budget.seconds
-        events.watch(study.stop_file, None if limit is None else max(0.0, limit - spent))
+        left = None if limit is None else limit - book.spent
+        if left is not None and left <= 0:
+            return Stop("time", TIME_IS_UP)
         try:
-            _search(study, cluster, book, events)
+            try:
+                events.watch(study.stop_file, left)
+                _search(study, cluster, book, events)
+            finally:
+                events.close()
         except KeyboardInterrupt:
             events.stop = events.stop or Stop("interrupt", "interrupted")
-        finally:
-            events.close()
     except OSError as error:
         if is_disk_full(error):
             raise disk_full(study.path) from None
@@ -96,7 +99,9 @@ def _search(study: Study, cluster: Cluster, book: Book, events: Events) -> None:
                     searcher = StudySearcher(book, slots=config.resources.slots, make_config=make_config, events=events)
                     inner = inner_scheduler(config.scheduler, epochs=config.budget.epochs, maximise=maximise)
                     scheduler = StudyScheduler(inner, searcher)
-                    scheduler.replay(book.replay)
+                    scheduler.replay(book.reports)
+                    if not book.remaining:
+                        break  # it was only left to stop what had been interrupted
                     tune.Tuner(
                         tune.with_resources(SlotTrial, cluster.driver_share()),
                         tune_config=tune.TuneConfig(

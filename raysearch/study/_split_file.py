@@ -39,9 +39,12 @@ def read_parts(study: Study) -> dict[str, NDArray[np.int64]]:
         with open(study.split_file, newline="") as file:
             for line in csv.DictReader(file):
                 rows[line["split"]].append(int(line["row"]))
+        if empty := [part for part in PARTS if not rows[part]]:
+            raise ValueError(f"no image in {empty[0]}")
     except (OSError, KeyError, ValueError, TypeError) as error:
         raise StudyError(
-            f"{study.split_file} cannot be read ({error}): expected the columns row, image, split; restore it from a copy"
+            f"{study.split_file} cannot be read ({error}): expected the columns row, image, split; restore it from"
+            " a copy"
         ) from None
     arrays: dict[str, Any] = {part: np.asarray(values, np.int64) for part, values in rows.items()}
     return arrays

@@ -90,8 +90,8 @@ def check_name(name: str) -> None:
     """StudyError unless `name` can be a study's, and so a folder's."""
     if not NAME.fullmatch(name):
         raise StudyError(
-            f"--study '{name}' cannot be a study's name: expected at most 100 letters, digits, '.', '_' and '-', the first"
-            " of them a letter or a digit"
+            f"--study '{name}' cannot be a study's name: expected at most 100 letters, digits, '.', '_' and '-', the"
+            " first of them a letter or a digit"
         )
 
 

@@ -13,6 +13,8 @@ from typing import Any
 
 import yaml
 
+from raysearch.errors import StudyError
+
 
 class TrialFolder:
     def __init__(self, path: Path) -> None:
@@ -46,17 +48,22 @@ class TrialFolder:
         """Writes a finished epoch; `best` if the trial is judged by it from now on."""
         write_atomically(self.path / "evidence" / "last.npz", evidence)
         write_atomically(self.last, checkpoint)
+        self.complete(row, best=best)
+
+    def complete(self, row: dict[str, Any], *, best: bool) -> None:
+        """The rest of `record`, once evidence and checkpoint are written."""
         if best:
             link_atomically(self.path / "evidence" / "last.npz", self.path / "evidence" / "best.npz")
             link_atomically(self.last, self.best)
-        self.append(row)
-
-    def append(self, row: dict[str, Any]) -> None:
         with open(self.path / "metrics.jsonl", "ab") as file:
             file.write(json.dumps(row, allow_nan=True).encode() + b"\n")
 
     def rows(self) -> list[dict[str, Any]]:
-        """One row a recorded epoch; a last line that a crash cut short is cut off the file."""
+        """One row a recorded epoch; a last line that a crash cut short is cut off the file.
+
+        Raises:
+            StudyError: another line is not JSON: the file was damaged by something else than a crash.
+        """
         path = self.path / "metrics.jsonl"
         try:
             data = path.read_bytes()
@@ -65,18 +72,28 @@ class TrialFolder:
         end = data.rfind(b"\n") + 1
         if end < len(data):
             os.truncate(path, end)
-        return [json.loads(line) for line in data[:end].splitlines()]
+        rows = []
+        for number, line in enumerate(data[:end].splitlines(), 1):
+            try:
+                rows.append(json.loads(line))
+            except ValueError:
+                raise StudyError(
+                    f"{path} line {number} is not JSON: expected one epoch a line; restore the file from a copy, or"
+                    f" delete {self.path / 'checkpoint'} and it for the trial to start again"
+                ) from None
+        return rows
 
     def drop_checkpoints(self, *, keep_best: bool) -> None:
-        self.last.unlink(missing_ok=True)
-        if not keep_best:
-            self.best.unlink(missing_ok=True)
+        """Deletes the checkpoints, or all but that of the epoch that the trial is judged by."""
+        for path in (self.last,) if keep_best else (self.last, self.best):
+            path.unlink(missing_ok=True)
+            partial(path).unlink(missing_ok=True)
 
 
 def write_atomically(path: Path, data: bytes) -> None:
     """The file holds all of `data` or what it held before."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".part")
+    temporary = partial(path)
     try:
         temporary.write_bytes(data)
         os.replace(temporary, path)
@@ -87,7 +104,7 @@ def write_atomically(path: Path, data: bytes) -> None:
 
 def link_atomically(source: Path, target: Path) -> None:
     """`target` becomes another name of `source` as it is now (a copy where the file system has no hard links)."""
-    temporary = target.with_name(target.name + ".part")
+    temporary = partial(target)
     temporary.unlink(missing_ok=True)
     try:
         os.link(source, temporary)
@@ -95,3 +112,9 @@ def link_atomically(source: Path, target: Path) -> None:
         write_atomically(target, source.read_bytes())
         return
     os.replace(temporary, target)
+    temporary.unlink(missing_ok=True)  # renaming a file to another name of itself leaves both
+
+
+def partial(path: Path) -> Path:
+    """Where `path` is written before it takes its name."""
+    return path.with_name(path.name + ".part")

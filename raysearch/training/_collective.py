@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 import torch
 import torch.distributed as dist
-from torch import Tensor, nn
+from torch import nn
 
 
 class Collective(Protocol):
@@ -53,13 +53,15 @@ class ProcessGroup:
         self.size = dist.get_world_size()
 
     def average_gradients(self, parameters: Iterable[nn.Parameter], weight: float) -> None:
-        with_grad = [p for p in parameters if p.requires_grad]
-        flat = torch.cat([(p.grad if p.grad is not None else torch.zeros_like(p)).flatten() for p in with_grad])
-        flat *= weight
+        trained = [p for p in parameters if p.requires_grad]
+        parts = [(p.grad if p.grad is not None else torch.zeros_like(p)).flatten() for p in trained]
+        reached = torch.tensor([float(p.grad is not None) for p in trained], device=parts[0].device)
+        flat = torch.cat([*parts, reached / weight]) * weight
         dist.all_reduce(flat)
         start = 0
-        for p in with_grad:
-            p.grad = flat[start : start + p.numel()].view_as(p)
+        for p, workers in zip(trained, flat[-len(trained) :].tolist(), strict=True):
+            # what no worker's loss has reached keeps no gradient: a zero would have its weight decayed
+            p.grad = flat[start : start + p.numel()].view_as(p) if workers else None
             start += p.numel()
 
     def average_buffers(self, model: nn.Module) -> None:
@@ -81,8 +83,3 @@ def broadcast(value: Any, collective: Collective) -> Any:
     box = [value]
     dist.broadcast_object_list(box, src=0)
     return box[0]
-
-
-def flat_tensor(tensors: Iterable[Tensor]) -> Tensor:
-    """All values in one vector, for tests that compare workers."""
-    return torch.cat([t.detach().flatten().float().cpu() for t in tensors])

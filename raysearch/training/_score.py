@@ -44,7 +44,7 @@ def score(observations: Observations, rule: Rule, *, given: float | Mapping[str,
         given: mask threshold in [0, 1], shared or by class, that is used unless the rule solves for it.
 
     Raises:
-        ValueError: the objective needs regions and none is known.
+        ValueError: the objective needs regions, or labels, and none is known.
     """
     counts = observations.counts
     aim = find_metric(rule.metric)
@@ -71,6 +71,8 @@ def score(observations: Observations, rule: Rule, *, given: float | Mapping[str,
         metrics.update({m.name: at(counts, m, levels) for m in mask_metrics})
         per_pair = per_pair if chooser.pooled else scores_at(counts, chooser, levels)
     metrics.update(score_metrics(observations))
+    if rule.metric not in metrics:
+        raise ValueError(f"no image with a known label to score {aim.name} on")
     finite = {name: value for name, value in metrics.items() if np.isfinite(value)}
     return Score(value=metrics[rule.metric], metrics=finite, thresholds=chosen, per_pair=per_pair)
 

@@ -84,7 +84,7 @@ class Trainer:
         return sum(stage.epochs for stage in self.stages) or 1
 
     def train_epoch(self) -> dict[str, float]:
-        """One pass over the training split; mean losses, and the seconds it took.
+        """One pass over the training split; mean losses (over all workers' images), and the seconds it took.
 
         Raises:
             NonFiniteLossError: a loss was NaN or infinite.
@@ -97,16 +97,17 @@ class Trainer:
         seed_all(self.assignment.seed, self.number, self.epoch + 1, self.collective.rank)
         totals: dict[str, Tensor] = {}
         steps = 0
-        for losses in self._steps(self.epoch):
+        for losses, share in self._steps(self.epoch):
             for name, value in losses.items():
-                totals[name] = totals.get(name, torch.zeros((), device=self.device)) + value.detach()
+                totals[name] = totals.get(name, torch.zeros((), device=self.device)) + share * value.detach()
             steps += 1
         if self._schedule is not None:
             self._schedule.step()
         self.collective.average_buffers(self.model)
         self.epoch += 1
-        means = {name: float(total) / steps for name, total in totals.items()}
-        worst = [name for m in self.collective.gather(means) for name, value in m.items() if not math.isfinite(value)]
+        shares = self.collective.gather({name: float(total) / steps for name, total in totals.items()})
+        means = {name: sum(share.get(name, 0.0) for share in shares) for name in sorted({n for s in shares for n in s})}
+        worst = [name for name, value in means.items() if not math.isfinite(value)]
         if worst:
             raise NonFiniteLossError(f"non-finite {worst[0]} in epoch {self.epoch}")
         return {**means, "train_seconds": time.perf_counter() - started}
@@ -131,7 +132,7 @@ class Trainer:
         )
 
     def state(self) -> dict[str, Any]:
-        """Everything that `load` needs to go on: weights, optimiser, schedule, position. Tensors stay on their device."""
+        """Everything that `load` needs to go on: weights, optimiser, schedule, position; tensors on their device."""
         return {
             "epoch": self.epoch,
             "stage": self._stage,
@@ -142,9 +143,9 @@ class Trainer:
 
     def load(self, state: Mapping[str, Any]) -> None:
         self.epoch = int(state["epoch"])
-        self.model.load_state_dict(state["model"])
         if int(state["stage"]) >= 0:
             self._enter(int(state["stage"]))
+        self.model.load_state_dict(state["model"])  # after what entering a stage may do to it
         if self._optimizer is not None:
             self._optimizer.load_state_dict(state["optimizer"])
         if self._schedule is not None:
@@ -172,7 +173,8 @@ class Trainer:
         make_schedule = self.stages[index].schedule
         self._schedule = make_schedule(self._optimizer) if make_schedule else None
 
-    def _steps(self, epoch: int) -> Iterator[dict[str, Tensor]]:
+    def _steps(self, epoch: int) -> Iterator[tuple[dict[str, Tensor], float]]:
+        """Losses of each step, and this worker's share of its images."""
         assert self.loader is not None
         assert self._optimizer is not None
         self.model.train()
@@ -184,9 +186,9 @@ class Trainer:
                 epoch=epoch,
                 stage=self.stages[self._stage].name,
                 generator=generator,
-                backward=lambda loss: loss.backward(),
+                backward=torch.autograd.backward,
             )
             losses = self.method.training_step(self.model, batch.to(self.device), step)
             self.collective.average_gradients(self.model.parameters(), batch.share)
             self._optimizer.step()
-            yield losses
+            yield losses, batch.share

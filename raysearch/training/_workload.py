@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -44,10 +44,12 @@ class Workload:
         self._trainer: Trainer | None = None
 
     def run(self, name: str, payload: Any) -> Any:
-        return {"start": self.start, "epoch": self.epoch, "end": self.end}[name](payload)
+        commands: dict[str, Callable[[Any], Any]] = {"start": self.start, "epoch": self.epoch, "end": self.end}
+        return commands[name](payload)
 
     def start(self, payload: Mapping[str, Any]) -> dict[str, int]:
         """Takes a trial: ``number``, ``config`` (settings of the method), ``checkpoint`` (bytes, or None to begin)."""
+        self._trainer = None  # the memory of a predecessor that was never let go
         method = self._method(self._method.Config(**payload["config"]), self._task)
         self._trainer = Trainer(
             method, self._assignment, number=payload["number"], device=self._device, collective=self._collective
@@ -59,8 +61,8 @@ class Workload:
     def epoch(self, payload: Mapping[str, float]) -> dict[str, Any]:
         """Trains an epoch and evaluates it; `payload` holds the decision thresholds that the trial came with.
 
-        Returns ``row`` (what is written to metrics.jsonl), ``evidence`` and ``checkpoint`` (bytes). The checkpoint holds
-        the row too: whoever finds it on disk knows the evaluation that belongs to it.
+        Returns ``row`` (what is written to metrics.jsonl), ``evidence`` and ``checkpoint`` (bytes). The checkpoint
+        holds the row too: whoever finds it on disk knows the evaluation that belongs to it.
         """
         trainer = self._trainer
         assert trainer is not None

@@ -31,9 +31,10 @@ def test_a_study_outlives_the_node_of_its_slot(cluster: LocalCluster, studies: P
     arguments = ("--address", cluster.address, "--samples", "400", "--slots", "1", "--study", "outlives")
     process = tune(*arguments, environment={**os.environ, **cluster.environment})
     eventually(lambda: trials(studies, "outlives"), 120)
-    before = len(trials(studies, "outlives"))
-    cluster.kill_node(next(node for name, node in cluster.state()["actors"] if name == "Keeper"))
-    assert before < 400
+    where = dict(cluster.state()["actors"])
+    assert where["Keeper"] != where["Pool"]
+    cluster.kill_node(where["Keeper"])
+    assert len(trials(studies, "outlives")) < 400
     code, output, errors = finish(process, 300)
     assert code == 0, errors
     assert "best: trial" in output
@@ -42,7 +43,10 @@ def test_a_study_outlives_the_node_of_its_slot(cluster: LocalCluster, studies: P
 
 
 def test_a_study_starts_the_nodes_that_it_needs_and_lets_them_go(cluster: LocalCluster, studies: Path) -> None:
+    commands = ("initialization", "setup", "head_setup", "worker_setup", "head_start_ray", "worker_start_ray")
     config = {
+        **{f"{name}_commands": [] for name in commands},
+        **{"auth": {}, "file_mounts": {}, "cluster_synced_files": [], "rsync_exclude": [], "rsync_filter": []},
         "cluster_name": "local",
         "max_workers": 2,
         "idle_timeout_minutes": 0.1,

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import csv
 import json
+import os
+import pty
 import re
+import subprocess
 import urllib.request
 from pathlib import Path
 
@@ -12,7 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from e2e.conftest import SMALL, cli, status, wait_for
+from e2e.conftest import SMALL, cli, command, status, wait_for
 from raysearch.data import DataSpec, open_collection
 
 pytestmark = pytest.mark.ray
@@ -76,6 +79,31 @@ def test_two_workers_on_two_cpus_finish(studies: Path) -> None:
                "--study", "two")  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert [t["state"] for t in status("two")["trials"]] == ["complete", "complete"]
+
+
+def test_a_terminal_shows_a_live_line_and_no_chatter(studies: Path) -> None:
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        command("tune", "--method", "cam_avg", *SMALL, "--samples", "3", "--epochs", "1", "--study", "seen"),
+        stdout=theirs,
+        stderr=theirs,
+    )
+    os.close(theirs)
+    seen = b""
+    while True:
+        try:
+            seen += os.read(ours, 65536)
+        except OSError:  # what Linux says when the other end is closed
+            break
+    os.close(ours)
+    assert process.wait() == 0
+    text = seen.decode()
+    assert "starting Ray" in text
+    assert "| 1/3 trials | best f1_plus 0." in text
+    assert "ETA" in text
+    assert "Configuration for experiment" in (studies / "seen" / "log.txt").read_text()
+    for chatter in ("raylet", "Configuration for experiment", "Warning", "WARNING"):
+        assert chatter not in text
 
 
 def test_asha_stops_weak_trials_and_a_nan_at_once(studies: Path) -> None:

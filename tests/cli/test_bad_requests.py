@@ -1,0 +1,148 @@
+"""What `tune` is asked for and cannot be meant: one line, exit code 2, and no search begins."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from export.finished_studies import SMALL
+
+from cli.conftest import Refuse
+
+ASKED = ("tune", "--method", "cam_avg", "--data", SMALL)
+
+
+@pytest.mark.parametrize(
+    ("argv", "says"),
+    [
+        (("tun",), ("unknown command 'tun'", "did you mean 'tune'?")),
+        (("zzz",), ("unknown command 'zzz'", "known: dashboard, data")),
+        (("tune", "--methd", "x"), ("--methd", "--method", "'raysearch tune --help'")),
+        (("tune",), ("--method", "'raysearch tune --help'")),
+        (("status", "a", "b"), ("unexpected extra argument", "b", "'raysearch status --help'")),
+        (("data", "chek"), ("chek", "check", "'raysearch data --help'")),
+        (("tune", "--method", "cam_avgg"), ("unknown method 'cam_avgg'", "did you mean 'cam_avg'?")),
+        (("tune", "--method", "nowhere:Class"), ("nowhere:Class", "No module named 'nowhere'", "installed")),
+        (("tune", "--method", "os:path"), ("os:path", "expected a subclass of raysearch.method.Method")),
+    ],
+)
+def test_names_that_are_not_known(refuse: Refuse, argv: tuple[str, ...], says: tuple[str, ...]) -> None:
+    refuse(*argv, says=says)
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (("--samples", "0"), ("--samples", "0 is not in the range x>=1")),
+        (("--samples", "many"), ("--samples", "many")),
+        (("--seed", "-1"), ("--seed", "-1 is not in the range x>=0")),
+        (("--preset", "smal"), ("--preset", "'smal'", "'paper', 'small'")),
+        (("--preset", "smal"), ("'raysearch tune --help'",)),
+        (("--metric", "f1_pls"), ("--metric f1_pls", "did you mean 'f1_plus'?")),
+        (("--metric", "precision"), ("--metric precision", "the one surest pixel wins", "f1_plus, iou")),
+        (("--metric", "recall"), ("--metric recall", "a mask of the whole image wins", "f1_plus, iou")),
+        (("--sampler", "tpee"), ("--sampler tpee", "did you mean 'tpe'?")),
+        (("--time", "2"), ("--time '2'", "expected a duration such as 2h, 30m or 90s")),
+        (("--time", "-2h"), ("--time '-2h'", "expected a duration")),
+        (("--time", ""), ("--time ''", "expected a duration")),
+        (("--time", "0s"), ("--time 0s", "expected a duration above 0")),
+        (("--study", "two words"), ("--study 'two words'", "letters, digits")),
+        (("--study", "../elsewhere"), ("--study '../elsewhere'", "letters, digits")),
+        (("--study", ""), ("--study ''", "letters, digits")),
+        (("--study", "x" * 300), ("cannot be a study's name", "at most 100")),
+        (("--split", "nope.csv"), ("--split nope.csv", "there is no such file", "random, official or a CSV file")),
+        (("--split", "official"), (SMALL, "has no published split", "--split random")),
+        (("--workers-per-trial", "9999"), ("needs 9999 CPUs", "lower --workers-per-trial")),
+        (("--cpus-per-worker", "9999"), ("needs 9999 CPUs", "--cpus-per-worker")),
+        (("--gpus-per-worker", "999"), ("needs 999 GPUs", "lower --gpus-per-worker")),
+        (("--gpus-per-worker", "nan"), ("--gpus-per-worker", "nan is not a finite number")),
+        (("--gpus-per-worker", "inf"), ("--gpus-per-worker", "inf is not a finite number")),
+        (("--address", "nonsense"), ("--address nonsense", "expected 'auto' or HOST:PORT")),
+        (("--address", ":6379"), ("--address :6379", "expected 'auto' or HOST:PORT")),
+        (
+            ("--address", "ray://head:10001"),
+            ("--address ray://head:10001", "ray job submit --address http://head:8265"),
+        ),
+    ],
+)
+def test_values_that_cannot_be_meant(refuse: Refuse, options: tuple[str, ...], says: tuple[str, ...]) -> None:
+    refuse(*ASKED, *options, says=says)
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (("--fix", "nonsense=3"), ("--fix nonsense=3", "unknown parameter 'nonsense' of cam_avg", "known: ")),
+        (("--fix", "lrr=3"), ("--fix lrr=3", "did you mean 'lr'?")),
+        (("--fix", "lr"), ("--fix lr:", "expected NAME=VALUE")),
+        (("--fix", "lr=fast"), ("--fix lr=fast", "'fast' is text, expected a finite number")),
+        (("--fix", "lr=nan"), ("--fix lr=nan", "expected a finite number")),
+        (("--fix", "lr=-1"), ("lr is -1", "expected a number in (0, inf)")),
+        (("--fix", "normalize=hlf"), ("--fix normalize=hlf", "expected one of half, imagenet")),
+        (("--fix", "mask_threshold=1.5"), ("--fix mask_threshold=1.5", "expected a number in [0, 1]")),
+        (("--fix", "backbone=resnt18"), ("unknown backbone 'resnt18'", "did you mean 'resnet18'?")),
+        (("--fix", "weights=/no/such.pth"), ("'/no/such.pth' not found", "random, imagenet")),
+        (("--fix", "batch=1000"), ("batch 1000", "36 training images", "--fix batch=18")),
+        (("--set", "batch=int:8:1000"), ("batch 1000", "36 training images", "--fix batch=18")),
+        (("--set", "lr=log:0:1"), ("--set lr=log:0:1", "logarithmic scale", "expected a number above 0")),
+        (("--set", "lr=log:1:0.1"), ("--set lr=log:1:0.1", "low is 1, above high 0.1", "swap them")),
+        (("--set", "lr=float:-1:1"), ("lr may become -1", "expected a number in (0, inf)", "narrow the search")),
+        (("--set", "lr=uniform:0:1"), ("--set lr=uniform:0:1", "NAME=float:LOW:HIGH")),
+        (("--set", "lr"), ("--set lr:", "NAME=log:LOW:HIGH")),
+        (("--set", "lr=log:a:b"), ("--set lr=log:a:b", "'a' is text")),
+        (("--set", "horizontal_flip=float:0:1"), ("--set horizontal_flip=float:0:1", "expected true or false")),
+        (("--set", "mask_threshold=float:0:2"), ("--set mask_threshold=float:0:2", "within float:0:1")),
+        (("--set", "lr=log:0.1:1", "--fix", "lr=0.1"), ("--fix lr=0.1", "--set lr=log:0.1:1", "leave out one")),
+    ],
+)
+def test_overrides_that_cannot_be_meant(refuse: Refuse, options: tuple[str, ...], says: tuple[str, ...]) -> None:
+    refuse(*ASKED, *options, says=says)
+
+
+HEAD = "method: cam_avg\npreset: small\nextends: cam_avg.small\ntrain:\n"
+
+
+@pytest.mark.parametrize(
+    ("entry", "says"),
+    [
+        ("lrr: {value: 1, source: ours}", ("unknown parameter 'lrr' of cam_avg", "did you mean 'lr'?")),
+        ("lr: {type: floot, low: 0.1, high: 1, default: 1}", ("unknown type 'floot'", "did you mean 'float'?")),
+        ("normalize: {type: choice, choices: [halff, imagenet]}", ("'halff'", "expected one of half, imagenet")),
+        ("batch: {type: int, low: -8, high: 8, default: 8}", ("batch may become -8", "narrow the search")),
+        ("lr: {type: float, low: 1, high: 0.1, default: 1}", ("low is 1, above high 0.1", "swap them")),
+        ("lr: {type: float, low: 0, high: 1, log: true, default: 1}", ("logarithmic scale", "leave out log")),
+        ("lr: {type: float, low: 0.1, high: 1, default: 5}", ("default 5", "outside [0.1, 1]", "widen the range")),
+        ("batch: {value: 16.5}", ("16.5 is a number", "expected a whole number")),
+        ("lr: fast", ("lr is 'fast'", "expected a mapping")),
+        ("lr:\n\tvalue: 1", ("not YAML", "'\\t'")),
+    ],
+)
+def test_a_search_space_file_is_refused_with_its_line(
+    refuse: Refuse, tmp_path: Path, entry: str, says: tuple[str, ...]
+) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text(f"{HEAD}  {entry}\n")
+    line = refuse(*ASKED, "--space", file, says=says)
+    assert f"{file}:{6 if chr(9) in entry else 5}: " in line
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"", ("the file is empty", "expected a search space")),
+        (b"- a\n- b\n", (":1:", "the file is a list", "expected a mapping")),
+        (b"\xff\xfe\x00", ("not a text file", "YAML in UTF-8")),
+        (b"method: wildcat\npreset: small\nextends: wildcat.small\n", (":1:", "wildcat", "cam_avg", "change one")),
+    ],
+)
+def test_a_file_that_is_no_search_space(refuse: Refuse, tmp_path: Path, content: bytes, says: tuple[str, ...]) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_bytes(content)
+    refuse(*ASKED, "--space", file, says=(str(file), *says))
+    refuse("spaces", "cam_avg", "--space", file, says=(str(file),))
+
+
+def test_a_search_space_that_is_not_there(refuse: Refuse, tmp_path: Path) -> None:
+    refuse(*ASKED, "--space", tmp_path / "no.yaml", says=("no.yaml", "cannot be read", "give the path"))
+    refuse(*ASKED, "--space", tmp_path, says=("Is a directory", "give the path of a YAML file"))
+    refuse(*ASKED, "--space", "nowhere:function", says=("--space nowhere:function", "expected module:function"))

@@ -1,0 +1,100 @@
+"""A search that was switched off at any moment ends as if it had never been."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from raysearch.search._searcher import next_action
+from raysearch.study._study import Study
+from raysearch.training import decode
+from search.simulator import Killed, Machine, epochs_of, outcome, switched_off
+from search.toy import toy_study
+
+SEARCHES = {
+    "fifo": {"scheduler": "fifo", "samples": 4, "epochs": 2, "seed": 1},
+    "asha": {"scheduler": "asha", "samples": 7, "epochs": 4, "seed": 4},
+    "last": {"scheduler": "fifo", "samples": 3, "epochs": 3, "seed": 2, "select": "last", "direction": "minimize"},
+}
+
+
+def kept_weights(study: Study) -> dict[int, int]:
+    """Trial -> epoch of the checkpoint that it kept."""
+    kept = {}
+    for path in sorted((study.path / "trials").glob("*/checkpoint/best.pt")):
+        kept[int(path.parts[-3])] = decode(path.read_bytes(), str(path))["row"]["epoch"]
+    return kept
+
+
+def evidence_epoch(study: Study, number: int) -> int:
+    return int((study.trial(number).path / "evidence" / "best.npz").read_bytes())
+
+
+@pytest.mark.parametrize("search", SEARCHES)
+def test_switched_off_at_any_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, search: str) -> None:
+    calm = toy_study(tmp_path / "calm", **SEARCHES[search])
+    machine = Machine(monkeypatch)
+    with switched_off(monkeypatch, -1, torn=False) as writes:
+        wanted = outcome(machine.run(calm).records())
+    weights, epochs = kept_weights(calm), epochs_of(calm)
+    assert set(epochs) == set(range(SEARCHES[search]["samples"]))
+    for write in range(len(writes)):
+        torn = bool(write % 2) or writes[write] == "metrics"
+        study = toy_study(tmp_path / f"hit{write}", **SEARCHES[search])
+        machine = Machine(monkeypatch)
+        with pytest.raises(Killed), switched_off(monkeypatch, write, torn=torn):
+            machine.run(study)
+        computed = set(machine.trained)
+        saved = {number: done for number, done in epochs_of(study).items() if done} if (
+            study.path / "trials").exists() else {}
+        book = machine.run(study)
+        where = f"{search}: switched off at write {write} ({writes[write]}{', torn' if torn else ''})"
+        assert outcome(book.records()) == wanted, where
+        assert epochs_of(study) == epochs, where
+        again = [step for step in machine.trained if machine.trained.count(step) > 1]
+        assert len(set(again)) <= 1, f"{where}: more than the running epoch was computed again"
+        assert not [s for s in again if s[1] in saved.get(s[0], ())], f"{where}: a recorded epoch ran again"
+        assert computed <= set(machine.trained)
+        assert kept_weights(study) == weights, where
+        for number, epoch in weights.items():
+            assert evidence_epoch(study, number) == epoch, where
+        left = {path.name for path in (study.path / "trials").glob("*/*/*")}
+        assert left <= {"best.pt", "best.npz", "last.npz", "last.npz.part", "best.npz.part"}, where
+
+
+def test_the_searches_above_hold_what_they_are_to_show(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    states = set()
+    for name, search in SEARCHES.items():
+        study = toy_study(tmp_path / name, **search)
+        book = Machine(monkeypatch).run(study)
+        states |= {record.state for record in book.records()}
+        kept = kept_weights(study)
+        assert 0 < len(kept) <= study.config.keep_checkpoints
+        best = book.best()
+        assert best is not None
+        assert kept[best.number] == best.result["epoch"]
+    assert states == {"complete", "pruned", "failed"}
+
+
+def test_successive_tuners_are_one_search(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    search = {"scheduler": "asha", "samples": 12, "epochs": 4, "seed": 4}
+    one = Machine(monkeypatch).run(toy_study(tmp_path / "one", **search))
+    monkeypatch.setitem(next_action.__kwdefaults__, "limit", 3)
+    many = Machine(monkeypatch).run(toy_study(tmp_path / "many", **search))
+    assert outcome(many.records()) == outcome(one.records())
+    assert {r.state for r in one.records()} >= {"pruned", "complete"}
+
+
+def test_more_samples_are_the_first_ones_and_then_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from raysearch.study._prepare import extend
+
+    monkeypatch.setattr("raysearch.search._sampler.STARTUP", 3)
+    machine = Machine(monkeypatch)
+    whole = machine.run(toy_study(tmp_path / "whole", samples=9))
+    study = toy_study(tmp_path / "part", samples=4)
+    first = machine.run(study)
+    assert first.remaining == 0
+    more = machine.run(extend(study, samples=9))
+    assert outcome(more.records()) == outcome(whole.records())
+    assert [line[1] for line in machine.events if line[0] == "started"] == [4, 5, 6, 7, 8]
