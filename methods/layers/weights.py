@@ -69,8 +69,8 @@ def no_download(name: str, error: Exception) -> MethodError:
     """The refusal when ImageNet weights cannot be had."""
     reason = " ".join(f"{type(error).__name__}: {error}".split())[:160]
     return MethodError(
-        f"ImageNet weights of backbone {name!r} cannot be had ({reason}): without network give weights=FILE "
-        "(.pth or .safetensors), or weights=random"
+        f"ImageNet weights of backbone {name!r} cannot be had ({reason}): without network give --fix weights=FILE "
+        "(.pth or .safetensors), or --fix weights=random"
     )
 
 

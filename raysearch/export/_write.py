@@ -27,7 +27,7 @@ from raysearch.export._score import score_rows
 from raysearch.method import Method, load_method
 from raysearch.study import Study, TrialRecord, best_of, read_parts, read_records, task_of
 from raysearch.study._looks import record_look
-from raysearch.study._study import is_disk_full
+from raysearch.study._study import is_disk_full, unwritable
 from raysearch.thresholds import METRICS, Counts, MaskMetric, bootstrap, cross_fit, curves, load_counts
 from raysearch.training import decode
 
@@ -75,7 +75,10 @@ def _export(study: Study, out: Path, record: TrialRecord) -> tuple[Exported, dic
     decision = record.result["thresholds"]
     rows = read_parts(study)["test"]
     results = score_rows(method, model, collection, rows, class_levels(decision, collection.classes))
-    looks = record_look(study, "export", record.number)
+    try:
+        looks = record_look(study, "export", record.number)
+    except OSError as error:
+        raise unwritable(study.path.parent, error) from None
     results = {"split": "test", "trial": record.number, "looks": looks, **results}
     files = {
         CONFIG: yaml.safe_dump(_config(study, record, settings, collection), sort_keys=False),

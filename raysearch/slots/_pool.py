@@ -85,6 +85,8 @@ class Pool:
         group = self._groups.setdefault(slot, _Group(slot, generation, size))
         group.members[rank] = member
         self._in_background(self._watch(slot, generation, member))
+        if self._stopping:  # it came up too late, and missed the order
+            await group.commands.put({"name": "stop", "number": -1})
         if group.whole:
             self._failures[slot] = 0
             self._broken.pop(slot, None)

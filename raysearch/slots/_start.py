@@ -21,7 +21,9 @@ from raysearch.slots._spec import GroupSpec
 START_DEADLINE_SECONDS = 300.0
 NODE_DEADLINE_SECONDS = 1800.0
 """Where an autoscaler has to start the first node: a virtual machine, and on it an environment with torch."""
-STOP_SECONDS = 20.0
+STOP_SECONDS = 40.0
+"""For the command that a group is busy with. Killed in the middle, Ray Train leaves a detached actor of its own behind
+on a cluster without a dashboard, and needs up to 14 s to end on one."""
 
 
 @dataclass

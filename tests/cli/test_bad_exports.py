@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from cli.conftest import Call, Refuse
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
+from cli.conftest import Call, Refuse
 from raysearch.study import Study
 
 FILES = ("config.yaml", "thresholds.json", "results.json", "split.csv", "weights.safetensors")
@@ -123,7 +123,10 @@ def test_an_export_whose_files_contradict_each_other(
 
 @pytest.mark.parametrize(
     "edit",
-    [edited("results.json", '"f1_plus": 0.', '"f1_plus": 0.9'), edited("thresholds.json", '"value": 0.', '"value": 0.9')],
+    [
+        edited("results.json", '"f1_plus": 0.', '"f1_plus": 0.9'),
+        edited("thresholds.json", '"value": 0.', '"value": 0.9'),
+    ],
 )
 def test_edited_numbers_do_not_verify(call: Call, model: Path, edit: Callable[[Path], None]) -> None:
     edit(model)

@@ -7,14 +7,39 @@ import sys
 
 import click
 import pytest
-from cli.conftest import Call
 
+from cli.conftest import Call
 from raysearch.cli import COMMANDS, app
 
 SEARCH = frozenset(
-    "--address --cpus-per-worker --data --decision-thresholds --epochs --fix --gpus-per-worker --keep-checkpoints"
-    " --loss-thresholds --method --metric --per-class --preset --sampler --samples --scheduler --seed --select --set"
-    " --slots --space --split --split-seed --study --time --workers-per-trial".split()
+    [
+        "--address",
+        "--cpus-per-worker",
+        "--data",
+        "--decision-thresholds",
+        "--epochs",
+        "--fix",
+        "--gpus-per-worker",
+        "--keep-checkpoints",
+        "--loss-thresholds",
+        "--method",
+        "--metric",
+        "--per-class",
+        "--preset",
+        "--sampler",
+        "--samples",
+        "--scheduler",
+        "--seed",
+        "--select",
+        "--set",
+        "--slots",
+        "--space",
+        "--split",
+        "--split-seed",
+        "--study",
+        "--time",
+        "--workers-per-trial",
+    ]
 )
 
 TABLE: dict[str, tuple[tuple[str, ...], frozenset[str]]] = {
@@ -71,7 +96,11 @@ def test_every_command_has_help_with_an_example(call: Call, name: str) -> None:
     assert examples, shown.out
     wanted = name.removesuffix(" check")
     assert all(example.startswith(f"raysearch {wanted}".strip()) for example in examples)
-    asked = {"--help"} | {o for p in commands()[name].params for o in p.opts if o.startswith("-")} if name in TABLE else set()
+    asked = (
+        {"--help"} | {o for p in commands()[name].params for o in p.opts if o.startswith("-")}
+        if name in TABLE
+        else set()
+    )
     assert all(option in shown.out for option in asked)
 
 
@@ -128,7 +157,7 @@ def test_requests_that_no_machine_can_run_are_refused_before_torch_is_imported()
     assert "needs 9999 CPUs" in line
 
 
-def test_interrupted_and_broken_pipe(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_interrupted(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupt(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from cli.conftest import Call, Refuse
 from export.finished_studies import SMALL, begun_study, copy_of_finished
 from PIL import Image
 
+from cli.conftest import Call, Refuse
 from raysearch.errors import StorageError
 from raysearch.study import Study, extend, open_study
 
@@ -23,7 +23,9 @@ def disk(tmp_path: Path) -> Iterator[Path]:
     """A small file system of its own."""
     path = tmp_path / "disk"
     path.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16m", "none", str(path)], capture_output=True, check=False)
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=16m", "none", str(path)], capture_output=True, check=False
+    )
     if mounted.returncode:
         pytest.skip(f"no file system can be mounted here: {mounted.stderr.decode().strip()}")
     try:
@@ -70,7 +72,9 @@ def test_a_larger_budget(disk: Path) -> None:
 
 def test_an_export(refuse: Refuse, study: Study, disk: Path) -> None:
     fill(disk)
-    refuse("export", "done", "--out", disk / "model", code=1, says=(f"the disk of {disk}/model is full", "export again"))
+    refuse(
+        "export", "done", "--out", disk / "model", code=1, says=(f"the disk of {disk}/model is full", "export again")
+    )
     assert [path.name for path in disk.iterdir()] == ["filler"], "nothing half written is left"
 
 
@@ -78,7 +82,9 @@ def test_an_export_that_runs_out_in_its_middle(refuse: Refuse, study: Study, dis
     fill(disk)
     with open(disk / "filler", "r+b") as file:
         file.truncate((disk / "filler").stat().st_size - (100 << 10))  # the text files fit, the weights do not
-    refuse("export", "done", "--out", disk / "model", code=1, says=(f"the disk of {disk}/model is full", "export again"))
+    refuse(
+        "export", "done", "--out", disk / "model", code=1, says=(f"the disk of {disk}/model is full", "export again")
+    )
     assert [path.name for path in disk.iterdir()] == ["filler"], "nothing half written is left"
 
 
@@ -90,7 +96,12 @@ def test_predictions(refuse: Refuse, model: Path, tmp_path: Path, disk: Path) ->
 
 
 def test_a_disk_that_is_read_only(
-    refuse: Refuse, call: Call, disk: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+    refuse: Refuse,
+    call: Call,
+    disk: Path,
+    tmp_path: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     study = copy_of_finished(tmp_path_factory.getbasetemp(), disk / "studies")
     monkeypatch.setenv("RAYSEARCH_STUDIES", str(disk / "studies"))
@@ -101,3 +112,4 @@ def test_a_disk_that_is_read_only(
     refuse("resume", "done", "--samples", "9", says=(str(study.path), "cannot be written", "Read-only"))
     refuse(*TUNE, says=(f"{disk}/studies/new", "cannot be written", "Read-only", "RAYSEARCH_STUDIES"))
     refuse("export", "done", "--out", disk / "model", says=(f"{disk}/model", "cannot be written", "Read-only"))
+    refuse("export", "done", "--out", tmp_path / "model", says=(f"{disk}/studies cannot be written", "Read-only"))

@@ -1,0 +1,46 @@
+"""A stranger's method with a map a class, found by its path."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from raysearch.method import Batch, Method, Prediction, Stage, Step
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassMapsConfig:
+    """Settings of `ClassMaps`."""
+
+    lr: float = 0.1
+    """Learning rate."""
+    batch: int = 12
+    """Images a step."""
+
+
+class ClassMaps(Method):
+    """A convolution a class; the class score is the mean of its map."""
+
+    name = "class_maps"
+    title = "For tests"
+    Config = ClassMapsConfig
+    view = "single"
+    spaces = "export"
+
+    def build(self) -> nn.Module:
+        return nn.Conv2d(self.task.channels, len(self.task.classes), 5, padding=2)
+
+    def stages(self, epochs: int) -> Sequence[Stage]:
+        return (Stage(name="all", epochs=epochs, optimizer=lambda m: torch.optim.SGD(m.parameters(), self.config.lr)),)
+
+    def training_step(self, model: nn.Module, batch: Batch, step: Step) -> dict[str, Tensor]:
+        loss = nn.functional.cross_entropy(model(batch.images).mean((2, 3)), batch.labels)
+        step.backward(loss)
+        return {"loss": loss.detach()}
+
+    def predict(self, model: nn.Module, images: Tensor) -> Prediction:
+        maps = model(images)
+        return Prediction(scores=maps.mean((2, 3)).softmax(1), maps=maps.sigmoid())

@@ -1,0 +1,284 @@
+"""Masks of new images: pixel for pixel those that the model was scored by, and right for any form of picture."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+
+from export.finished_studies import SMALL, finished_study
+from raysearch.cli import main
+from raysearch.data import Collection, DataSpec, open_collection
+from raysearch.errors import ExportError
+from raysearch.export import Bundle, export_study, load_bundle, predict_images
+from raysearch.thresholds import Counts
+from raysearch.training import Alone, observe
+
+Boolean = NDArray[np.bool_]
+
+
+def save_images(collection: Collection, rows: Sequence[int], folder: Path) -> list[Path]:
+    """Images as the model sees them, one PNG file each."""
+    folder.mkdir()
+    paths = [folder / f"{collection.image_ids[row]}.png" for row in rows]
+    for path, row in zip(paths, rows, strict=True):
+        Image.fromarray(np.array(collection.images[row, 0])).save(path)
+    return paths
+
+
+def read_mask(path: Path) -> Boolean:
+    values = np.asarray(Image.open(path))
+    assert set(np.unique(values)) <= {0, 255}
+    return values > 0
+
+
+def table(out: Path) -> list[dict[str, str]]:
+    with open(out / "predictions.csv", newline="", encoding="utf-8", errors="surrogateescape") as file:
+        return list(csv.DictReader(file))
+
+
+def observed(bundle: Bundle, collection: Collection, rows: NDArray[np.int64]) -> Counts:
+    """The evidence of these images, as a search and a verification collect it."""
+    return observe(bundle.method, bundle.model, collection, rows, device=torch.device("cpu"), collective=Alone()).counts
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        {"method": "cam_avg"},
+        {"method": "wildcat", "per_class": True},
+        {"method": "unet", "fixes": ("width=8",)},
+        {"method": "minmax_entropy"},
+        {"method": "export.class_maps:ClassMaps"},
+        {"method": "export.class_maps:ClassMaps", "per_class": True},
+    ],
+    ids=["one map", "one map, per class", "full supervision", "min-max entropy", "class maps", "class maps, per class"],
+)
+def test_masks_are_those_of_the_evidence(tmp_path: Path, request_: dict[str, Any]) -> None:
+    study = finished_study(tmp_path / "studies", **request_)
+    bundle = load_bundle(export_study(study, tmp_path / "model").path)
+    collection = open_collection(DataSpec.parse(SMALL), bundle.method.view)
+    rows = np.arange(len(collection))
+    counts = Counts.merge([observed(bundle, collection, rows[n : n + 1]) for n in rows])
+    batched = observed(bundle, collection, rows)
+    pair = {(int(i), int(k)): n for n, (i, k) in enumerate(zip(counts.image, counts.label, strict=True))}
+    one_map = len(counts) == len(rows)
+
+    files = save_images(collection, rows.tolist(), tmp_path / "images")
+    list(predict_images(bundle, files, tmp_path / "out"))
+    lines = table(tmp_path / "out")
+    chosen = json.loads((bundle.path / "thresholds.json").read_text())
+    strays = 0
+    for row, line in zip(rows.tolist(), lines, strict=True):
+        # one map is about the object that is there, whatever class the image is taken for
+        label = int(np.argmax(collection.truth[row])) if one_map else collection.classes.index(line["class"])
+        level = round(255 * chosen.get(f"mask_threshold.{line['class']}", chosen.get("mask_threshold"))["value"])
+        inside, outside = counts.foreground[pair[row, label]], counts.background[pair[row, label]]
+        mask, truth = read_mask(tmp_path / "out" / line["mask"]), collection.mask(row, label).astype(bool)
+        tp, fp, fn, tn = (int((a & b).sum()) for a in (mask, ~mask) for b in (truth, ~truth))
+        assert (tp, fp) == (inside[level:].sum(), outside[level:].sum())
+        assert (fn, tn) == (inside[:level].sum(), outside[:level].sum())
+        assert float(line["threshold"]) == pytest.approx(level / 255, abs=1e-6)
+        strays += abs(int(batched.foreground[pair[row, label], level:].sum()) - tp)
+        strays += abs(int(batched.background[pair[row, label], level:].sum()) - fp)
+    # convolutions of another batch size sum in another order: about one pixel in 10 million falls on the other side
+    assert strays <= 2
+    assert len({line["threshold"] for line in lines}) > 1 or not request_.get("per_class")
+
+
+@pytest.fixture
+def bundle(model: Path) -> Bundle:
+    return load_bundle(model)
+
+
+def picture(seed: int, height: int, width: int) -> NDArray[np.uint8]:
+    """A smooth grey picture."""
+    coarse = np.random.default_rng(seed).integers(0, 256, (4, 4), np.uint8)
+    return np.asarray(Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC))
+
+
+def test_every_file_of_a_prediction(bundle: Bundle, tmp_path: Path) -> None:
+    image = tmp_path / "scan 1.png"
+    Image.fromarray(picture(0, 48, 80)).save(image)
+    (answer,) = predict_images(bundle, [image], tmp_path / "out")
+    out = tmp_path / "out"
+    assert {path.name for path in out.iterdir()} == {"predictions.csv", "scan 1_mask.png", "scan 1_overlay.png"}
+    (line,) = table(out)
+    assert list(line) == [
+        *("image", "class", "score", "threshold", "area", "x1", "y1", "x2", "y2", "mask", "overlay")
+    ]  # fmt: skip
+    mask = read_mask(out / line["mask"])
+    np.testing.assert_array_equal(mask, answer.mask)
+    assert (line["image"], line["class"]) == (str(image), answer.label)
+    assert float(line["score"]) == pytest.approx(answer.score, abs=1e-6)
+    assert float(line["area"]) == pytest.approx(mask.mean(), abs=1e-6)
+    x1, y1, x2, y2 = (int(line[side]) for side in ("x1", "y1", "x2", "y2"))
+    inside = np.zeros_like(mask)
+    inside[y1:y2, x1:x2] = True
+    assert not (mask & ~inside).any()
+    assert mask[y1].any()
+    assert mask[y2 - 1].any()
+    assert mask[:, x1].any()
+    assert mask[:, x2 - 1].any()
+    overlay = np.asarray(Image.open(out / line["overlay"]))
+    assert overlay.shape == (48, 80, 3)
+    grey = np.repeat(picture(0, 48, 80)[:, :, None], 3, axis=2)
+    np.testing.assert_array_equal(overlay[~mask], grey[~mask])
+    assert (overlay[mask] != grey[mask]).any(axis=1).mean() > 0.9
+
+
+def test_an_empty_mask_has_no_box(bundle: Bundle, tmp_path: Path) -> None:
+    bundle.decision["mask_threshold"] = 256 / 255
+    image = tmp_path / "scan.png"
+    Image.fromarray(picture(0, 32, 32)).save(image)
+    (answer,) = predict_images(bundle, [image], tmp_path / "out")
+    assert (answer.box, answer.area) == (None, 0)
+    (line,) = table(tmp_path / "out")
+    assert [line[side] for side in ("x1", "y1", "x2", "y2")] == [""] * 4
+
+
+FORMS = {
+    "grey": lambda grey: Image.fromarray(grey),
+    "rgb": lambda grey: Image.fromarray(np.repeat(grey[:, :, None], 3, axis=2)),
+    "rgba": lambda grey: Image.fromarray(np.dstack([grey, grey, grey, np.full_like(grey, 255)])),
+    "16 bit": lambda grey: Image.fromarray(grey.astype(np.uint16) * 257),
+    "palette": lambda grey: Image.fromarray(np.repeat(grey[:, :, None] // 16 * 16, 3, axis=2)).convert("P"),
+}
+
+
+@pytest.mark.parametrize(("height", "width"), [(32, 32), (31, 97), (120, 40), (1, 50), (1, 1)])
+def test_masks_and_overlays_have_the_size_of_the_picture(
+    bundle: Bundle, tmp_path: Path, height: int, width: int
+) -> None:
+    files = []
+    for name, form in FORMS.items():
+        files.append(tmp_path / f"{name}.png")
+        form(picture(3, height, width)).save(files[-1])
+    answers = list(predict_images(bundle, files, tmp_path / "out"))
+    for line in table(tmp_path / "out"):
+        assert Image.open(tmp_path / "out" / line["mask"]).size == (width, height)
+        assert Image.open(tmp_path / "out" / line["overlay"]).size == (width, height)
+    grey, rgb, rgba, wide, _ = answers
+    for same in (rgb, rgba, wide):
+        np.testing.assert_array_equal(same.mask, grey.mask)
+        assert same.score == grey.score
+
+
+def test_colour_models_take_grey_pictures(tmp_path: Path) -> None:
+    from data.data_layouts import make_glas
+
+    rows = [(f"train_{n}", n, ("benign", "malignant")[n % 2]) for n in range(1, 21)]
+    study = finished_study(
+        tmp_path / "studies",
+        data=f"glas:{make_glas(tmp_path / 'data', rows)},size=32",
+        preset="small",
+        fixes=("batch=2",),
+    )
+    bundle = load_bundle(export_study(study, tmp_path / "model").path)
+    for name in ("grey", "rgb"):
+        FORMS[name](picture(1, 40, 50)).save(tmp_path / f"{name}.png")
+    grey, rgb = predict_images(bundle, [tmp_path / "grey.png", tmp_path / "rgb.png"], tmp_path / "out")
+    np.testing.assert_array_equal(grey.mask, rgb.mask)
+
+
+def test_a_larger_copy_of_a_picture_gets_a_larger_copy_of_the_mask(bundle: Bundle, tmp_path: Path) -> None:
+    small = picture(5, 32, 32)
+    Image.fromarray(small).save(tmp_path / "small.png")
+    Image.fromarray(np.kron(small, np.ones((4, 4), np.uint8))).save(tmp_path / "large.png")
+    one, other = predict_images(bundle, [tmp_path / "small.png", tmp_path / "large.png"], tmp_path / "out")
+    agreement = (np.kron(one.mask, np.ones((4, 4), bool)) == other.mask).mean()
+    assert agreement > 0.95  # antialiasing looks at neighbours
+    blocks = other.mask.reshape(32, 4, 32, 4)
+    assert (blocks == blocks[:, :1, :, :1]).all(), "a pixel of the model is a block of the picture, no more and no less"
+
+
+def test_images_of_the_same_name(bundle: Bundle, tmp_path: Path) -> None:
+    files = []
+    for number, name in enumerate(("a/scan.png", "b/scan.png", "b/scan-2.png", "c/scan.png", "c/scan.bmp")):
+        files.append(tmp_path / name)
+        files[-1].parent.mkdir(exist_ok=True)
+        Image.fromarray(picture(number, 32, 40 + number)).save(files[-1])
+    files.append(files[0])
+    list(predict_images(bundle, files, tmp_path / "out"))
+    lines = table(tmp_path / "out")
+    assert [line["image"] for line in lines] == [str(file) for file in files]
+    masks = [line["mask"] for line in lines]
+    assert len(set(masks)) == len(files)
+    for file, line in zip(files, lines, strict=True):
+        assert Image.open(tmp_path / "out" / line["mask"]).size == Image.open(file).size
+
+
+def test_folders_give_their_images_in_the_order_of_names(bundle: Bundle, tmp_path: Path) -> None:
+    folder = tmp_path / "scans"
+    (folder / "deeper").mkdir(parents=True)
+    for name in ("b.PNG", "a.jpg", "c.tif", "notes.txt", "deeper/d.png"):
+        if name.endswith("txt"):
+            (folder / name).write_text("not an image")
+        else:
+            Image.fromarray(picture(0, 32, 32)).save(folder / name)
+    answers = list(predict_images(bundle, [folder], tmp_path / "out"))
+    assert [answer.source.name for answer in answers] == ["a.jpg", "b.PNG", "c.tif"]
+
+
+def test_names_that_are_not_utf_8(bundle: Bundle, model: Path, tmp_path: Path, capsysbinary: Any) -> None:
+    raw = os.fsencode(tmp_path) + b"/r\xf6ntgen.png"
+    Image.fromarray(picture(0, 32, 32)).save(os.fsdecode(raw))
+    (answer,) = predict_images(bundle, [Path(os.fsdecode(raw))], tmp_path / "out")
+    assert os.fsencode(table(tmp_path / "out")[0]["image"]) == raw
+    assert os.path.exists(tmp_path / "out" / table(tmp_path / "out")[0]["mask"])
+    with pytest.raises(SystemExit, match="0"):
+        main(["predict", str(model), os.fsdecode(raw), "--out", str(tmp_path / "again")])
+    assert capsysbinary.readouterr().out.startswith(raw + b": " + answer.label.encode())
+
+
+def test_nothing_is_kept_of_images_that_are_done(bundle: Bundle, tmp_path: Path) -> None:
+    """A folder of any number of pictures fits into memory: answers come one by one."""
+    for name in ("a", "b"):
+        Image.fromarray(picture(0, 32, 32)).save(tmp_path / f"{name}.png")
+    answers = predict_images(bundle, [tmp_path / "a.png", tmp_path / "b.png"], tmp_path / "out")
+    next(answers)
+    assert (tmp_path / "out" / "a_mask.png").exists()
+    assert not (tmp_path / "out" / "b_mask.png").exists()
+    next(answers)
+    assert (tmp_path / "out" / "b_mask.png").exists()
+    with pytest.raises(StopIteration):
+        next(answers)
+
+
+def test_json_says_what_the_table_says(model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Image.fromarray(picture(2, 40, 32)).save(tmp_path / "scan.png")
+    with pytest.raises(SystemExit, match="0"):
+        main(["predict", str(model), str(tmp_path / "scan.png"), "--out", str(tmp_path / "out"), "--json"])
+    (answer,) = json.loads(capsys.readouterr().out)
+    (line,) = table(tmp_path / "out")
+    assert (answer["image"], answer["class"]) == (line["image"], line["class"])
+    assert answer["box"] == [int(line[side]) for side in ("x1", "y1", "x2", "y2")]
+    for name in ("score", "threshold", "area"):
+        assert answer[name] == pytest.approx(float(line[name]), abs=1e-6)
+
+
+def test_predicting_needs_no_data_and_no_study(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    moved = model.rename(tmp_path / "moved")
+    monkeypatch.setenv("RAYSEARCH_STUDIES", str(tmp_path / "none"))
+    monkeypatch.setenv("RAYSEARCH_CACHE", str(tmp_path / "none"))
+    Image.fromarray(picture(2, 40, 32)).save(tmp_path / "scan.png")
+    assert len(list(predict_images(load_bundle(moved), [tmp_path / "scan.png"], tmp_path / "out"))) == 1
+    assert not (tmp_path / "none").exists()
+
+
+def test_the_folder_of_the_images_is_not_written_to(bundle: Bundle, tmp_path: Path) -> None:
+    Image.fromarray(picture(2, 40, 32)).save(tmp_path / "scan.png")
+    Image.fromarray(picture(3, 40, 32)).save(tmp_path / "scan_mask.png")  # the user's own
+    before = (tmp_path / "scan_mask.png").read_bytes()
+    with pytest.raises(ExportError, match="give another folder"):
+        list(predict_images(bundle, [tmp_path / "scan.png"], tmp_path))
+    assert (tmp_path / "scan_mask.png").read_bytes() == before
