@@ -1,6 +1,8 @@
-"""The first study of a new user, over several seeds: `raysearch tune --method minmax_entropy` with nothing else, beside the
-same preset's untuned defaults, `cam_avg` tuned with the same number of trials, and `all_ones`, all scored on the phantom's
-test split; with the time of each search and the peak of its memory (sum of PSS over its processes).
+"""The first study of a new user, over several seeds.
+
+`raysearch tune --method minmax_entropy` with nothing else, beside the same preset's untuned defaults, `cam_avg` tuned
+with the same number of trials, and `all_ones`, all scored on the phantom's test split; with the time of each search and
+the peak of its memory (sum of PSS over its processes).
 
     python -m benchmarks.first_study              table, and benchmarks/results/first_study.json (some 25 minutes)
     python -m benchmarks.first_study --seeds 0

@@ -1,8 +1,8 @@
-"""What a trial costs when there is nothing to train: ours beside plain Tune, Tune with reuse_actors, Tune + TorchTrainer
-and Optuna alone, interleaved in one run.
+"""What a trial costs when there is nothing to train.
 
-Every engine runs in a process of its own, `--repeats` rounds of A B C D E; a trial's cost is the time between the end of
-the first trial (warm-up: Ray, the first worker group) and the end of the last, over the number of trials between. Tune
+Ours beside plain Tune, Tune with reuse_actors, Tune + TorchTrainer and Optuna alone, interleaved in one run: every
+engine in a process of its own, `--repeats` rounds of A B C D E. A trial's cost is the time between the end of the first
+trial (warm-up: Ray, the first worker group) and the end of the last, over the number of trials between. Tune
 and Optuna evaluate ``(x - 2)**2``; ours runs a whole trial: lease, build, evaluate a tuning split, solve its threshold,
 write checkpoint, evidence and metrics, tell Optuna's journal.
 
@@ -39,11 +39,15 @@ def measure_ours(trials: int) -> float:
     """Ends of trials as the study's own metrics record them."""
     folder = tempfile.mkdtemp(prefix="overhead-")
     environment = {**os.environ, "RAYSEARCH_STUDIES": folder}
+    what = "--method benchmarks.noop:Noop --data phantom:images=40,size=32 --slots 1 --keep-checkpoints 1 --study noop"
     subprocess.run(
-        [sys.executable, "-m", "raysearch", "tune", "--method", "benchmarks.noop:Noop", "--data", "phantom:images=40,size=32",
-         "--samples", str(trials), "--slots", "1", "--study", "noop", "--keep-checkpoints", "1"],  # fmt: skip
-        check=True, env=environment, cwd=HERE.parent, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
+        [sys.executable, "-m", "raysearch", "tune", *what.split(), "--samples", str(trials)],
+        check=True,
+        env=environment,
+        cwd=HERE.parent,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
     ends = []
     for number in range(trials):
         line = Path(folder, "noop", "trials", str(number), "metrics.jsonl").read_text().splitlines()[-1]

@@ -163,4 +163,4 @@ class Method(abc.ABC):
 
     @abc.abstractmethod
     def predict(self, model: nn.Module, images: Tensor) -> Prediction:
-        """Of (N, C, H, W) float32 images in [0, 1], in evaluation mode. An image's answer depends on that image alone."""
+        """Of (N, C, H, W) float32 images in [0, 1], in evaluation mode. An image's answer depends on no other image."""

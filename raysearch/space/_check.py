@@ -92,7 +92,9 @@ def check_config(parameters: Mapping[str, Parameter], method: type[Method], file
     defaults = {name: entry.default for name, entry in parameters.items() if entry.kind != "decision"}
     refused = _refused(method, defaults)
     if refused:
-        raise SpaceError(f"{file}: {method.name} refuses the default values: {refused}; change one of them")
+        changed = [entry.origin for entry in parameters.values() if entry.origin.startswith("--")]
+        where = ", ".join(changed) or file
+        raise SpaceError(f"{where}: {method.name} refuses the values: {refused}; change one of them")
     for name in defaults:
         for value in _extremes(parameters[name]):
             values = {**defaults, **_enabling(parameters, name), name: value}

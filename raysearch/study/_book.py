@@ -201,7 +201,7 @@ class Book:
         ended = frozen.user_attrs.get(RESULT_ATTR)
         if ended is not None:
             self.close(number, ended["state"], ended["reason"])
-        elif rows and (rows[-1]["finished"] or not math.isfinite(rows[-1]["value"])):
+        elif rows and rows[-1]["finished"]:
             self.close(number, "complete")
         else:
             self._queue.append(self._assign(self._open[number]))

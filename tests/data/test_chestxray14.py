@@ -4,8 +4,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from data_layouts import NIH_BOXES, NIH_ROWS, make_nih
 
+from data.data_layouts import NIH_BOXES, NIH_ROWS, make_nih
 from raysearch.data import ABSENT, PRESENT, UNKNOWN, Collection, DataSpec, View, check, open_collection
 from raysearch.errors import DataError
 

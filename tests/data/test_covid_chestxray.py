@@ -4,8 +4,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from data_layouts import COVID_ROWS, make_covid, save
 
+from data.data_layouts import COVID_ROWS, make_covid, save
 from raysearch.data import ABSENT, PRESENT, UNKNOWN, Collection, DataSpec, View, open_collection
 from raysearch.errors import DataError
 

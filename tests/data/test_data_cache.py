@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from data_layouts import make_covid, make_nih, save, texture
 from hypothesis import given
 from hypothesis import strategies as st
 
+from data.data_layouts import make_covid, make_nih, save, texture
 from raysearch.data import PRESENT, DataSpec, _cache, load_collection, open_collection
 from raysearch.data._npy import NpyWriter, read_npy
 from raysearch.errors import DataError, StorageError

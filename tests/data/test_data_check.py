@@ -4,8 +4,8 @@ import json
 from pathlib import Path
 
 import pytest
-from data_layouts import make_covid, make_nih
 
+from data.data_layouts import make_covid, make_nih
 from raysearch.data import DataSpec, check, open_collection
 from raysearch.errors import DataError
 

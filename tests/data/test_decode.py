@@ -4,11 +4,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from data_layouts import save, texture
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from data.data_layouts import save, texture
 from raysearch.data._decode import Fit, UnreadableError, draw_boxes, read_image, read_mask
 from raysearch.data._manifest import Boxes
 

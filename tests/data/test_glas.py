@@ -4,8 +4,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from data_layouts import GLAS_FOLDER, GLAS_ROWS, make_glas
 
+from data.data_layouts import GLAS_FOLDER, GLAS_ROWS, make_glas
 from raysearch.data import ABSENT, PRESENT, Collection, DataSpec, make_split, open_collection
 from raysearch.errors import DataError
 

@@ -61,7 +61,9 @@ def toy_study(root: Path, name: str = "toy", **changes: Any) -> Study:
     changes = {"classes": ["a", "b"], **changes}
     space = load_space(Toy, "small").for_classes(changes["classes"])
     space = space.with_modes(decision_thresholds=changes.get("decision_thresholds", "solve"))
-    budget = Budget(samples=changes.pop("samples", 6), epochs=changes.pop("epochs", 3), seconds=changes.pop("seconds", None))
+    budget = Budget(
+        samples=changes.pop("samples", 6), epochs=changes.pop("epochs", 3), seconds=changes.pop("seconds", None)
+    )
     config = StudyConfig(
         name=name, method="search.toy:Toy", preset="small", space=space.to_dict(), space_digest=space.digest(),
         data="phantom", fingerprint="0", classes=["a", "b"], view="single",

@@ -79,7 +79,7 @@ def refused(toy: Any, file: str | None, preset: str = "paper") -> str:
         ("decision:\n  mask_threshold: {type: float, low: 0, high: 2, default: 1}\n", 4, "expected type float within"),
         ("train:\n  lr: {RANGE, per_class: true}\n", 4, "only decision thresholds can"),
         ("train:\n  depth: {type: int, low: 0, high: 12, default: 2}\n", 4, "depth may become 12, which toy refuses"),
-        ("train:\n  depth: {value: 10}\n", None, "toy refuses the default values: depth is 10: expected at most 9"),
+        ("train:\n  depth: {value: 10}\n", None, "toy refuses the values: depth is 10: expected at most 9"),
         ("train:\n  lr: {RANGE, when: {mod: max}}\n", 4, "unknown parameter 'mod'; did you mean 'mode'?"),
         ("train:\n  lr: {RANGE, when: {mode: maxi}}\n", 4, "when: mode: 'maxi' is text, expected one of"),
         ("train:\n  lr: {RANGE, when: {mode: []}}\n", 4, "mode has no value to hold for"),

@@ -44,7 +44,9 @@ class Option:
                 raise DataError(f"{where}: unknown {self.name} '{text}'; {nearest(text, self.choices)}")
             return text
         whole = isinstance(self.default, int)
-        expected = f"expected {'a whole number' if whole else 'a number'} from {self.low:g} to {self.high:g}"
+        expected = (
+            f"expected {'a whole number' if whole else 'a number'} from {_number(self.low)} to {_number(self.high)}"
+        )
         try:
             value = int(text) if whole else float(text)
         except ValueError:
@@ -52,6 +54,10 @@ class Option:
         if not self.low <= value <= self.high:
             raise DataError(f"{where}: {self.name}={text}; {expected}")
         return value
+
+
+def _number(value: float) -> str:
+    return f"{value:.0f}" if value == int(value) else f"{value:g}"
 
 
 def task_option(*tasks: str) -> Option:

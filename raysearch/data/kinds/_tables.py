@@ -59,9 +59,11 @@ def read_table(path: Path, columns: Sequence[str], header: Sequence[str] | None 
     for column in columns:
         if column not in names:
             found = ", ".join(filter(None, names)) or "nothing"
-            raise DataError(f"table {path} has no column '{column}'; found {found}; get the original file again")
+            raise DataError(
+                f"table {path} has no column '{column}'; found {found}; correct it, or get the original file again"
+            )
     if not rows:
-        raise DataError(f"table {path} has no rows; get the original file again")
+        raise DataError(f"table {path} has no rows; correct it, or get the original file again")
     at = [names.index(column) for column in columns]
     for row in rows:
         if len(row) <= max(at) or any(row[len(names) :]):

@@ -1,0 +1,198 @@
+"""A thin trial: what it asks of its slot, what it leaves on disk, and how it ends."""
+
+from __future__ import annotations
+
+import errno
+import json
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ray.exceptions import OwnerDiedError, RayError
+
+from raysearch.search import _trainable
+from raysearch.search._trainable import RETRIES, SlotTrial
+from raysearch.slots._client import Lease, SlotLostError, SlotsBrokenError, TrialFailedError
+from raysearch.study._trial_folder import TrialFolder
+
+Answer = Callable[[], Any]
+
+
+class Slot:
+    """Answers epochs from a script: a value, or an error to raise; `log` is what it was asked."""
+
+    def __init__(self, script: list[float | Exception], epochs: int) -> None:
+        self._script = iter(script)
+        self._epochs = epochs
+        self.log: list[str] = []
+        self.leased = 0
+        self.broken = False
+
+    def lease(self) -> Lease:
+        if self.broken:
+            raise SlotsBrokenError("no worker group could be started: no memory")
+        self.leased += 1
+        self.log.append("lease")
+        return Lease(0, str(self.leased))
+
+    def release(self, lease: Lease) -> None:
+        self.leased -= 1
+        self.log.append("release")
+
+    def call(self, lease: Lease, name: str, payload: Any = None) -> Any:
+        self.log.append(name)
+        if name == "start":
+            self._epoch = int(payload["checkpoint"] or 0)
+        if name == "end" and self.lost:
+            raise SlotLostError("gone")
+        if name != "epoch":
+            return None
+        step = next(self._script)
+        self.lost = isinstance(step, SlotLostError)
+        if isinstance(step, Exception):
+            raise step
+        self._epoch += 1
+        row = {"time": 0.0, "epoch": self._epoch, "value": step, "finished": self._epoch >= self._epochs}
+        return {"row": row, "evidence": b"%d" % self._epoch, "checkpoint": b"%d" % self._epoch}
+
+    lost = False
+
+
+Make = Callable[..., tuple[SlotTrial, Slot, TrialFolder]]
+
+
+@pytest.fixture
+def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Make:
+    monkeypatch.setattr(_trainable.ray, "get", lambda reference: reference)
+
+    def make(
+        script: list[float | Exception], epochs: int = 3, select: str = "best", maximise: bool = True
+    ) -> tuple[SlotTrial, Slot, TrialFolder]:
+        slot = Slot(script, epochs)
+        monkeypatch.setattr(_trainable, "SlotClient", lambda pool: slot)
+        folder = TrialFolder(tmp_path / "0")
+        folder.create({})
+        trial = object.__new__(SlotTrial)
+        trial.setup({
+            "pool": "p", "number": 0, "config": {}, "thresholds": {}, "folder": str(folder.path),
+            "judge": {"select": select, "maximise": maximise},
+        })  # fmt: skip
+        return trial, slot, folder
+
+    return make
+
+
+def run(trial: SlotTrial) -> list[dict[str, Any]]:
+    results = [trial.step()]
+    while not results[-1]["done"]:
+        results.append(trial.step())
+    return results
+
+
+def test_a_trial_from_begin_to_end(make: Make) -> None:
+    trial, slot, folder = make([0.1, 0.3, 0.2])
+    results = run(trial)
+    assert [r["state"] for r in results] == ["running", "running", "complete"]
+    assert [json.loads(r["row"]) for r in results] == folder.rows()
+    assert slot.log == ["lease", "start", "epoch", "epoch", "epoch", "end", "release"]
+    assert folder.best.read_bytes() == b"2"
+    assert (folder.path / "evidence" / "best.npz").read_bytes() == b"2"
+
+
+@pytest.mark.parametrize(
+    ("values", "select", "maximise", "best"),
+    [
+        ([0.5, 0.5, 0.1], "best", True, b"2"),  # of equal ones the later
+        ([0.5, 0.2, 0.2], "best", False, b"3"),
+        ([0.5, 0.2, 0.1], "last", True, b"3"),
+        ([0.1, 0.2, 0.5], "last", False, b"3"),
+    ],
+)
+def test_the_best_checkpoint_is_that_of_the_judged_epoch(
+    make: Make, values: list[float | Exception], select: str, maximise: bool, best: bytes
+) -> None:
+    trial, _, folder = make(values, select=select, maximise=maximise)
+    run(trial)
+    assert folder.best.read_bytes() == best
+
+
+def test_a_lost_group_costs_its_epoch_alone(make: Make) -> None:
+    trial, slot, folder = make([0.1, SlotLostError("a worker died"), 0.3, 0.2])
+    assert run(trial)[-1]["state"] == "complete"
+    assert [row["epoch"] for row in folder.rows()] == [1, 2, 3]
+    assert slot.log.count("start") == 2
+    assert folder.best.read_bytes() == b"2"
+
+
+def test_group_after_group_lost_is_a_crash(make: Make) -> None:
+    trial, _, _ = make([0.1, *[SlotLostError("a worker died")] * (RETRIES + 1)])
+    last = run(trial)[-1]
+    assert last["state"] == "crashed"
+    assert last["reason"] == f"lost its worker group {RETRIES + 1} times: a worker died"
+    assert math.isnan(last["value"])
+
+
+def test_a_checkpoint_that_cannot_be_fetched_gives_the_slot_back(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The group may be alive and well: kept leased, nobody would ever get it again."""
+    trial, slot, folder = make([0.1, 0.2, 0.2, 0.3])
+    errors: list[RayError] = [OwnerDiedError("ab", "owner", "task")]
+    monkeypatch.setattr(_trainable.ray, "get", lambda r: r if r != b"2" or not errors else _raise(errors.pop()))
+    run(trial)
+    assert slot.leased == 0
+    assert slot.log == [
+        "lease", "start", "epoch", "epoch", "end", "release", "lease", "start", "epoch", "epoch", "end", "release",
+    ]  # fmt: skip
+    assert [row["epoch"] for row in folder.rows()] == [1, 2, 3], "it went on from what was on disk"
+
+
+def _raise(error: Exception) -> Any:
+    raise error
+
+
+def test_a_failed_trial_leaves_its_traceback_and_its_slot(make: Make) -> None:
+    trial, slot, folder = make([TrialFailedError("error", "LookupError: no such luck", "Traceback: x")])
+    last = run(trial)[-1]
+    assert (last["state"], last["reason"]) == ("failed", "LookupError: no such luck")
+    assert (folder.path / "error.txt").read_text() == "Traceback: x"
+    assert slot.leased == 0
+
+
+def test_no_slots_any_more_is_fatal(make: Make) -> None:
+    trial, slot, _ = make([])
+    slot.broken = True
+    last = run(trial)[-1]
+    assert (last["state"], last["reason"]) == ("fatal", "no worker group could be started: no memory")
+
+
+@pytest.mark.parametrize("where", ["epoch", "traceback"])
+def test_a_full_disk_is_fatal_and_no_fault_of_the_trial(
+    make: Make, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    script = [0.1, 0.2 if where == "epoch" else TrialFailedError("error", "LookupError: x", "Traceback: x")]
+    trial, slot, folder = make(script)
+    trial.step()
+    full = OSError(errno.ENOSPC, "No space left on device", "x")
+    monkeypatch.setattr(Path, "write_bytes", lambda *_: _raise(full))
+    monkeypatch.setattr(Path, "write_text", lambda *_: _raise(full))
+    last = run(trial)[-1]
+    assert (last["state"], last["errno"]) == ("fatal", errno.ENOSPC)
+    assert slot.leased == 0
+    assert len(folder.rows()) == 1
+
+
+def test_the_next_trial_gets_the_slot_of_a_stopped_one(make: Make, tmp_path: Path) -> None:
+    trial, slot, _ = make([0.1, 0.2, 0.3, 0.4])
+    trial.step()
+    other = TrialFolder(tmp_path / "1")
+    other.create({})
+    assert trial.reset_config({
+        "pool": "p", "number": 1, "config": {}, "thresholds": {}, "folder": str(other.path),
+        "judge": {"select": "best", "maximise": True},
+    })  # fmt: skip
+    assert slot.log == ["lease", "start", "epoch", "end", "release"]
+    run(trial)
+    assert [row["value"] for row in other.rows()] == [0.2, 0.3, 0.4]
+    trial.cleanup()
+    assert slot.leased == 0
