@@ -103,6 +103,7 @@ def test_stop_and_interrupt_are_resumable(studies: Path, begin, tmp_path: Path, 
     assert [r["epoch"] for r in rows(studies, "asked", 0)] == [1, 2, 3]
 
 
+@pytest.mark.slow
 def test_a_full_disk_loses_nothing(tmp_path: Path, monkeypatch, begin) -> None:
     if os.geteuid() != 0:
         pytest.skip("mounting a small tmpfs needs root")

@@ -106,6 +106,7 @@ def test_a_terminal_shows_a_live_line_and_no_chatter(studies: Path) -> None:
         assert chatter not in text
 
 
+@pytest.mark.slow
 def test_asha_stops_weak_trials_and_a_nan_at_once(studies: Path) -> None:
     done = cli("tune", "--method", "e2e.strange:Strange", "--data", "phantom:images=60,size=32", "--samples", "12",
                "--epochs", "9", "--scheduler", "asha", "--slots", "1", "--study", "odd")  # fmt: skip
