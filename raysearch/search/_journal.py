@@ -22,15 +22,34 @@ def open_journal(path: Path) -> JournalStorage:
     Raises:
         StudyError: a line in the middle is not JSON: the file was damaged by something else than a crash.
     """
-    path = path.resolve()  # Optuna's lock is a link to it: a relative one leads nowhere, and no lock would ever be old
-    lock = JournalFileSymlinkLock(str(path), grace_period=LOCK_GRACE_SECONDS)
-    backend = JournalFileBackend(str(path), lock_obj=lock)
+    lock = _lock(path)
+    path.touch()
     lock.acquire()
     try:
         repair(path)
     finally:
         lock.release()
-    return JournalStorage(backend)
+    return read_journal(path)
+
+
+def read_journal(path: Path) -> JournalStorage:
+    """The storage in `path` as it is, for those who look on while another process writes.
+
+    Raises:
+        StudyError: the journal does not say what Optuna writes.
+    """
+    try:
+        return JournalStorage(JournalFileBackend(str(path.resolve()), lock_obj=_lock(path)))
+    except (ValueError, KeyError, TypeError) as error:
+        raise StudyError(
+            f"{path} is damaged ({type(error).__name__}: {' '.join(str(error).split())[:100]}): expected one Optuna"
+            " journal entry a line; restore the file from a copy, or start a new study"
+        ) from None
+
+
+def _lock(path: Path) -> JournalFileSymlinkLock:
+    # Optuna's lock is a link to the journal: a relative one leads nowhere, and no lock would ever be old
+    return JournalFileSymlinkLock(str(path.resolve()), grace_period=LOCK_GRACE_SECONDS)
 
 
 def repair(path: Path) -> bytes:

@@ -214,7 +214,10 @@ class Book:
             return rows
         from raysearch.training import decode
 
-        row = decode(folder.last.read_bytes(), str(folder.last))["row"]
+        state = decode(folder.last.read_bytes(), str(folder.last))
+        if "row" not in state:
+            raise StudyError(f"{folder.last} is no checkpoint of a trial (no row in it); delete it")
+        row = state["row"]
         if not rows or rows[-1]["epoch"] < row["epoch"]:
             rows = [*rows, row]
             judged = judge(rows, maximise=self._maximise, select=self._folders.config.select)

@@ -5,10 +5,8 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable
 
-from optuna.storages import JournalStorage
-from optuna.storages.journal import JournalFileBackend
-
 from raysearch.errors import StudyError, UserError
+from raysearch.search._journal import read_journal
 from raysearch.study._study import Study
 
 
@@ -33,8 +31,7 @@ def serve(study: Study, *, host: str, port: int, say: Callable[[str], None]) -> 
         except OSError as error:
             raise UserError(f"{host}:{port} cannot be listened on ({error.strerror}); choose another --port") from None
     say(f"http://{host}:{port}/dashboard  (Ctrl-C ends it)")
-    storage = JournalStorage(JournalFileBackend(str(study.journal)))
-    optuna_dashboard.run_server(storage, host=host, port=port)
+    optuna_dashboard.run_server(read_journal(study.journal), host=host, port=port)
 
 
 def free_port(host: str) -> int:

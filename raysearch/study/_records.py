@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import optuna
-from optuna.storages import JournalStorage
-from optuna.storages.journal import JournalFileBackend
 
-from raysearch.search._journal import quiet_optuna
+from raysearch.search._journal import quiet_optuna, read_journal
 from raysearch.study._book import TrialRecord, record_of
 from raysearch.study._study import Study
 
@@ -16,7 +14,7 @@ def read_records(study: Study) -> list[TrialRecord]:
     quiet_optuna()
     if not study.journal.exists():
         return []
-    storage = JournalStorage(JournalFileBackend(str(study.journal)))
+    storage = read_journal(study.journal)
     if study.config.name not in optuna.get_all_study_names(storage):
         return []
     trials = optuna.load_study(study_name=study.config.name, storage=storage).get_trials(deepcopy=False)

@@ -32,11 +32,20 @@ class TrialFolder:
 
     @property
     def config(self) -> dict[str, Any] | None:
-        """What the trial was started with, or None if it never was."""
+        """What the trial was started with (``config`` and ``thresholds``), or None if it never was.
+
+        Raises:
+            StudyError: the file is damaged.
+        """
+        path = self.path / "config.yaml"
         try:
-            loaded: dict[str, Any] = yaml.safe_load((self.path / "config.yaml").read_text())
+            loaded: Any = yaml.safe_load(path.read_text())
         except FileNotFoundError:
             return None
+        except (yaml.YAMLError, UnicodeDecodeError):
+            loaded = None
+        if not isinstance(loaded, dict) or not {"config", "thresholds"} <= loaded.keys():
+            raise StudyError(f"{path} is damaged: expected the keys config and thresholds; restore it from a copy")
         return loaded
 
     def create(self, config: dict[str, Any]) -> None:
