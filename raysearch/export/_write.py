@@ -119,14 +119,13 @@ def _chosen(study: Study, trial: int | None) -> TrialRecord:
 
 def _settings(study: Study, record: TrialRecord) -> dict[str, Any]:
     """What the trial was trained with."""
-    try:
-        settings: dict[str, Any] = dict((study.trial(record.number).config or {})["config"])
-    except (yaml.YAMLError, UnicodeDecodeError, KeyError, TypeError, ValueError):
+    stored = study.trial(record.number).config
+    if stored is None:
         raise StudyError(
-            f"{study.trial(record.number).path / 'config.yaml'} is missing or damaged; restore it from a copy, or"
-            " export another trial with --trial"
-        ) from None
-    return settings
+            f"{study.trial(record.number).path / 'config.yaml'} is missing; restore it from a copy, or export another"
+            " trial with --trial"
+        )
+    return dict(stored["config"])
 
 
 def _trained(

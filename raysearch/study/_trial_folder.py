@@ -44,7 +44,8 @@ class TrialFolder:
             return None
         except (yaml.YAMLError, UnicodeDecodeError):
             loaded = None
-        if not isinstance(loaded, dict) or not {"config", "thresholds"} <= loaded.keys():
+        keys = ("config", "thresholds")
+        if not isinstance(loaded, dict) or not all(isinstance(loaded.get(key), dict) for key in keys):
             raise StudyError(f"{path} is damaged: expected the keys config and thresholds; restore it from a copy")
         return loaded
 

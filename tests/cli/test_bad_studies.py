@@ -194,7 +194,7 @@ def test_a_damaged_trial_folder(refuse: Refuse, study: Study, tmp_path: Path) ->
     whole = settings.read_bytes()
     for damaged_settings in (b"", b"\tx", b"config: 3\n", b"\xff"):
         settings.write_bytes(damaged_settings)
-        refuse(*export, says=(str(settings), "missing or damaged", "export another trial with --trial"))
+        refuse(*export, says=(str(settings), "is damaged", "restore it from a copy"))
     settings.write_bytes(whole)
     evidence.write_bytes(evidence.read_bytes()[:100])
     refuse(*export, says=(str(evidence), "not readable as evidence"))
