@@ -7,6 +7,7 @@ import errno
 import fcntl
 import os
 import re
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,9 @@ from raysearch.study._config import StudyConfig
 from raysearch.study._trial_folder import TrialFolder, write_atomically
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+
+LOOK_SECONDS = 0.3
+"""Far longer than `Study.running` holds the lock that it asks for."""
 
 
 def studies_root() -> Path:
@@ -76,14 +80,26 @@ class Study:
         except OSError as error:
             raise unwritable(self.path, error) from None
         with file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
+            if not _lock_exclusively(file.fileno()):
                 raise StudyError(
                     f"study '{self.config.name}' is being run by another process; 'raysearch stop {self.config.name}'"
                     " ends it"
-                ) from None
+                )
             yield
+
+
+def _lock_exclusively(descriptor: int) -> bool:
+    """Tries for as long as a look at `Study.running` could stand in the way."""
+    deadline = time.monotonic() + LOOK_SECONDS
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.02)
+        else:
+            return True
 
 
 def check_name(name: str) -> None:
