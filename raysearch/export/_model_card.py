@@ -51,8 +51,8 @@ def model_card(study: Study, record: TrialRecord, results: dict[str, Any], thres
             if record.value is not None
             else "",
             "",
-            "The numbers above are GT-known: a region is cut at the threshold of the image's true class. `predict` knows"
-            " only the predicted one.\n"
+            "The numbers above are GT-known: a region is cut at the threshold of the image's true class; `predict`"
+            " takes the predicted one's.\n"
             if config.per_class
             else "",
             "## Use",
