@@ -1,48 +1,91 @@
 """Decision thresholds from small sufficient statistics: exact optima, honest values, intervals."""
 
-from raysearch.thresholds._average import at, scores_at
+from raysearch.thresholds._average import Levels, at, at_by_class, scores_at
 from raysearch.thresholds._bootstrap import Interval, bootstrap, interval, paired_bootstrap
-from raysearch.thresholds._counts import Confusion, Counts, confusion
+from raysearch.thresholds._box_metrics import BoxMetric, cross_fitted_box_acc_v2
+from raysearch.thresholds._boxes import BOX_RULES, BoxRule, boxes_at, region_boxes
+from raysearch.thresholds._components import BoxChoice, BoxChoices, Components, top_one
+from raysearch.thresholds._confusion import Confusion, MaskSweep
+from raysearch.thresholds._counts import Counts
 from raysearch.thresholds._cross_fit import CrossFit, cross_fit
 from raysearch.thresholds._curves import curves
-from raysearch.thresholds._metrics import METRICS, MaskMetric, Metric, ScoreMetric, find_metric, mask_metric, objective
+from raysearch.thresholds._evidence import Evidence
+from raysearch.thresholds._fit_interval import fit_interval
+from raysearch.thresholds._joint import JointSolution, coordinate_sweeps, summed_lines, table_line
+from raysearch.thresholds._kinds import FROM_MAPS, KINDS
+from raysearch.thresholds._logits import Logits
+from raysearch.thresholds._maps import Maps
+from raysearch.thresholds._metrics import MaskMetric
+from raysearch.thresholds._pairs import Pairs
 from raysearch.thresholds._quantise import BINS, LEVELS, binarise, level, quantise, threshold
-from raysearch.thresholds._scores import auc, auc_by_class, classification_error
+from raysearch.thresholds._ranks import PERCENTILES, Ranks
+from raysearch.thresholds._regions import Regions
+from raysearch.thresholds._registry import METRICS, find_metric, mask_metric, objective, sweep_metric
 from raysearch.thresholds._solve import Solution, solve
-from raysearch.thresholds._store import encode_counts, load_counts, save_counts
+from raysearch.thresholds._store import encode_evidence, load_evidence
+from raysearch.thresholds._sweep import Metric, PlainMetric, Sweep, SweepMetric
+from raysearch.thresholds._sweep_boxes import BoxSweep, dense_ranks, sweep_boxes
 
 __all__ = [
     "BINS",
+    "BOX_RULES",
+    "FROM_MAPS",
+    "KINDS",
     "LEVELS",
     "METRICS",
+    "PERCENTILES",
+    "BoxChoice",
+    "BoxChoices",
+    "BoxMetric",
+    "BoxRule",
+    "BoxSweep",
+    "Components",
     "Confusion",
     "Counts",
     "CrossFit",
+    "Evidence",
     "Interval",
+    "JointSolution",
+    "Levels",
+    "Logits",
+    "Maps",
     "MaskMetric",
+    "MaskSweep",
     "Metric",
-    "ScoreMetric",
+    "Pairs",
+    "PlainMetric",
+    "Ranks",
+    "Regions",
     "Solution",
+    "Sweep",
+    "SweepMetric",
     "at",
-    "auc",
-    "auc_by_class",
+    "at_by_class",
     "binarise",
     "bootstrap",
-    "classification_error",
-    "confusion",
+    "boxes_at",
+    "coordinate_sweeps",
     "cross_fit",
+    "cross_fitted_box_acc_v2",
     "curves",
-    "encode_counts",
+    "dense_ranks",
+    "encode_evidence",
     "find_metric",
+    "fit_interval",
     "interval",
     "level",
-    "load_counts",
+    "load_evidence",
     "mask_metric",
     "objective",
     "paired_bootstrap",
     "quantise",
-    "save_counts",
+    "region_boxes",
     "scores_at",
     "solve",
+    "summed_lines",
+    "sweep_boxes",
+    "sweep_metric",
+    "table_line",
     "threshold",
+    "top_one",
 ]

@@ -1,4 +1,4 @@
-"""From pixel counts to the value of a metric: which pairs enter, and over what the mean is taken."""
+"""From what pairs have at each position to the value of a metric: which pairs enter, what the mean is over."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from raysearch.thresholds._counts import Confusion, Counts, confusion
-from raysearch.thresholds._metrics import Floats, MaskMetric
-from raysearch.thresholds._quantise import LEVELS
+from raysearch.thresholds._evidence import Evidence
+from raysearch.thresholds._pairs import Pairs
+from raysearch.thresholds._sweep import Counted, Floats, Metric, PlainMetric, Sweep, SweepMetric
 
 Levels = int | Sequence[int] | Mapping[str, int] | NDArray[np.int64]
-"""One level 0..256 for all classes, or one a class: in their order, or by name."""
+"""One position (level 0..256 of `Counts`) for all classes, or one a class: in their order, or by name."""
 
 
 @dataclass(frozen=True)
 class ClassValues:
-    """A metric by class: `values` (B, K, L) under B weightings at L levels, and each class's `weight` (B, K).
+    """A metric by class: `values` (B, K, L) under B weightings at L positions, and each class's `weight` (B, K).
 
     A class without a pair to judge has weight 0 and value 0.
     """
@@ -34,82 +34,119 @@ class ClassValues:
         return out
 
     def mean_at(self, levels: NDArray[np.int64]) -> Floats:
-        """(B,) over classes, at each one's own of the L levels, (B, K)."""
+        """(B,) over classes, at each one's own of the L positions, (B, K)."""
         chosen = np.take_along_axis(self.values, levels[:, :, None], axis=2)
         return ClassValues(chosen, self.weight).mean()[:, 0]
 
 
-def pairs_of(counts: Counts, metric: MaskMetric) -> NDArray[np.bool_]:
+def pairs_of(pairs: Pairs, metric: SweepMetric) -> NDArray[np.bool_]:
     """(R,) whether a pair enters the metric."""
     if metric.pairs == "known":
-        return np.ones(len(counts), np.bool_)
-    return counts.present if metric.pairs == "present" else ~counts.present
+        return np.ones(len(pairs), np.bool_)
+    return pairs.present if metric.pairs == "present" else ~pairs.present
 
 
-def class_values(counts: Counts, pixels: Confusion, metric: MaskMetric, weights: Floats) -> ClassValues:
+def class_values(pairs: Pairs, statistics: tuple[Counted, ...], metric: SweepMetric, weights: Floats) -> ClassValues:
     """The metric under B weightings of the R pairs (times drawn by a bootstrap, or 0 and 1 for a part of them).
 
     Args:
-        pixels: (R, L) of all pairs.
+        statistics: (R, L) each, of all pairs, what the metric is a function of.
         weights: (B, R), not negative.
     """
-    draws, columns = len(weights), pixels.tp.shape[1]
-    values = np.zeros((draws, len(counts.classes), columns))
-    weight = np.zeros((draws, len(counts.classes)))
-    enters = pairs_of(counts, metric)
-    for k in np.unique(counts.label[enters]):
-        rows = np.flatnonzero(enters & (counts.label == k))
-        part, of_class = pixels[rows], weights[:, rows]
+    draws, columns = len(weights), statistics[0].shape[1]
+    values = np.zeros((draws, len(pairs.classes), columns))
+    weight = np.zeros((draws, len(pairs.classes)))
+    enters = pairs_of(pairs, metric)
+    for k in np.unique(pairs.label[enters]):
+        rows = np.flatnonzero(enters & (pairs.label == k))
+        whole = len(rows) == len(pairs)  # most often: nothing to copy
+        part, of_class = (statistics, weights) if whole else ([each[rows] for each in statistics], weights[:, rows])
         if metric.pooled:
             # an image without the class adds false positives, but a class needs one image with it
-            weight[:, k] = of_class @ counts.present[rows] > 0
-            pooled = (of_class @ count for count in (part.tp, part.fp, part.fn, part.tn))
-            values[:, k] = metric.function(*pooled) * weight[:, k, None]
+            weight[:, k] = of_class @ pairs.present[rows] > 0
+            values[:, k] = metric.function(*(of_class @ each for each in part)) * weight[:, k, None]
         else:
-            scores = metric.function(part.tp, part.fp, part.fn, part.tn)
             weight[:, k] = of_class.sum(axis=1)
-            values[:, k] = of_class @ scores / np.maximum(weight[:, k, None], 1)
+            values[:, k] = of_class @ metric.function(*part) / np.maximum(weight[:, k, None], 1)
     return ClassValues(values, weight)
 
 
-def class_levels(counts: Counts, levels: Levels) -> NDArray[np.int64]:
-    """(K,) levels; ValueError if they are not one, or one a class, in 0..256."""
+def class_levels(evidence: Sweep, levels: Levels) -> NDArray[np.int64]:
+    """(K,) positions; ValueError if they are not one, or one a class, among those of the evidence."""
     if isinstance(levels, Mapping):
-        levels = [levels[name] for name in counts.classes]
+        levels = [levels[name] for name in evidence.classes]
     out = np.asarray(levels, np.int64)
-    if out.shape not in ((), (len(counts.classes),)) or out.min() < 0 or out.max() >= LEVELS:
+    if out.shape not in ((), (len(evidence.classes),)) or out.min() < 0 or out.max() >= evidence.positions:
         raise ValueError(
-            f"expected one level, or one for each of {len(counts.classes)} classes, in 0..256; got {levels}"
+            f"expected one level, or one for each of {len(evidence.classes)} classes, in 0..{evidence.positions - 1}; "
+            f"got {levels}"
         )
-    return np.broadcast_to(out, (len(counts.classes),))
+    return np.broadcast_to(out, (len(evidence.classes),))
 
 
-def pixels_at(counts: Counts, row_levels: ArrayLike) -> Confusion:
-    """Confusion (R, B) of each pair at its own levels, (R, B) or (R,) for B = 1."""
-    row_levels = np.asarray(row_levels, np.int64).reshape(len(counts), -1)
-    rows = np.arange(len(counts))[:, None]
-    return confusion(counts)[rows, row_levels]
+def statistics_at(evidence: Sweep, metric: SweepMetric, row_levels: ArrayLike) -> tuple[Counted, ...]:
+    """`SweepMetric.statistics`, (R, B), of each pair at its own positions, (R, B) or (R,) for B = 1."""
+    row_levels = np.asarray(row_levels, np.int64).reshape(len(evidence), -1)
+    rows = np.arange(len(evidence))[:, None]
+    return tuple(each[rows, row_levels] for each in metric.statistics(evidence))
 
 
-def at(counts: Counts, metric: MaskMetric, levels: Levels) -> float:
-    """Value of a metric at given levels; NaN if no pair enters it (no absent pair for `false_positive_area`)."""
-    pixels = pixels_at(counts, class_levels(counts, levels)[counts.label])
-    return float(class_values(counts, pixels, metric, np.ones((1, len(counts)))).mean()[0, 0])
+def at(evidence: Evidence, metric: Metric, levels: Levels | None = None) -> float:
+    """Value of a metric, at given levels if it has a threshold; NaN if nothing enters it (no absent pair for
+    `false_positive_area`, no known label for `auc`).
+
+    Raises:
+        ValueError: the evidence is of another kind, or levels are missing or out of range.
+    """
+    return float(weighted(evidence, metric, levels, np.ones((1, len(evidence))))[0])
 
 
-def scores_at(counts: Counts, metric: MaskMetric, levels: Levels) -> Floats:
+def at_by_class(evidence: Evidence, metric: Metric, levels: Levels | None = None) -> dict[str, float]:
+    """`at` for each class, without those that the metric has no value for."""
+    ones = np.ones((1, len(evidence)))
+    if isinstance(metric, PlainMetric):
+        _check_kind(evidence, metric)
+        values = np.array([metric.function(evidence, ones, k)[0] for k in range(len(evidence.classes))])
+    else:
+        found = _by_class_at(evidence, metric, levels, ones)
+        values = np.where(found.weight[0] > 0, found.values[0, :, 0], np.nan)
+    return {name: float(value) for name, value in zip(evidence.classes, values, strict=True) if not np.isnan(value)}
+
+
+def weighted(evidence: Evidence, metric: Metric, levels: Levels | None, weights: Floats) -> Floats:
+    """`at` under (B, R) weightings of the rows, (B,)."""
+    if isinstance(metric, PlainMetric):
+        _check_kind(evidence, metric)
+        return metric.function(evidence, weights, None)
+    return _by_class_at(evidence, metric, levels, weights).mean()[:, 0]
+
+
+def _by_class_at(evidence: Evidence, metric: SweepMetric, levels: Levels | None, weights: Floats) -> ClassValues:
+    """`class_values` at given positions, L = 1."""
+    _check_kind(evidence, metric)
+    if not isinstance(evidence, Sweep) or levels is None:
+        raise ValueError(f"{metric.name} has a value at given levels only")
+    statistics = statistics_at(evidence, metric, class_levels(evidence, levels)[evidence.label])
+    return class_values(evidence, statistics, metric, weights)
+
+
+def _check_kind(evidence: Evidence, metric: Metric) -> None:
+    if not metric.judges(evidence):
+        raise ValueError(f"{metric.name} needs evidence of kind {metric.evidence}, got {evidence.kind}")
+
+
+def scores_at(evidence: Sweep, metric: SweepMetric, levels: Levels) -> Floats:
     """(R,) value of each pair at given levels, NaN for pairs that do not enter; what `bootstrap` resamples.
 
     Raises:
         ValueError: the metric is pooled, so that a pair has no value of its own.
     """
-    return pair_scores(counts, metric, class_levels(counts, levels)[counts.label])[:, 0]
+    return pair_scores(evidence, metric, class_levels(evidence, levels)[evidence.label])[:, 0]
 
 
-def pair_scores(counts: Counts, metric: MaskMetric, row_levels: ArrayLike) -> Floats:
+def pair_scores(evidence: Sweep, metric: SweepMetric, row_levels: ArrayLike) -> Floats:
     """`scores_at`, (R, B), with levels of each pair's own, (R, B) or (R,) for B = 1."""
     if metric.pooled:
         raise ValueError(f"{metric.name} pools pixels over images: a single pair has no value")
-    pixels = pixels_at(counts, row_levels)
-    scores = metric.function(pixels.tp, pixels.fp, pixels.fn, pixels.tn)
-    return np.where(pairs_of(counts, metric)[:, None], scores, np.nan)
+    scores = metric.function(*statistics_at(evidence, metric, row_levels))
+    return np.where(pairs_of(evidence, metric)[:, None], scores, np.nan)

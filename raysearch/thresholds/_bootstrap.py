@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import functools
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from raysearch.thresholds._average import Levels, at, class_levels, class_values, pixels_at
-from raysearch.thresholds._counts import Counts
-from raysearch.thresholds._metrics import Floats, MaskMetric
+from raysearch.thresholds._average import Levels, at, pairs_of, weighted
+from raysearch.thresholds._evidence import Evidence
+from raysearch.thresholds._pairs import Pairs
+from raysearch.thresholds._sweep import Floats, Metric, SweepMetric
 
 _BLOCK = 4_000_000
 """Numbers held at once."""
@@ -59,33 +61,50 @@ def paired_bootstrap(
     return bootstrap(one - other, groups, resamples=resamples, seed=seed)
 
 
-def interval(counts: Counts, metric: MaskMetric, levels: Levels, *, resamples: int = 2000, seed: int = 0) -> Interval:
-    """`at` with its percentile interval over patients, for pooled metrics too.
+def interval(
+    evidence: Evidence,
+    metric: Metric,
+    levels: Levels | None = None,
+    *,
+    by: Literal["patient", "image"] = "patient",
+    resamples: int = 2000,
+    seed: int = 0,
+) -> Interval:
+    """`at` with its percentile interval over patients, for any metric: of pairs, pooled, or without a threshold.
 
-    Resamples in which no pair enters the metric are left out.
+    Patients that have a row that enters are drawn with replacement. Resamples in which the metric has no value (every
+    class with one label only, say) are left out.
+
+    Args:
+        levels: positions of a metric with a threshold.
+        by: what is drawn. Images of one patient are not independent: over images the interval is too narrow, unless
+            each is another patient's.
 
     Raises:
-        ValueError: no pair enters the metric.
+        ValueError: nothing enters the metric, or the evidence is of another kind.
     """
-    value = at(counts, metric, levels)
+    value = at(evidence, metric, levels)
     if np.isnan(value):
-        raise ValueError(f"no {metric.needs} pair to value {metric.name} by")
-    names, patient = np.unique(counts.patient, return_inverse=True)
-    pixels = pixels_at(counts, class_levels(counts, levels)[counts.label])
+        raise ValueError(f"nothing in the evidence to value {metric.name} by")
+    if isinstance(metric, SweepMetric) and isinstance(evidence, Pairs):
+        evidence = evidence.select(pairs_of(evidence, metric))
+    names, group = np.unique(evidence.patient if by == "patient" else evidence.image, return_inverse=True)
     means = [
-        class_values(counts, pixels, metric, draws[:, patient]).mean()[:, 0]
-        for draws in _draws(len(names), resamples, seed, width=len(counts))
+        weighted(evidence, metric, levels, draws[:, group])
+        for draws in _draws(len(names), resamples, seed, width=len(evidence))
     ]
     resampled = np.concatenate(means)
     return _interval(value, resampled[~np.isnan(resampled)], len(names))
 
 
-def _draws(groups: int, resamples: int, seed: int, width: int = 0) -> list[Floats]:
+@functools.lru_cache(maxsize=2)  # trials of a study have the same patients: drawing costs more than averaging
+def _draws(groups: int, resamples: int, seed: int, width: int = 0) -> tuple[Floats, ...]:
     """How often each group is drawn in each resample, (B, G) in blocks that with (B, `width`) stay small."""
     generator = np.random.default_rng(seed)
     block = max(1, _BLOCK // max(groups, width))
     sizes = [min(block, resamples - done) for done in range(0, resamples, block)]
-    return [generator.multinomial(groups, np.full(groups, 1 / groups), size).astype(np.float64) for size in sizes]
+    shares = np.full(groups, 1 / groups)
+    return tuple(generator.multinomial(groups, shares, size).astype(np.float64) for size in sizes)
 
 
 def _interval(mean: float, resampled: Floats, groups: int) -> Interval:

@@ -8,11 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from raysearch.thresholds._average import class_values, pair_scores, pairs_of, pixels_at
-from raysearch.thresholds._counts import Counts, confusion
-from raysearch.thresholds._metrics import Floats, MaskMetric
-from raysearch.thresholds._quantise import level
+from raysearch.thresholds._average import class_values, pair_scores, pairs_of, statistics_at
+from raysearch.thresholds._pairs import Pairs
 from raysearch.thresholds._solve import best_levels
+from raysearch.thresholds._sweep import Floats, Sweep, SweepMetric
 
 
 @dataclass(frozen=True)
@@ -21,41 +20,60 @@ class CrossFit:
 
     Attributes:
         metric: name of what is valued.
+        parameter: what was chosen, as `Solution.parameter`.
         value: mean over repeats; in a repeat every pair is scored once.
         scores: (R,) mean score of each pair over repeats, NaN for pairs that do not enter; None if pooled.
-        half: (T, R) int8, the half 0 or 1 of each pair in each repeat; pairs of one patient share it.
-        levels: (T, 2, K) best level of each class on each half: ``levels[t, h]`` is *chosen* on half h and *applied* to
-            the other.
+        patients: (P,) names, sorted.
+        half: (T, P) int8, the half 0 or 1 of each patient in each repeat.
+        levels: (T, 2, K) best position of each class on each half: ``levels[t, h]`` is *chosen* on half h and *applied*
+            to the other.
         notes: what had to be done otherwise, one line each.
     """
 
     metric: str
+    parameter: str
     value: float
     scores: Floats | None
+    patients: NDArray[np.str_]
     half: NDArray[np.int8]
     levels: NDArray[np.int64]
     notes: tuple[str, ...] = ()
 
-    def applied(self, counts: Counts) -> NDArray[np.int64]:
-        """(T, R) level at which each pair is scored in each repeat: chosen on the half that it is not in."""
-        return self.levels[np.arange(len(self.half))[:, None], 1 - self.half, counts.label]
+    def halves(self, pairs: Pairs) -> NDArray[np.int8]:
+        """(T, R) half of each pair in each repeat. A patient who had no say in any threshold is in half 1."""
+        place = np.minimum(np.searchsorted(self.patients, pairs.patient), len(self.patients) - 1)
+        return np.where(self.patients[place] == pairs.patient, self.half[:, place], 1).astype(np.int8)
 
-    def rescore(self, counts: Counts, metric: MaskMetric) -> CrossFit:
-        """Another metric of the same evidence at the same thresholds, as one-sided metrics are reported."""
-        levels = self.applied(counts).T
+    def applied(self, pairs: Pairs) -> NDArray[np.int64]:
+        """(T, R) position at which each pair is scored in each repeat: chosen on the half that it is not in."""
+        return self.levels[np.arange(len(self.half))[:, None], 1 - self.halves(pairs), pairs.label]
+
+    def rescore(self, evidence: Sweep, metric: SweepMetric) -> CrossFit:
+        """Another metric at the same thresholds, as one-sided metrics are reported; of the same evidence, or of another
+        kind of the same patients' that has the same parameter.
+
+        Raises:
+            ValueError: the evidence has other classes or another parameter, or is not of the metric's kind.
+        """
+        if evidence.parameter != self.parameter or len(evidence.classes) != self.levels.shape[2]:
+            raise ValueError(
+                f"a {self.parameter} of {self.levels.shape[2]} classes was chosen: evidence of kind {evidence.kind} "
+                f"with a {evidence.parameter} of {len(evidence.classes)} classes cannot be scored by it"
+            )
+        levels = self.applied(evidence).T
         if metric.pooled:
-            pixels = pixels_at(counts, levels)
-            values = class_values(counts, pixels, metric, np.ones((1, len(counts)))).mean()
+            statistics = statistics_at(evidence, metric, levels)
+            values = class_values(evidence, statistics, metric, np.ones((1, len(evidence)))).mean()
             return dataclasses.replace(self, metric=metric.name, value=float(values.mean()), scores=None)
-        scores = pair_scores(counts, metric, levels).mean(axis=1)
-        entering = scores[pairs_of(counts, metric)]
+        scores = pair_scores(evidence, metric, levels).mean(axis=1)
+        entering = scores[pairs_of(evidence, metric)]
         value = float(entering.mean()) if len(entering) else float("nan")
         return dataclasses.replace(self, metric=metric.name, value=value, scores=scores)
 
 
 def cross_fit(
-    counts: Counts,
-    metric: MaskMetric,
+    evidence: Sweep,
+    metric: SweepMetric,
     *,
     fallback: float = 0.5,
     repeats: int = 10,
@@ -68,31 +86,36 @@ def cross_fit(
     the half shares among its classes.
 
     Args:
-        fallback: threshold in [0, 1] used where there are not two patients to divide: then nothing is chosen, and a
-            note says so.
+        fallback: value of the parameter in [0, 1] used where there are not two patients to divide: then nothing is
+            chosen, and a note says so.
         repeats: at least 1.
 
     Raises:
-        ValueError: no pair enters the metric.
+        ValueError: no pair enters the metric, or the evidence is not of its kind.
     """
-    enters = pairs_of(counts, metric) & (counts.present if metric.pooled else True)
+    enters = pairs_of(evidence, metric) & (evidence.present if metric.pooled else True)
     if not enters.any():
         raise ValueError(f"no {metric.needs} pair to choose a threshold by {metric.name}")
-    patients, patient = np.unique(counts.patient, return_inverse=True)
-    strata = np.full(len(patients), len(counts.classes))
-    np.minimum.at(strata, patient[enters], counts.label[enters])
-    deciding = int((strata < len(counts.classes)).sum())
+    patients, patient = np.unique(evidence.patient, return_inverse=True)
+    strata = np.full(len(patients), len(evidence.classes))
+    np.minimum.at(strata, patient[enters], evidence.label[enters])
+    deciding = int((strata < len(evidence.classes)).sum())
+    notes: tuple[str, ...] = ()
     if deciding < 2:
-        half = np.zeros((repeats, len(counts)), np.int8)
-        levels = np.full((repeats, 2, len(counts.classes)), level(fallback), np.int64)
-        note = f"one patient has {metric.needs} pairs, two are needed to choose: the threshold is kept at {fallback:g}"
-        return CrossFit(metric.name, 0.0, None, half, levels, (note,)).rescore(counts, metric)
-    generator = np.random.default_rng(seed)
-    half = np.stack([_halve(strata, generator) for _ in range(repeats)])[:, patient]
-    weights = np.stack([half == 0, half == 1], axis=1).reshape(2 * repeats, -1).astype(np.float64)
-    by_class = class_values(counts, confusion(counts), metric, weights)
-    levels = best_levels(by_class, metric.direction, per_class).reshape(repeats, 2, -1)
-    return CrossFit(metric.name, 0.0, None, half, levels).rescore(counts, metric)
+        half = np.zeros((repeats, len(patients)), np.int8)
+        levels = np.full((repeats, 2, len(evidence.classes)), evidence.position(fallback), np.int64)
+        notes = (
+            f"one patient has {metric.needs} pairs, two are needed to choose: "
+            f"the {evidence.parameter} is kept at {fallback:g}",
+        )
+    else:
+        generator = np.random.default_rng(seed)
+        half = np.stack([_halve(strata, generator) for _ in range(repeats)])
+        weights = np.stack([half == 0, half == 1], axis=1).reshape(2 * repeats, -1)[:, patient].astype(np.float64)
+        by_class = class_values(evidence, metric.statistics(evidence), metric, weights)
+        levels = best_levels(by_class, metric.direction, per_class).reshape(repeats, 2, -1)
+    chosen = CrossFit(metric.name, evidence.parameter, 0.0, None, patients, half, levels, notes)
+    return chosen.rescore(evidence, metric)
 
 
 def _halve(strata: NDArray[np.int64], generator: np.random.Generator) -> NDArray[np.int8]:

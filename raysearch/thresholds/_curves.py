@@ -5,23 +5,22 @@ from __future__ import annotations
 import numpy as np
 
 from raysearch.thresholds._average import class_values
-from raysearch.thresholds._counts import Counts, confusion
-from raysearch.thresholds._metrics import METRICS, MaskMetric
-from raysearch.thresholds._quantise import LEVELS, threshold
+from raysearch.thresholds._registry import METRICS
+from raysearch.thresholds._sweep import Sweep, SweepMetric
 
 
-def curves(counts: Counts) -> dict[str, list[float]]:
-    """Every metric of masks at every threshold: precision against recall, F1+ by threshold and so on.
+def curves(evidence: Sweep) -> dict[str, list[float]]:
+    """Every metric of this kind of evidence at every threshold: precision against recall, F1+ by threshold and so on.
 
     Returns:
-        257 numbers each, ready for JSON, under ``threshold`` (in [0, 256/255]) and under the metric names; a metric
-        that no pair enters is left out.
+        L numbers each, ready for JSON, under the parameter's name (``threshold``: 257 in [0, 256/255]) and under the
+        metric names; a metric that no pair enters is left out.
     """
-    pixels, weights = confusion(counts), np.ones((1, len(counts)))
-    out = {"threshold": [threshold(n) for n in range(LEVELS)]}
+    weights = np.ones((1, len(evidence)))
+    out = {evidence.parameter: [evidence.setting(n) for n in range(evidence.positions)]}
     for metric in METRICS.values():
-        if isinstance(metric, MaskMetric):
-            curve = class_values(counts, pixels, metric, weights).mean()[0]
+        if isinstance(metric, SweepMetric) and metric.judges(evidence):
+            curve = class_values(evidence, metric.statistics(evidence), metric, weights).mean()[0]
             if not np.isnan(curve[0]):
                 out[metric.name] = curve.tolist()
     return out

@@ -1,20 +1,17 @@
-"""Metrics of masks, as functions of tp, fp, fn, tn, and the table of all metrics by name."""
+"""Metrics of masks, as functions of tp, fp, fn, tn."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from functools import partial
+from typing import ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
-from raysearch.errors import UserError, nearest
-from raysearch.thresholds._scores import auc, classification_error
-
-Counted = NDArray[Any]
-Floats = NDArray[np.float64]
-Direction = Literal["maximize", "minimize"]
+from raysearch.thresholds._confusion import MaskSweep
+from raysearch.thresholds._evidence import Evidence
+from raysearch.thresholds._sweep import Counted, Floats, Sweep, SweepMetric
 
 
 def f1_plus(tp: Counted, fp: Counted, fn: Counted, tn: Counted) -> Floats:
@@ -53,137 +50,95 @@ def false_positive_area(tp: Counted, fp: Counted, fn: Counted, tn: Counted) -> F
     return _ratio(fp, fp + tn, empty=0)
 
 
+def ior(tp: Counted, fp: Counted, fn: Counted, tn: Counted) -> Floats:
+    """Intersection over the detected region, ``tp / (tp + fp)``, also called IoBB; of an empty mask 0 (paper 000, spec
+    0.6). `precision` differs for an empty mask of an empty truth alone."""
+    return _ratio(tp, tp + fp, empty=0)
+
+
+def reaches(share: Callable[..., Floats], least: float, *pixels: Counted) -> Floats:
+    """1 where a share is at least `least` (closed, as in paper 000), else 0."""
+    return (share(*pixels) >= least).astype(np.float64)
+
+
 def _ratio(over: Counted, under: Counted, empty: float) -> Floats:
-    out = np.full(np.shape(under), empty, np.float64)
-    np.divide(over, under, out=out, where=np.asarray(under) > 0)
+    with np.errstate(invalid="ignore"):  # one division of all is faster than one of those that are defined
+        out = np.asarray(np.true_divide(over, under))
+    out[np.asarray(under) == 0] = empty
     return out
 
 
 @dataclass(frozen=True, kw_only=True)
-class MaskMetric:
-    """A metric of masks, whose threshold can be solved for.
+class MaskMetric(SweepMetric):
+    """A metric of masks, of any `function` of tp, fp, fn, tn: arrays of pixel counts of one shape in, the same out.
 
-    Attributes:
-        name: on the command line.
-        title: with the unit, for tables.
-        function: of tp, fp, fn, tn.
-        direction: which way is better.
-        pairs: the pairs that it is a mean over: ``present`` (GT-known localization), ``absent``, or ``known``, both.
-        pooled: pixels are added up over the images of a class before the function is applied, and the mean is over
-            classes that have a present pair; otherwise the function is applied to each pair and the mean is over pairs.
-        one_sided: why it cannot be a study's only objective; empty if it can.
+    Absolute thresholds need evidence of kind ``counts``; percentile rules can be judged by ``ranks`` in its place.
     """
 
-    kind: ClassVar[Literal["mask"]] = "mask"
-    name: str
-    title: str
-    function: Callable[[Counted, Counted, Counted, Counted], Floats]
-    direction: Direction = "maximize"
-    pairs: Literal["present", "absent", "known"] = "present"
-    pooled: bool = False
-    one_sided: str = ""
+    evidence: ClassVar[str] = "counts"
 
-    @property
-    def needs(self) -> Literal["present", "absent"]:
-        """The pairs without which the metric has no value."""
-        return "absent" if self.pairs == "absent" else "present"
+    def judges(self, evidence: Evidence) -> bool:
+        return isinstance(evidence, MaskSweep)
+
+    def statistics(self, evidence: Sweep) -> tuple[Counted, ...]:
+        if not isinstance(evidence, MaskSweep):
+            raise ValueError(f"{self.name} needs evidence of kind counts or ranks, got {evidence.kind}")
+        return tuple(evidence.confusion())
 
 
-@dataclass(frozen=True, kw_only=True)
-class ScoreMetric:
-    """A metric of class scores: no threshold to solve for.
-
-    Attributes:
-        function: of scores (N, K) in [0, 1] and labels, (N,) class indices or (N, K) in {1, 0, -1 unknown}.
-    """
-
-    kind: ClassVar[Literal["scores"]] = "scores"
-    name: str
-    title: str
-    function: Callable[[NDArray[Any], NDArray[Any]], float]
-    direction: Direction
-
-
-Metric = MaskMetric | ScoreMetric
-
-METRICS: dict[str, Metric] = {
-    metric.name: metric
-    for metric in (
-        MaskMetric(name="f1_plus", title="F1+ (Dice of the foreground, mean over images)", function=f1_plus),
-        MaskMetric(
-            name="f1_minus",
-            title="F1- (Dice of the background, mean over images)",
-            function=f1_minus,
-            one_sided="an empty mask scores well on small objects",
-        ),
-        MaskMetric(name="iou", title="IoU (mean over images)", function=iou),
-        MaskMetric(
-            name="iou_pooled",
-            title="mIoU (pixels pooled over the images of a class, mean over classes)",
-            function=iou,
-            pairs="known",
-            pooled=True,
-        ),
-        MaskMetric(
-            name="precision",
-            title="Precision of pixels (mean over images)",
-            function=precision,
-            one_sided="a mask of the one surest pixel wins",
-        ),
-        MaskMetric(
-            name="recall",
-            title="Recall of pixels (mean over images)",
-            function=recall,
-            one_sided="a mask of the whole image wins",
-        ),
-        MaskMetric(
-            name="false_positive_area",
-            title="False-positive area (share of the image, mean over images without the class)",
-            function=false_positive_area,
-            direction="minimize",
-            pairs="absent",
-            one_sided="an empty mask wins",
-        ),
-        ScoreMetric(
-            name="classification_error",
-            title="Classification error (share of images; of known labels in the multi-label view)",
-            function=classification_error,
-            direction="minimize",
-        ),
-        ScoreMetric(
-            name="auc", title="AUC (area under the ROC curve, mean over classes)", function=auc, direction="maximize"
-        ),
+def iou_accuracy(least: float, name: str) -> MaskMetric:
+    """Share of pairs whose IoU is at least `least`, in (0, 1]: localization accuracy, 0.1 in paper 000."""
+    return MaskMetric(
+        name=name, title=f"IoU accuracy (share of pairs with IoU >= {least:g})", function=partial(reaches, iou, least)
     )
-}
 
 
-def find_metric(name: str) -> Metric:
-    """The metric of that name; UserError with the nearest name if there is none."""
-    if name not in METRICS:
-        raise UserError(f"--metric {name}: unknown metric; {nearest(name, METRICS)}")
-    return METRICS[name]
+def ior_accuracy(least: float, name: str) -> MaskMetric:
+    """Share of pairs whose IoR is at least `least`, in (0, 1]: the other localization accuracy of paper 000."""
+    return MaskMetric(
+        name=name,
+        title=f"IoR accuracy (share of pairs with IoR >= {least:g})",
+        function=partial(reaches, ior, least),
+        one_sided="a mask of the one surest pixel wins",
+    )
 
 
-def mask_metric(name: str) -> MaskMetric:
-    """`find_metric` for a metric of masks; UserError for one of class scores, which says nothing about thresholds."""
-    metric = find_metric(name)
-    if not isinstance(metric, MaskMetric):
-        masks = ", ".join(key for key, other in METRICS.items() if other.kind == "mask" and not other.one_sided)
-        raise UserError(f"--metric {name}: thresholds do not change it; choose them by one of {masks}")
-    return metric
-
-
-def objective(name: str) -> Metric:
-    """The metric of that name, if it may be a study's only objective.
-
-    Raises:
-        UserError: unknown (with the nearest name), or one-sided (with the reason).
-    """
-    metric = find_metric(name)
-    if isinstance(metric, MaskMetric) and metric.one_sided:
-        fit = ", ".join(key for key, other in METRICS.items() if not (other.kind == "mask" and other.one_sided))
-        raise UserError(
-            f"--metric {name}: cannot be the only objective, because {metric.one_sided}; "
-            f"it is reported beside any of {fit}"
-        )
-    return metric
+MASK_METRICS = (
+    MaskMetric(name="f1_plus", title="F1+ (Dice of the foreground, mean over images)", function=f1_plus),
+    MaskMetric(
+        name="f1_minus",
+        title="F1- (Dice of the background, mean over images)",
+        function=f1_minus,
+        one_sided="an empty mask scores well on small objects",
+    ),
+    MaskMetric(name="iou", title="IoU (mean over images)", function=iou),
+    MaskMetric(
+        name="iou_pooled",
+        title="mIoU (pixels pooled over the images of a class, mean over classes)",
+        function=iou,
+        pairs="known",
+        pooled=True,
+    ),
+    MaskMetric(
+        name="precision",
+        title="Precision of pixels (mean over images)",
+        function=precision,
+        one_sided="a mask of the one surest pixel wins",
+    ),
+    MaskMetric(
+        name="recall",
+        title="Recall of pixels (mean over images)",
+        function=recall,
+        one_sided="a mask of the whole image wins",
+    ),
+    MaskMetric(
+        name="false_positive_area",
+        title="False-positive area (share of the image, mean over images without the class)",
+        function=false_positive_area,
+        direction="minimize",
+        pairs="absent",
+        one_sided="an empty mask wins",
+    ),
+    iou_accuracy(0.1, "iou_accuracy"),
+    ior_accuracy(0.1, "ior_accuracy"),
+)

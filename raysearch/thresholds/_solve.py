@@ -8,9 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from raysearch.thresholds._average import ClassValues, class_values
-from raysearch.thresholds._counts import Counts, confusion
-from raysearch.thresholds._metrics import Direction, Floats, MaskMetric
-from raysearch.thresholds._quantise import threshold
+from raysearch.thresholds._sweep import Direction, Floats, Sweep, SweepMetric
 
 TIE = 1e-12
 """Values closer than this are equal: sums of the same numbers in another order differ by less."""
@@ -18,36 +16,36 @@ TIE = 1e-12
 
 @dataclass(frozen=True)
 class Solution:
-    """The best levels on some evidence.
+    """The best positions on some evidence.
 
     Attributes:
         metric: name of what was optimised.
-        levels: best level 0..256 by class; the same for all unless solved for each class.
+        parameter: what was solved for: ``threshold``, or ``percentile`` for evidence of kind ``ranks``.
+        levels: best position by class (level 0..256 of a threshold, percentile 0..100); the same for all unless solved
+            for each class.
+        thresholds: the values of the parameter there, by class: in [0, 256/255], or a percentile as a share in [0, 1].
         value: of the metric at these levels on the same evidence: no image was left out, so it is optimistic;
             `cross_fit` gives the honest one.
-        curve: (257,) value at each level shared by all classes.
+        curve: (L,) value at each position shared by all classes; 257 of a threshold, 101 of a percentile.
         notes: one line for each class that uses the shared level for want of images.
     """
 
     metric: str
+    parameter: str
     levels: dict[str, int]
+    thresholds: dict[str, float]
     value: float
     curve: Floats
     notes: tuple[str, ...] = ()
 
-    @property
-    def thresholds(self) -> dict[str, float]:
-        """By class, in [0, 256/255]."""
-        return {name: threshold(level) for name, level in self.levels.items()}
 
-
-def solve(counts: Counts, metric: MaskMetric, *, per_class: bool = False) -> Solution:
-    """The exact optimum over all 257 levels; of equally good ones the centre of the widest run.
+def solve(evidence: Sweep, metric: SweepMetric, *, per_class: bool = False) -> Solution:
+    """The exact optimum over all positions; of equally good ones the centre of the widest run.
 
     Raises:
-        ValueError: no pair enters the metric.
+        ValueError: no pair enters the metric, or the evidence is not of its kind.
     """
-    by_class = class_values(counts, confusion(counts), metric, np.ones((1, len(counts))))
+    by_class = class_values(evidence, metric.statistics(evidence), metric, np.ones((1, len(evidence))))
     curve = by_class.mean()[0]
     if np.isnan(curve[0]):
         raise ValueError(f"no {metric.needs} pair to choose a threshold by {metric.name}")
@@ -55,11 +53,12 @@ def solve(counts: Counts, metric: MaskMetric, *, per_class: bool = False) -> Sol
     value = by_class.mean_at(levels)[0]
     notes = [
         f"class {name}: no image to choose its threshold by, so it uses the one shared by all classes"
-        for name, weight in zip(counts.classes, by_class.weight[0], strict=True)
+        for name, weight in zip(evidence.classes, by_class.weight[0], strict=True)
         if per_class and weight == 0
     ]
-    by_name = dict(zip(counts.classes, levels[0].tolist(), strict=True))
-    return Solution(metric.name, by_name, float(value), curve, tuple(notes))
+    by_name = dict(zip(evidence.classes, levels[0].tolist(), strict=True))
+    settings = {name: evidence.setting(position) for name, position in by_name.items()}
+    return Solution(metric.name, evidence.parameter, by_name, settings, float(value), curve, tuple(notes))
 
 
 def best_levels(by_class: ClassValues, direction: Direction, per_class: bool) -> NDArray[np.int64]:

@@ -1,69 +1,100 @@
-"""`Counts` on disk: one compressed .npz file that is whole or not there."""
+"""Evidence on disk: one compressed .npz file an evaluation, with all the kinds that it collected."""
 
 from __future__ import annotations
 
 import io
-import os
 import zipfile
 import zlib
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from raysearch.errors import StorageError, StudyError
-from raysearch.thresholds._counts import Counts
+from raysearch.errors import StudyError
+from raysearch.thresholds._evidence import Evidence
+from raysearch.thresholds._kinds import KINDS
 
-_ARRAYS = ("foreground", "background", "image", "label", "patient", "present")
 _LIMIT = 2 << 30
-"""Bytes unpacked, about a million pairs: a damaged or hostile file must not fill the memory."""
+"""Bytes unpacked, about a million pairs of counts: a damaged or hostile file must not fill the memory."""
 
 
-def save_counts(counts: Counts, path: Path) -> None:
-    """Writes `path` in one step: a reader, or a killed writer, never leaves or sees half a file.
+def encode_evidence(evidence: Mapping[str, Evidence]) -> bytes:
+    """The bytes of the file that `load_evidence` reads, from evidence by kind.
 
     Raises:
-        StorageError: the folder is missing, full or not writable.
+        ValueError: a name is not the kind of its evidence, or two kinds differ in their classes.
     """
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with part.open("wb") as file:
-            file.write(encode_counts(counts))
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    except OSError as error:
-        part.unlink(missing_ok=True)
-        raise StorageError(
-            f"{path}: evidence cannot be written ({error.strerror}); make room or choose another folder"
-        ) from error
-
-
-def encode_counts(counts: Counts) -> bytes:
-    """The bytes of the file that `load_counts` reads."""
+    wrong = [name for name, part in evidence.items() if name != part.kind or part.kind not in KINDS]
+    if wrong or len({part.classes for part in evidence.values()}) > 1:
+        raise ValueError(f"expected evidence of the same classes by its kind, got {', '.join(evidence)}")
+    arrays = {
+        f"{part.kind}.{name}": np.asarray(getattr(part, name))
+        for part in evidence.values()
+        for name in (*part.constants(), *part.columns)
+    }
     buffer = io.BytesIO()
-    arrays = {name: getattr(counts, name) for name in _ARRAYS}
-    np.savez_compressed(buffer, classes=np.asarray(counts.classes, np.str_), **arrays)
+    np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]
     return buffer.getvalue()
 
 
-def load_counts(path: Path) -> Counts:
-    """Reads what `save_counts` wrote.
+def load_evidence(
+    path: Path, kinds: Collection[str] | None = None, *, classes: Sequence[str] | None = None
+) -> dict[str, Evidence]:
+    """Reads what `encode_evidence` wrote.
+
+    Args:
+        kinds: those to read; all that the file holds if None.
+        classes: that it must be about, where they are known.
 
     Raises:
-        StudyError: missing, cut off, not evidence, or contradicting itself.
+        StudyError: missing, cut short, not evidence, of kinds that this version does not know, of other classes,
+            contradicting itself, or without a kind that is asked for.
     """
     try:
         with zipfile.ZipFile(path) as archive:
-            unpacked = sum(member.file_size for member in archive.infolist())
+            sizes = {member.filename.removesuffix(".npy"): member.file_size for member in archive.infolist()}
+        held = {name.split(".")[0] for name in sizes}
+        wanted = held if kinds is None else set(kinds)
+        _check_kinds(path, held, wanted)
+        unpacked = sum(size for name, size in sizes.items() if name.split(".")[0] in wanted)
         if unpacked > _LIMIT:
             raise ValueError(f"it unpacks to {unpacked} bytes, more than the limit of {_LIMIT}")
-        with np.load(path, allow_pickle=False) as archive:
-            classes, *arrays = (archive[name] for name in ("classes", *_ARRAYS))
-        return Counts(classes=tuple(classes.tolist()), **dict(zip(_ARRAYS, arrays, strict=True)))
+        with np.load(path, allow_pickle=False) as arrays:
+            found = {kind: _decode(KINDS[kind], arrays) for kind in KINDS if kind in wanted}
     except FileNotFoundError:
-        raise StudyError(f"{path}: no evidence there; run `raysearch rethreshold` on a study that kept it") from None
+        raise StudyError(f"{path}: no evidence there; evaluate the trial again, or name one that kept it") from None
     except (OSError, ValueError, TypeError, KeyError, EOFError, MemoryError, zipfile.BadZipFile, zlib.error) as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise StudyError(
             f"{path}: not readable as evidence ({reason}); delete it and evaluate the trial again"
         ) from error
+    for kind, evidence in found.items():
+        if classes is not None and evidence.classes != tuple(classes):
+            raise StudyError(
+                f"{path}: {kind} of the classes {', '.join(evidence.classes)}, expected {', '.join(classes)}: it is "
+                "evidence of another method or data; put the trial's own file back, or evaluate the trial again"
+            )
+    return found
+
+
+def _check_kinds(path: Path, held: set[str], wanted: set[str]) -> None:
+    unknown, missing = sorted(wanted & held - KINDS.keys()), sorted(wanted - held)
+    if unknown:
+        raise StudyError(
+            f"{path}: holds evidence of unknown kind {', '.join(unknown)}, this version knows {', '.join(KINDS)}; "
+            "read it with the version that wrote it, or evaluate the trial again"
+        )
+    if missing:
+        raise StudyError(
+            f"{path}: holds no {', '.join(missing)}, only {', '.join(sorted(held)) or 'nothing'}; "
+            "evaluate the trial again by a metric that needs it"
+        )
+
+
+def _decode(cls: type[Evidence], arrays: Mapping[str, Any]) -> Evidence:
+    fields: dict[str, Any] = {name: arrays[f"{cls.kind}.{name}"] for name in cls.columns}
+    for name in cls.constants():
+        value = arrays[f"{cls.kind}.{name}"].tolist()
+        fields[name] = tuple(value) if isinstance(value, list) else value  # else a str
+    return cls(**fields)

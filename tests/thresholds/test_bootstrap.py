@@ -1,12 +1,27 @@
 from __future__ import annotations
 
+import dataclasses
+from typing import Literal
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from threshold_examples import random_batch
 
-from raysearch.thresholds import Counts, at, bootstrap, interval, mask_metric, paired_bootstrap, scores_at
+from raysearch.thresholds import (
+    METRICS,
+    Counts,
+    Evidence,
+    Logits,
+    SweepMetric,
+    at,
+    bootstrap,
+    interval,
+    mask_metric,
+    paired_bootstrap,
+    scores_at,
+)
 
 
 def _slow(values: np.ndarray, groups: np.ndarray, resamples: int, seed: int) -> tuple[float, float]:
@@ -86,3 +101,53 @@ def test_undefined_intervals() -> None:
         bootstrap([1.0], ["a", "b"])
     with pytest.raises(ValueError, match="same images"):
         paired_bootstrap([0.1, np.nan], [0.1, 0.2], ["a", "b"])
+
+
+@pytest.mark.parametrize("by", ["patient", "image"])
+@pytest.mark.parametrize("name", ["f1_plus", "iou_pooled", "false_positive_area", "cdice", "pxap", "auc"])
+def test_of_any_metric_is_that_of_drawn_rows(name: str, by: Literal["patient", "image"]) -> None:
+    """Resamples made one at a time, the metric computed on the drawn rows themselves."""
+    rng = np.random.default_rng(1)
+    metric = METRICS[name]
+    batch = random_batch(2, images=20)
+    batch["patients"] = [f"p{n // 2}" for n in range(20)]
+    counts = Counts.from_maps(**batch)
+    evidence: Evidence = counts
+    rows = np.arange(len(counts))
+    if metric.evidence == "logits":
+        scores, about = rng.random((20, 3)), (batch["rows"], batch["patients"], batch["classes"])
+        evidence = Logits.from_scores(scores, batch["truth"], *about, "multi")
+        rows = np.arange(20)
+    elif isinstance(metric, SweepMetric) and metric.pairs != "known":
+        rows = np.flatnonzero(counts.present == (metric.pairs == "present"))
+    found = interval(evidence, metric, 100, by=by, resamples=3000)
+    owner = getattr(evidence, by)[rows]
+    values = []
+    for _ in range(1000):
+        drawn = np.concatenate([rows[owner == each] for each in rng.choice(np.unique(owner), len(set(owner)))])
+        arrays = {column: getattr(evidence, column)[drawn] for column in evidence.columns}
+        arrays["image"] = np.arange(len(drawn))  # a row drawn twice is two rows
+        values.append(at(dataclasses.replace(evidence, **arrays), metric, 100))
+    low, high = np.nanquantile(values, (0.025, 0.975))
+    assert found.mean == at(evidence, metric, 100)
+    width = high - low
+    assert width > 0
+    assert found.low == pytest.approx(low, abs=0.2 * width)
+    assert found.high == pytest.approx(high, abs=0.2 * width)
+
+
+def test_an_interval_needs_something_to_judge() -> None:
+    counts = Counts.from_maps(**random_batch(0))
+    with pytest.raises(ValueError, match="nothing in the evidence to value f1_plus by"):
+        interval(counts.select(~counts.present), mask_metric("f1_plus"), 3)
+    with pytest.raises(ValueError, match="f1_plus has a value at given levels only"):
+        interval(counts, mask_metric("f1_plus"))
+
+
+def test_patients_who_do_not_enter_are_not_drawn() -> None:
+    batch = random_batch(0, images=12)
+    batch["patients"] = [f"p{n}" for n in range(12)]
+    counts = Counts.from_maps(**batch)
+    entering = counts.select(counts.present)
+    assert set(entering.patient) < set(counts.patient)
+    assert interval(counts, mask_metric("iou"), 90) == interval(entering, mask_metric("iou"), 90)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from threshold_examples import naive_confusion, random_batch
 
-from raysearch.thresholds import LEVELS, Confusion, Counts, binarise, confusion
+from raysearch.thresholds import LEVELS, Confusion, Counts, binarise
 
 
 def _row(pixels: Confusion, row: int, level: int) -> tuple[int, int, int, int]:
@@ -17,7 +17,7 @@ def _row(pixels: Confusion, row: int, level: int) -> tuple[int, int, int, int]:
 def test_equals_rethresholding_pixel_for_pixel_at_every_level(seed: int) -> None:
     batch = random_batch(seed)
     counts = Counts.from_maps(**batch)
-    pixels = confusion(counts)
+    pixels = counts.confusion()
     known = np.argwhere(batch["truth"] >= 0)
     assert len(counts) == len(known)
     place = {(image, label): row for row, (image, label) in enumerate(zip(counts.image, counts.label, strict=True))}
@@ -43,7 +43,7 @@ def test_one_map_is_compared_with_all_that_is_in_the_image() -> None:
     ]  # fmt: skip
     union = (batch["masks"][1, 0] | batch["masks"][1, 1]) == 1
     expected = naive_confusion(binarise(batch["maps"][1, 0], 100), union)
-    assert _row(confusion(counts), 1, 100) == _row(confusion(counts), 2, 100) == expected
+    assert _row(counts.confusion(), 1, 100) == _row(counts.confusion(), 2, 100) == expected
 
 
 def test_does_not_depend_on_batches_or_their_order() -> None:
@@ -88,8 +88,8 @@ def test_refuses_what_does_not_fit(change: dict, message: str) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"foreground": np.zeros((3, 255), np.uint32)}, "foreground of 3 pairs"),
-        ({"background": np.zeros((3, 256), np.int64)}, "background of 3 pairs"),
+        ({"foreground": np.zeros((3, 255), np.uint32)}, "foreground of 3 rows"),
+        ({"background": np.zeros((3, 256), np.int64)}, "background of 3 rows"),
         ({"label": np.array([0, 1, 2], np.int32)}, "labels of the classes"),
         ({"present": np.zeros(3, np.bool_)}, "absent pair has no foreground"),
     ],

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-import dataclasses
+import copy
 
 import numpy as np
 import pytest
@@ -8,7 +8,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from threshold_examples import random_batch, tables
 
-from raysearch.thresholds import Counts, CrossFit, at, confusion, cross_fit, mask_metric, solve
+from raysearch.thresholds import (
+    FROM_MAPS,
+    Components,
+    Counts,
+    CrossFit,
+    Ranks,
+    Sweep,
+    at,
+    cross_fit,
+    mask_metric,
+    scores_at,
+    solve,
+    sweep_metric,
+)
 
 metrics = st.sampled_from(["f1_plus", "iou", "iou_pooled"])
 
@@ -17,22 +30,73 @@ def _deciding(counts: Counts) -> int:
     return len(set(counts.patient[counts.present]))
 
 
-@settings(deadline=None, max_examples=60)
-@given(tables(), metrics, st.booleans(), st.data())
+OBJECTIVES = [
+    *((kind, name) for kind in ("counts", "ranks") for name in ("f1_plus", "iou", "iou_pooled", "iou_accuracy@0.3")),
+    ("components", "box_iou"),
+    ("components", "box_accuracy@0.3"),
+]
+
+
+@pytest.mark.parametrize("per_class", [False, True])
+@pytest.mark.parametrize(("kind", "name"), OBJECTIVES)
+@settings(deadline=None, max_examples=20)
+@given(seed=st.integers(0, 2**32 - 1), patients=st.integers(1, 8), images=st.integers(1, 10))
 def test_no_image_has_a_say_in_its_own_threshold(
-    counts: Counts, metric: str, per_class: bool, data: st.DataObject
+    kind: str, name: str, per_class: bool, seed: int, patients: int, images: int
 ) -> None:
-    """Whatever a patient's maps look like, the levels at which that patient is scored stay the same."""
-    fit = cross_fit(counts, mask_metric(metric), repeats=3, per_class=per_class)
-    patient = data.draw(st.sampled_from(sorted(set(counts.patient))))
-    own = counts.patient == patient
-    foreground, background = counts.foreground.copy(), counts.background.copy()
-    foreground[own] = np.where(counts.present[own, None], foreground[own, ::-1] * 7 + 1, 0)
-    background[own] = background[own, ::-1] * 3 + 2
-    changed = dataclasses.replace(counts, foreground=foreground, background=background)
-    again = cross_fit(changed, mask_metric(metric), repeats=3, per_class=per_class)
+    """Whatever a patient's maps and regions look like, the positions at which that patient is scored stay the same."""
+    rng = np.random.default_rng(seed)
+    batch = random_batch(seed, images=max(images, 2), size=5)
+    batch["patients"] = rng.choice([f"p{n}" for n in range(patients)], len(batch["rows"]))
+    changed = copy.deepcopy(batch)
+    patient = rng.choice(np.unique(batch["patients"][(batch["truth"] == 1).any(axis=1)]))
+    own = batch["patients"] == patient
+    changed["maps"][own] = rng.integers(0, 256, changed["maps"][own].shape)
+    changed["masks"][own] = rng.random(changed["masks"][own].shape) < 0.3
+    first, second = (FROM_MAPS[kind](**each) for each in (batch, changed))
+    assert isinstance(first, Sweep)
+    assert isinstance(second, Sweep)
+    fit, again = (cross_fit(part, sweep_metric(name), repeats=3, per_class=per_class) for part in (first, second))
+    rows = first.patient == patient
     np.testing.assert_array_equal(fit.half, again.half)
-    np.testing.assert_array_equal(fit.applied(counts)[:, own], again.applied(changed)[:, own])
+    np.testing.assert_array_equal(fit.applied(first)[:, rows], again.applied(second)[:, rows])
+
+
+def test_maps_of_other_patients_do_have_a_say() -> None:
+    """The test above would pass if nothing depended on anything."""
+    batch = random_batch(0, images=12)
+    counts = Counts.from_maps(**batch)
+    batch["maps"] = batch["maps"] // 3
+    changed = Counts.from_maps(**batch)
+    fits = [cross_fit(part, mask_metric("f1_plus"), repeats=3).applied(part) for part in (counts, changed)]
+    assert (fits[0] != fits[1]).all()
+
+
+def test_box_metrics_are_reported_at_mask_thresholds_and_the_other_way_round() -> None:
+    batch = random_batch(0, images=12)
+    counts, components = Counts.from_maps(**batch), Components.from_maps(**batch)
+    by_masks = cross_fit(counts, mask_metric("iou"), repeats=3)
+    by_boxes = cross_fit(components, sweep_metric("box_iou"), repeats=3)
+    for fit, evidence, name in ((by_masks, components, "box_iou"), (by_boxes, counts, "iou")):
+        found = fit.rescore(evidence, sweep_metric(name))
+        applied = fit.applied(evidence)
+        values = [
+            [
+                scores_at(evidence.select(np.array([row])), sweep_metric(name), int(level))[0]
+                for row, level in enumerate(each)
+            ]
+            for each in applied
+        ]
+        assert found.value == pytest.approx(np.nanmean(values))
+        own = fit.applied(counts)[:, counts.present]
+        np.testing.assert_array_equal(own, fit.applied(components))
+
+
+def test_thresholds_are_not_percentiles() -> None:
+    batch = random_batch(0, images=12)
+    fit = cross_fit(Counts.from_maps(**batch), mask_metric("iou"), repeats=2)
+    with pytest.raises(ValueError, match="a threshold of 3 classes was chosen: evidence of kind ranks"):
+        fit.rescore(Ranks.from_maps(**batch), mask_metric("iou"))
 
 
 @settings(deadline=None, max_examples=40)
@@ -40,13 +104,13 @@ def test_no_image_has_a_say_in_its_own_threshold(
 def test_each_half_is_scored_at_what_the_other_half_solves(counts: Counts, metric: str, per_class: bool) -> None:
     fit = cross_fit(counts, mask_metric(metric), repeats=2, per_class=per_class)
     for patient in set(counts.patient):
-        assert (fit.half[:, counts.patient == patient].std(axis=1) == 0).all()
+        assert (fit.halves(counts)[:, counts.patient == patient].std(axis=1) == 0).all()
     if _deciding(counts) < 2:
         assert fit.notes
         assert fit.value == pytest.approx(at(counts, mask_metric(metric), 128))
         return
     assert not fit.notes
-    for half, levels in zip(fit.half, fit.levels, strict=True):
+    for half, levels in zip(fit.halves(counts), fit.levels, strict=True):
         for side in (0, 1):
             solution = solve(counts.select(half == side), mask_metric(metric), per_class=per_class)
             assert levels[side].tolist() == list(solution.levels.values())
@@ -55,7 +119,7 @@ def test_each_half_is_scored_at_what_the_other_half_solves(counts: Counts, metri
 def test_value_is_the_mean_of_scores_at_the_applied_levels() -> None:
     counts = Counts.from_maps(**random_batch(0, images=12))
     fit = cross_fit(counts, mask_metric("f1_plus"), repeats=4, per_class=True)
-    pixels, applied = confusion(counts), fit.applied(counts)
+    pixels, applied = counts.confusion(), fit.applied(counts)
     scores = np.zeros((4, len(counts)))
     for repeat in range(4):
         for row in range(len(counts)):
@@ -70,7 +134,7 @@ def test_value_is_the_mean_of_scores_at_the_applied_levels() -> None:
 def test_pooled_metric_pools_the_two_halves() -> None:
     counts = Counts.from_maps(**random_batch(0, images=12, classes=1))
     fit = cross_fit(counts, mask_metric("iou_pooled"), repeats=1)
-    pixels, applied = confusion(counts), fit.applied(counts)[0]
+    pixels, applied = counts.confusion(), fit.applied(counts)[0]
     tp, fp, fn = (count[np.arange(len(counts)), applied].sum() for count in (pixels.tp, pixels.fp, pixels.fn))
     assert fit.value == pytest.approx(tp / (tp + fp + fn))
     assert fit.scores is None
@@ -113,7 +177,7 @@ def test_halves_are_balanced_by_class() -> None:
         patient=np.array([f"p{n}" for n in range(rows)]),
         present=np.ones(rows, np.bool_),
     )
-    half = cross_fit(counts, mask_metric("f1_plus"), repeats=20).half
+    half = cross_fit(counts, mask_metric("f1_plus"), repeats=20).halves(counts)
     assert (half[:, 10] != half[:, 11]).all()
     assert (half.sum(axis=1) == 6).all()
 
@@ -133,7 +197,7 @@ def test_other_metrics_are_reported_at_the_same_thresholds() -> None:
     area = fit.rescore(counts, mask_metric("false_positive_area"))
     assert area.metric == "false_positive_area"
     np.testing.assert_array_equal(area.levels, fit.levels)
-    pixels, applied = confusion(counts), fit.applied(counts)
+    pixels, applied = counts.confusion(), fit.applied(counts)
     expected = [
         (pixels.fp[row, level] / 144)
         for repeat in applied

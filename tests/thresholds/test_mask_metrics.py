@@ -4,11 +4,21 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sklearn.metrics import f1_score, jaccard_score, precision_score, recall_score, roc_auc_score
-from threshold_examples import naive_confusion
+from sklearn.metrics import f1_score, jaccard_score, precision_score, recall_score
+from threshold_examples import naive_confusion, random_batch
 
 from raysearch.errors import UserError
-from raysearch.thresholds import METRICS, auc, auc_by_class, classification_error, mask_metric, objective
+from raysearch.thresholds import (
+    METRICS,
+    Counts,
+    MaskMetric,
+    at,
+    at_by_class,
+    find_metric,
+    mask_metric,
+    objective,
+    solve,
+)
 
 pixels = st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=30)
 
@@ -41,10 +51,10 @@ def test_all_ones_mask() -> None:
 
 
 def test_one_sided_metrics_are_no_objective() -> None:
-    for name in ("f1_minus", "precision", "recall", "false_positive_area"):
+    for name in ("f1_minus", "precision", "recall", "false_positive_area", "ior_accuracy", "ior_accuracy@0.25"):
         with pytest.raises(UserError, match=f"--metric {name}: cannot be the only objective, because .*f1_plus"):
             objective(name)
-    for name in ("f1_plus", "iou", "iou_pooled", "classification_error", "auc"):
+    for name in ("f1_plus", "iou", "iou_pooled", "iou_accuracy", "classification_error", "auc", "cdice", "pxap"):
         assert objective(name) is METRICS[name]
 
 
@@ -58,34 +68,62 @@ def test_names() -> None:
     assert better_low == {"false_positive_area", "classification_error"}
 
 
-def test_classification_error() -> None:
-    scores = np.array([[0.7, 0.3], [0.4, 0.6], [0.5, 0.5]])
-    assert classification_error(scores, np.array([0, 0, 1])) == pytest.approx(2 / 3)
-    labels = np.array([[1, 0], [1, -1], [1, 1]])
-    assert classification_error(scores, labels) == pytest.approx(1 / 5)
+@given(pixels, st.sampled_from([0.1, 0.25, 0.3, 0.5, 1.0]))
+def test_accuracy_is_closed_at_its_least_overlap(pairs: list[tuple[bool, bool]], least: float) -> None:
+    predicted, region = np.array(pairs).T
+    tp, fp, fn, _ = naive_confusion(predicted, region)
+    if tp + fn:  # of a region that is there
+        assert _value(f"iou_accuracy@{least}", predicted, region) == (tp >= least * (tp + fp + fn) - 1e-9)
+    assert _value(f"ior_accuracy@{least}", predicted, region) == (tp + fp > 0 and tp >= least * (tp + fp) - 1e-9)
 
 
-def test_auc_skips_a_class_with_one_label() -> None:
-    rng = np.random.default_rng(0)
-    scores, labels = rng.random((40, 3)), rng.integers(0, 2, (40, 3))
-    labels[:, 1] = 1
-    labels[:5, 0] = -1
-    areas = auc_by_class(scores, labels)
-    assert areas[0] == pytest.approx(roc_auc_score(labels[5:, 0], scores[5:, 0]))
-    assert np.isnan(areas[1])
-    assert auc(scores, labels) == pytest.approx((areas[0] + areas[2]) / 2)
-    assert auc(scores, np.ones((40, 3))) == 0.5
+def test_accuracy_takes_its_least_overlap_from_its_name() -> None:
+    counts = Counts.from_maps(**random_batch(0, images=20))
+    iou = solve(counts, mask_metric("iou"))
+    by_name = [at(counts, find_metric(f"iou_accuracy@{least}"), iou.levels) for least in (0.01, 0.3, 1)]
+    assert by_name == sorted(by_name, reverse=True)
+    assert at(counts, find_metric("iou_accuracy@0.1"), iou.levels) == at(counts, METRICS["iou_accuracy"], iou.levels)
+    assert find_metric("iou_accuracy@0.30").name == "iou_accuracy@0.30"
 
 
-def test_auc_of_class_indices_is_one_against_the_rest() -> None:
-    rng = np.random.default_rng(1)
-    scores, labels = rng.random((30, 3)), rng.integers(0, 3, 30)
-    expected = np.mean([roc_auc_score(labels == k, scores[:, k]) for k in range(3)])
-    assert auc(scores, labels) == pytest.approx(expected)
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("iou_accuracy@0", r"expected a number in \(0, 1\] after the @, as in iou_accuracy@0.3; got '0'"),
+        ("iou_accuracy@1.5", "got '1.5'"),
+        ("iou_accuracy@", "got ''"),
+        ("iou_accuracy@nan", "got 'nan'"),
+        ("iou@0.3", "iou takes no @T; give iou, or one of iou_accuracy, ior_accuracy, box_accuracy with @T"),
+        ("auc@0.3", "auc takes no @T"),
+        ("iou_acuracy@0.3", "did you mean 'iou_accuracy@T'"),
+    ],
+)
+def test_bad_names_with_a_number(name: str, message: str) -> None:
+    with pytest.raises(UserError, match=f"--metric {name}: .*{message}"):
+        find_metric(name)
 
 
-def test_scores_and_labels_must_fit() -> None:
-    with pytest.raises(ValueError, match="expected scores"):
-        classification_error(np.zeros((3, 2)), np.zeros(4))
-    with pytest.raises(ValueError, match="no label is known"):
-        auc(np.zeros((3, 2)), np.full((3, 2), -1))
+def test_any_function_of_pixel_counts_is_a_metric() -> None:
+    def youden(tp: np.ndarray, fp: np.ndarray, fn: np.ndarray, tn: np.ndarray) -> np.ndarray:
+        return tp / np.maximum(tp + fn, 1) - fp / np.maximum(fp + tn, 1)
+
+    own = MaskMetric(name="youden", title="Youden's J", function=youden, pooled=True, pairs="known")
+    counts = Counts.from_maps(**random_batch(4))
+    solution = solve(counts, own, per_class=True)
+    by_class = at_by_class(counts, own, solution.levels)
+    for k, name in enumerate(counts.classes):
+        tp, fp, fn, tn = (count.sum(axis=0) for count in counts.select(counts.label == k).confusion())
+        assert by_class[name] == pytest.approx(np.max(tp / (tp + fn) - fp / (fp + tn)))
+
+
+def test_by_class_are_the_values_of_each_class_alone() -> None:
+    counts = Counts.from_maps(**random_batch(2, images=9))
+    counts = counts.select((counts.label != 2) | ~counts.present)
+    for name, metric in METRICS.items():
+        if metric.evidence != "counts":
+            continue
+        found = at_by_class(counts, metric, 120)
+        for k, label in enumerate(counts.classes):
+            alone = at(counts.select(counts.label == k), metric, 120)
+            assert found.get(label, np.nan) == pytest.approx(alone, nan_ok=True), name
+    assert "c2" not in at_by_class(counts, METRICS["iou"], 120)

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from threshold_examples import naive_confusion, random_batch, tables
 
-from raysearch.thresholds import LEVELS, Counts, at, binarise, confusion, curves, mask_metric, scores_at, solve
+from raysearch.thresholds import LEVELS, Counts, at, binarise, curves, mask_metric, scores_at, solve
 from raysearch.thresholds._solve import TIE, optimum
 
 
@@ -80,7 +80,7 @@ def test_a_perfect_map_is_cut_in_the_middle() -> None:
 def test_false_positive_area_is_over_absent_pairs_and_undefined_without() -> None:
     counts = Counts.from_maps(**random_batch(2))
     metric = mask_metric("false_positive_area")
-    pixels = confusion(counts)
+    pixels = counts.confusion()
     absent = ~counts.present
     expected = np.mean(pixels.fp[absent, 90] / (12 * 12))
     assert at(counts, metric, 90) == pytest.approx(expected)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from raysearch.thresholds import BINS, Counts
+from raysearch.thresholds import BINS, FROM_MAPS, Counts, Evidence, Logits, Regions
 
 
 def random_batch(seed: int, images: int = 6, classes: int = 3, size: int = 12, maps: int | None = None) -> dict:
@@ -59,3 +63,42 @@ def tables(draw: st.DrawFn, max_rows: int = 14) -> Counts:
         patient=rng.choice([f"p{n}" for n in range(draw(st.integers(1, 8)))], rows),
         present=present,
     )
+
+
+Make = Callable[[Any], Evidence]
+
+
+def _logits(rows: Any) -> Evidence:
+    rng = np.random.default_rng(3)
+    scores, labels = rng.random((6, 3)), rng.integers(-1, 2, (6, 3)).astype(np.int8)
+    batch = random_batch(1)
+    patients = np.asarray(batch["patients"])[rows]
+    return Logits.from_scores(scores[rows], labels[rows], batch["rows"][rows], patients, batch["classes"], "multi")
+
+
+def _regions(rows: Any) -> Evidence:
+    rng = np.random.default_rng(3)
+    grid, batch = rng.random((6, 3, 4, 4)).astype(np.float32), random_batch(1)
+    cells = (rng.random(grid.shape) < 0.4) & (batch["truth"] == 1)[:, :, None, None]
+    patients = np.asarray(batch["patients"])[rows]
+    labels = batch["truth"][rows]
+    return Regions.from_maps(grid[rows], cells[rows], labels, labels, batch["rows"][rows], patients, batch["classes"])
+
+
+def _from_maps(kind: str) -> Make:
+    def make(rows: Any) -> Evidence:
+        batch = random_batch(1)
+        part = {name: value if name == "classes" else np.asarray(value)[rows] for name, value in batch.items()}
+        return FROM_MAPS[kind](**part)
+
+    return make
+
+
+MAKERS: dict[str, Make] = {**{kind: _from_maps(kind) for kind in FROM_MAPS}, "logits": _logits, "regions": _regions}
+"""By kind, what makes evidence of rows of a batch of six images."""
+
+
+def assert_equal(found: Evidence, expected: Evidence) -> None:
+    assert type(found) is type(expected)
+    for field in dataclasses.fields(expected):
+        np.testing.assert_array_equal(getattr(found, field.name), getattr(expected, field.name), field.name)

@@ -1,0 +1,36 @@
+"""The interval of a cross-fitted value."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from raysearch.thresholds._average import class_values, statistics_at
+from raysearch.thresholds._bootstrap import Interval, _draws, _interval, bootstrap
+from raysearch.thresholds._cross_fit import CrossFit
+from raysearch.thresholds._sweep import Sweep, SweepMetric
+
+
+def fit_interval(
+    fit: CrossFit, evidence: Sweep, metric: SweepMetric, *, resamples: int = 2000, seed: int = 0
+) -> Interval:
+    """`CrossFit.value` with its 95 % interval over patients, thresholds as they were chosen: it says how the value
+    would vary with the patients that are scored, not with those that chose.
+
+    Args:
+        evidence, metric: those of the fit.
+
+    Raises:
+        ValueError: no pair enters the metric.
+    """
+    if fit.scores is not None:
+        return bootstrap(fit.scores, evidence.patient, resamples=resamples, seed=seed)
+    statistics = statistics_at(evidence, metric, fit.applied(evidence).T)
+    names, group = np.unique(evidence.patient, return_inverse=True)
+    width = len(evidence) + statistics[0].shape[1] * len(evidence.classes)
+    values = np.concatenate(
+        [
+            class_values(evidence, statistics, metric, draws[:, group]).mean().mean(axis=1)
+            for draws in _draws(len(names), resamples, seed, width=width)
+        ]
+    )
+    return _interval(fit.value, values[~np.isnan(values)], len(names))

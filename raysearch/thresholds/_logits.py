@@ -1,0 +1,128 @@
+"""Evidence of kind ``logits``: class scores and image labels, and the metrics of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from raysearch.thresholds._evidence import Column, Evidence
+from raysearch.thresholds._sweep import Floats
+
+
+@dataclass(frozen=True, kw_only=True)
+class Logits(Evidence):
+    """Class scores of R images, in the order of `image`.
+
+    Attributes:
+        view: ``single`` if each image holds exactly one class, else ``multi``.
+        scores: (R, K) float32 class probabilities; NaN is refused.
+        labels: (R, K) int8 image labels, 1 present, 0 absent, -1 unknown. In the single-label view an image has one 1,
+            or is unknown in all classes.
+    """
+
+    kind: ClassVar[str] = "logits"
+    columns: ClassVar[dict[str, Column]] = {
+        **Evidence.columns,
+        "scores": (np.float32, (None,)),
+        "labels": (np.int8, (None,)),
+    }
+
+    view: Literal["single", "multi"]
+    scores: NDArray[np.float32]
+    labels: NDArray[np.int8]
+
+    def check(self) -> None:
+        classes = len(self.classes)
+        if not self.scores.shape[1] == self.labels.shape[1] == classes:
+            raise ValueError(
+                f"expected scores and labels of {classes} classes, got {self.scores.shape} and {self.labels.shape}"
+            )
+        if self.view not in ("single", "multi"):
+            raise ValueError(f"a view is single or multi, got {self.view}")
+        if not np.isfinite(self.scores).all():
+            raise ValueError("class scores must be finite numbers, found NaN or infinity")
+
+    @classmethod
+    def from_scores(
+        cls,
+        scores: NDArray[Any],
+        labels: NDArray[np.int8],
+        rows: ArrayLike,
+        patients: ArrayLike,
+        classes: Sequence[str],
+        view: Literal["single", "multi"],
+    ) -> Logits:
+        """Of N images: (N, K) scores and labels, their (N,) rows in the collection and (N,) patients.
+
+        Raises:
+            ValueError: shapes do not fit, or a score is not finite.
+        """
+        return cls(
+            classes=tuple(classes),
+            view=view,
+            image=np.asarray(rows, np.int64),
+            patient=np.asarray(patients, np.str_),
+            scores=np.asarray(scores, np.float32),
+            labels=np.asarray(labels, np.int8),
+        )
+
+
+def classification_error(logits: Logits, weights: Floats, label: int | None = None) -> Floats:
+    """Share of wrong answers, in [0, 1], under (B, R) weightings of the images; (B,), NaN where no label is known.
+
+    Single-label view: of images whose highest score (the first one on ties) is not their class. Multi-label view: of
+    known labels on whose side of 0.5 the score is not.
+
+    Args:
+        label: of this class alone (single-label view: of its images).
+    """
+    known, present = logits.labels >= 0, logits.labels > 0
+    if logits.view == "single":
+        known = present
+        wrong = logits.scores.argmax(axis=1)[:, None] != np.arange(len(logits.classes))
+    else:
+        wrong = (logits.scores >= 0.5) != present
+    columns = slice(None) if label is None else slice(label, label + 1)
+    errors = weights @ (wrong & known)[:, columns].sum(axis=1)
+    return _share(errors, weights @ known[:, columns].sum(axis=1))
+
+
+def auc(logits: Logits, weights: Floats, label: int | None = None) -> Floats:
+    """Area under the ROC curve of each class against the rest, in [0, 1], under (B, R) weightings; (B,).
+
+    The mean is over classes that have both labels: one with a single label is skipped. 0.5, chance, if no class has
+    both; NaN where no label is known.
+
+    Args:
+        label: of this class alone; NaN if it does not have both labels.
+    """
+    if label is not None:
+        return _area(logits, weights, label)
+    areas = np.stack([_area(logits, weights, k) for k in range(len(logits.classes))])
+    defined = ~np.isnan(areas)
+    mean = np.where(defined, areas, 0).sum(axis=0) / np.maximum(defined.sum(axis=0), 1)
+    known = weights @ (logits.labels >= 0).any(axis=1) > 0
+    return np.where(known, np.where(defined.any(axis=0), mean, 0.5), np.nan)
+
+
+def _area(logits: Logits, weights: Floats, k: int) -> Floats:
+    known = np.flatnonzero(logits.labels[:, k] >= 0)
+    if not len(known):
+        return np.full(len(weights), np.nan)
+    order = known[np.argsort(logits.scores[known, k], kind="stable")]
+    _, first = np.unique(logits.scores[order, k], return_index=True)
+    ordered, present = weights[:, order], logits.labels[order, k] > 0
+    positive, negative = (np.add.reduceat(ordered * side, first, axis=1) for side in (present, ~present))
+    # a tie counts half
+    below = np.cumsum(negative, axis=1) - negative / 2
+    return _share((positive * below).sum(axis=1), positive.sum(axis=1) * negative.sum(axis=1))
+
+
+def _share(part: Floats, whole: Floats) -> Floats:
+    out = np.full(len(part), np.nan)
+    np.divide(part, whole, out=out, where=whole > 0)
+    return out

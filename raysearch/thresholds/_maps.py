@@ -1,0 +1,68 @@
+"""Evidence of kind ``maps``: the quantised maps themselves, with the regions as packed bits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from raysearch.thresholds._evidence import Column
+from raysearch.thresholds._pairs import Pairs, known_pairs
+
+
+@dataclass(frozen=True, kw_only=True)
+class Maps(Pairs):
+    """Maps and regions of R known pairs: for what depends on where a pixel lies (distances between outlines, structural
+    similarity, dense CRF, pictures). 9/8 byte a pixel before compression: collected only on demand.
+
+    Attributes:
+        maps: (R, H, W) uint8 of `quantise`.
+        packed: (R, ceil(H W / 8)) uint8, region bits row by row, the first the highest; all zero for ABSENT pairs.
+    """
+
+    kind: ClassVar[str] = "maps"
+    columns: ClassVar[dict[str, Column]] = {
+        **Pairs.columns,
+        "maps": (np.uint8, (None, None)),
+        "packed": (np.uint8, (None,)),
+    }
+
+    maps: NDArray[np.uint8]
+    packed: NDArray[np.uint8]
+
+    def check(self) -> None:
+        super().check()
+        height, width = self.maps.shape[1:]
+        if self.packed.shape[1] != -(-height * width // 8):
+            raise ValueError(f"regions of {height} x {width} maps do not have {self.packed.shape[1]} bytes")
+        if self.packed[~self.present].any():
+            raise ValueError("an absent pair has no region, but bits are set for one")
+
+    @classmethod
+    def from_maps(
+        cls,
+        maps: NDArray[np.uint8],
+        masks: NDArray[np.uint8],
+        truth: NDArray[np.int8],
+        rows: ArrayLike,
+        patients: ArrayLike,
+        classes: Sequence[str],
+    ) -> Maps:
+        """Of N images; arguments and errors of `known_pairs`."""
+        pairs = known_pairs(maps, masks, truth, rows, patients, classes)
+        size = maps.shape[2:]
+        quantised = np.zeros((len(pairs), *size), np.uint8)
+        packed = np.zeros((len(pairs), -(-size[0] * size[1] // 8)), np.uint8)
+        for r, (own, region) in enumerate(pairs):
+            quantised[r] = own
+            if region is not None:
+                packed[r] = np.packbits(region)
+        return cls(**pairs.index, maps=quantised, packed=packed)
+
+    def regions(self) -> NDArray[np.bool_]:
+        """(R, H, W)."""
+        bits = np.unpackbits(self.packed, axis=1, count=self.maps[0].size if len(self) else 0)
+        return bits.reshape(self.maps.shape).astype(np.bool_)

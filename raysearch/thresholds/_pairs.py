@@ -1,0 +1,118 @@
+"""Evidence by pairs (image, class), and the known pairs of a batch of maps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from raysearch.thresholds._evidence import Column, Evidence
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pairs(Evidence):
+    """Evidence of R known pairs (image, class), in the order of (image, label). UNKNOWN pairs have no row.
+
+    Attributes:
+        label: (R,) int32, class index below K.
+        present: (R,) bool, whether the pair is PRESENT (else ABSENT).
+    """
+
+    columns: ClassVar[dict[str, Column]] = {**Evidence.columns, "label": (np.int32, ()), "present": (np.bool_, ())}
+    key: ClassVar[tuple[str, ...]] = ("image", "label")
+
+    label: NDArray[np.int32]
+    present: NDArray[np.bool_]
+
+    def check(self) -> None:
+        if len(self) and not 0 <= self.label.min() <= self.label.max() < len(self.classes):
+            raise ValueError(f"labels of the classes {', '.join(self.classes)} must lie in 0..{len(self.classes) - 1}")
+
+
+@dataclass(frozen=True)
+class MapPairs:
+    """The R known pairs of a batch of N images with localization maps; see `known_pairs`.
+
+    Attributes:
+        index: the five fields of `Pairs`, to be passed on to an evidence class.
+        which: (R,) place in the batch.
+        maps: (N, M, H, W) uint8.
+        masks: (N, K, H, W).
+        truth: (N, K) int8.
+    """
+
+    index: dict[str, Any]
+    which: NDArray[np.int64]
+    maps: NDArray[np.uint8]
+    masks: NDArray[np.uint8]
+    truth: NDArray[np.int8]
+
+    def __len__(self) -> int:
+        return len(self.which)
+
+    def __iter__(self) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.bool_] | None]]:
+        """Map (H, W) uint8 and region (H, W) bool of each pair; None for the region of an ABSENT one."""
+        one_map = self.maps.shape[1] == 1
+        for n, k, present in zip(self.which, self.index["label"], self.index["present"], strict=True):
+            image = self.maps[n, 0 if one_map else k]
+            if not present:
+                yield image, None
+            elif one_map:
+                yield image, self.masks[n, self.truth[n] > 0].any(axis=0)
+            else:
+                yield image, self.masks[n, k] != 0
+
+
+def known_pairs(
+    maps: NDArray[np.uint8],
+    masks: NDArray[np.uint8],
+    truth: NDArray[np.int8],
+    rows: ArrayLike,
+    patients: ArrayLike,
+    classes: Sequence[str],
+) -> MapPairs:
+    """The known pairs of N images, as every kind of evidence made from maps takes them.
+
+    Args:
+        maps: (N, M, H, W) uint8 of `quantise`. M is K, or 1 for one map of the image's object whatever its class.
+            With one map a PRESENT pair is compared with the union of the image's regions, and an ABSENT pair of an
+            image that has a PRESENT one makes no row: the map is about the object that is there.
+        masks: (N, K, H, W) uint8 or bool in {0, 1}; read where `truth` is PRESENT.
+        truth: (N, K) int8, PRESENT 1, ABSENT 0, UNKNOWN -1.
+        rows: (N,) row of each image in the collection.
+        patients: (N,) str.
+        classes: K names.
+
+    Raises:
+        ValueError: shapes or types do not fit.
+    """
+    rows, patients = np.asarray(rows, np.int64), np.asarray(patients, np.str_)
+    images, labels = len(rows), len(classes)
+    if (
+        maps.dtype != np.uint8
+        or maps.ndim != 4
+        or maps.shape[1] not in (1, labels)
+        or masks.shape != (images, labels, *maps.shape[2:])
+        or truth.shape != (images, labels)
+        or not len(maps) == len(patients) == images
+    ):
+        raise ValueError(
+            f"expected uint8 maps (N, 1 or K, H, W), masks (N, K, H, W), truth (N, K) and N patients of "
+            f"{images} rows and {labels} classes; got {maps.dtype} {maps.shape}, {masks.shape}, {truth.shape} and "
+            f"{patients.shape}"
+        )
+    known, present = truth >= 0, truth > 0
+    if maps.shape[1] == 1 and labels > 1:
+        known &= present | ~present.any(axis=1, keepdims=True)
+    which, label = np.nonzero(known)
+    index = {
+        "classes": tuple(classes),
+        "image": rows[which],
+        "label": label.astype(np.int32),
+        "patient": patients[which],
+        "present": present[which, label],
+    }
+    return MapPairs(index, which, maps, masks, truth)

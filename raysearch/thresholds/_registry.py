@@ -1,0 +1,98 @@
+"""All metrics by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from raysearch.errors import UserError, nearest
+from raysearch.thresholds._box_metrics import BOX_METRICS, box_accuracy
+from raysearch.thresholds._logits import auc, classification_error
+from raysearch.thresholds._metrics import MASK_METRICS, MaskMetric, ior_accuracy, iou_accuracy
+from raysearch.thresholds._soft import cdice, pxap
+from raysearch.thresholds._sweep import Metric, PlainMetric, SweepMetric
+
+_PLAIN_METRICS = (
+    PlainMetric(
+        name="cdice",
+        title="cDice (continuous Dice of the map, mean over images)",
+        evidence="counts",
+        function=cdice,
+    ),
+    PlainMetric(
+        name="pxap", title="PxAP (pixel average precision, pixels of all images)", evidence="counts", function=pxap
+    ),
+    PlainMetric(
+        name="classification_error",
+        title="Classification error (share of images; of known labels in the multi-label view)",
+        evidence="logits",
+        function=classification_error,
+        direction="minimize",
+    ),
+    PlainMetric(name="auc", title="AUC (area under the ROC curve, mean over classes)", evidence="logits", function=auc),
+)
+
+METRICS: dict[str, Metric] = {metric.name: metric for metric in (*MASK_METRICS, *BOX_METRICS, *_PLAIN_METRICS)}
+"""Every metric that is reported, by name."""
+
+AT: dict[str, Callable[[float, str], Metric]] = {
+    "iou_accuracy": iou_accuracy,
+    "ior_accuracy": ior_accuracy,
+    "box_accuracy": box_accuracy,
+}
+"""Metrics with a constant T of their own, ``NAME@T``: made from T and the full name. ``NAME`` alone is in `METRICS`."""
+
+
+def find_metric(name: str) -> Metric:
+    """The metric of that name, or ``NAME@T`` with T in (0, 1].
+
+    Raises:
+        UserError: no such metric (with the nearest name), one that takes no T, or a T that is none.
+    """
+    if name in METRICS:
+        return METRICS[name]
+    stem, at, text = name.partition("@")
+    if not at or stem not in METRICS:
+        known = [*METRICS, *(f"{stem}@T" for stem in AT)]
+        raise UserError(f"--metric {name}: unknown metric; {nearest(name, known)}")
+    if stem not in AT:
+        raise UserError(f"--metric {name}: {stem} takes no @T; give {stem}, or one of {', '.join(AT)} with @T")
+    try:
+        least = float(text)
+    except ValueError:
+        least = 0.0
+    if not 0 < least <= 1:
+        raise UserError(f"--metric {name}: expected a number in (0, 1] after the @, as in {stem}@0.3; got '{text}'")
+    return AT[stem](least, name)
+
+
+def sweep_metric(name: str) -> SweepMetric:
+    """`find_metric` for a metric that has a threshold; UserError for one that says nothing about thresholds."""
+    metric = find_metric(name)
+    if not isinstance(metric, SweepMetric):
+        fit = ", ".join(key for key, other in METRICS.items() if isinstance(other, SweepMetric) and not other.one_sided)
+        raise UserError(f"--metric {name}: thresholds do not change it; choose them by one of {fit}")
+    return metric
+
+
+def mask_metric(name: str) -> MaskMetric:
+    """`sweep_metric` for a metric of masks."""
+    metric = sweep_metric(name)
+    if not isinstance(metric, MaskMetric):
+        raise UserError(f"--metric {name}: a metric of {metric.evidence}, not of masks; {nearest(name, METRICS)}")
+    return metric
+
+
+def objective(name: str) -> Metric:
+    """The metric of that name, if it may be a study's only objective.
+
+    Raises:
+        UserError: unknown (with the nearest name), or one-sided (with the reason).
+    """
+    metric = find_metric(name)
+    if metric.one_sided:
+        fit = ", ".join(key for key, other in METRICS.items() if not other.one_sided)
+        raise UserError(
+            f"--metric {name}: cannot be the only objective, because {metric.one_sided}; "
+            f"it is reported beside any of {fit}"
+        )
+    return metric

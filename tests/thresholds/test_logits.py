@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.metrics import roc_auc_score
+
+from raysearch.thresholds import METRICS, Logits, at, at_by_class
+
+AUC, ERROR = METRICS["auc"], METRICS["classification_error"]
+
+
+def logits(scores: np.ndarray, labels: np.ndarray, view: str = "multi") -> Logits:
+    count, classes = scores.shape
+    patients = [f"p{n % 5}" for n in range(count)]
+    return Logits.from_scores(scores, labels, range(count), patients, [f"c{k}" for k in range(classes)], view)  # type: ignore[arg-type]
+
+
+def test_classification_error() -> None:
+    scores = np.array([[0.7, 0.3], [0.4, 0.6], [0.5, 0.5]])
+    single = logits(scores, np.array([[1, 0], [1, 0], [0, 1]]), "single")
+    assert at(single, ERROR) == pytest.approx(2 / 3), "on ties the first class"
+    assert at_by_class(single, ERROR) == {"c0": 0.5, "c1": 1.0}
+    multi = logits(scores, np.array([[1, 0], [1, -1], [1, 1]]))
+    assert at(multi, ERROR) == pytest.approx(1 / 5)
+    unknown = logits(scores, np.array([[1, 0], [-1, -1], [0, 1]]), "single")
+    assert at(unknown, ERROR) == 0.5
+
+
+def test_auc_skips_a_class_with_one_label() -> None:
+    rng = np.random.default_rng(0)
+    scores, labels = rng.random((40, 3)).astype(np.float32), rng.integers(0, 2, (40, 3))
+    labels[:, 1] = 1
+    labels[:5, 0] = -1
+    evidence = logits(scores, labels)
+    areas = at_by_class(evidence, AUC)
+    assert areas.keys() == {"c0", "c2"}
+    assert areas["c0"] == pytest.approx(roc_auc_score(labels[5:, 0], scores[5:, 0]))
+    assert at(evidence, AUC) == pytest.approx((areas["c0"] + areas["c2"]) / 2)
+    assert at(logits(scores, np.ones((40, 3))), AUC) == 0.5
+
+
+def test_auc_of_the_single_label_view_is_one_against_the_rest() -> None:
+    rng = np.random.default_rng(1)
+    scores, labels = rng.random((30, 3)).astype(np.float32), rng.integers(0, 3, 30)
+    expected = np.mean([roc_auc_score(labels == k, scores[:, k]) for k in range(3)])
+    assert at(logits(scores, np.eye(3)[labels], "single"), AUC) == pytest.approx(expected)
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.integers(0, 999), st.sampled_from(["single", "multi"]))
+def test_weights_are_repetitions_and_ties_count_half(seed: int, view: str) -> None:
+    rng = np.random.default_rng(seed)
+    count, classes = int(rng.integers(2, 15)), int(rng.integers(2, 4))
+    scores = rng.choice([0.2, 0.5, 0.8], (count, classes))
+    labels = (
+        np.eye(classes)[rng.integers(0, classes, count)] if view == "single" else rng.integers(-1, 2, (count, classes))
+    )
+    weights = rng.integers(0, 3, (1, count))
+    times = np.repeat(np.arange(count), weights[0])
+    evidence, repeated = logits(scores, labels, view), logits(scores[times], labels[times], view)
+    for metric in (AUC, ERROR):
+        found = metric.function(evidence, weights.astype(np.float64), None)
+        assert found[0] == pytest.approx(at(repeated, metric), nan_ok=True)
+    for k in range(classes):
+        known = labels[times, k] >= 0
+        area = AUC.function(evidence, weights.astype(np.float64), k)[0]
+        if len(set(labels[times, k][known])) == 2:
+            assert area == pytest.approx(roc_auc_score(labels[times, k][known], scores[times, k][known]))
+        else:
+            assert np.isnan(area)
+
+
+def test_nothing_known_is_no_value() -> None:
+    evidence = logits(np.zeros((3, 2)), np.full((3, 2), -1))
+    assert np.isnan(at(evidence, AUC))
+    assert np.isnan(at(evidence, ERROR))
+    assert at_by_class(evidence, ERROR) == {}
