@@ -21,7 +21,7 @@ def foreground_target(masks: Tensor, truth: Tensor, labels: Tensor) -> tuple[Ten
     """The image's region, whatever its class, and whether it is known.
 
     Args:
-        masks: (N, K, H, W) in {0, 1}.
+        masks: (M, H, W) in {0, 1}, of the M pairs whose truth is 1, in their order.
         truth: (N, K) 1 present, 0 absent, -1 unknown.
         labels: (N,) int64, the class of the image's object.
 
@@ -30,8 +30,9 @@ def foreground_target(masks: Tensor, truth: Tensor, labels: Tensor) -> tuple[Ten
         pair (image, label) decides.
     """
     known = truth.gather(1, labels[:, None])[:, 0] >= 0
-    present = (truth == 1)[:, :, None, None]
-    return (masks * present).amax(1, keepdim=True), known
+    owner = (truth == 1).nonzero()[:, 0]
+    regions = masks.new_zeros(len(truth), *masks.shape[1:]).index_add(0, owner, masks)
+    return regions.clamp(max=1)[:, None], known
 
 
 def pixel_loss(logits: Tensor, target: Tensor) -> Tensor:
@@ -46,7 +47,7 @@ class UNet(Method):
     title: ClassVar[str] = "U-Net with full supervision (Ronneberger et al., MICCAI 2015)"
     Config = UNetConfig
     view: ClassVar[Literal["single", "multi"]] = "single"
-    supervision: ClassVar[Literal["image", "pixel", "none"]] = "pixel"
+    supervision: ClassVar[Literal["image", "region", "pixel", "none"]] = "pixel"
     config: UNetConfig
 
     def build(self) -> nn.Module:

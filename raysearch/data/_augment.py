@@ -42,15 +42,17 @@ def augment(
     seed: int,
     epoch: int,
     rows: NDArray[np.int64],
+    owner: Tensor | None = None,
 ) -> tuple[Tensor, Tensor | None]:
-    """Flip, rotate, crop, turn and jitter each image with its own draws; masks follow the geometry.
+    """Flip, rotate, crop, turn and jitter each image with its own draws; masks follow the geometry of their image.
 
     An image gets the same treatment in the same epoch whatever batch, order or worker it comes in.
 
     Args:
         images: (N, C, H, W) float32 in [0, 1], C is 1 or 3.
-        masks: (N, K, H, W) float32 in {0, 1}, or None.
+        masks: (M, H, W) float32 in {0, 1}, or None.
         rows: (N,) rows in the collection.
+        owner: (M,) int64, the image of each mask, in [0, N); beside `masks`.
 
     Returns:
         Images (N, C, S, S) with S the crop, or (N, C, H, W) without one, and masks of the same size. Rotation is
@@ -60,27 +62,28 @@ def augment(
         DataError: the crop is larger than the images, or they are not square and are to be turned by 90 degrees.
     """
     draws = torch.from_numpy(uniforms(seed, epoch, rows, _DRAWS)).to(images.dtype)
-    images, masks = _geometry(images, masks, augmentation, draws)
-    return _jitter(images, augmentation.jitter, draws), masks
+    if masks is not None and owner is not None:
+        masks = _geometry(masks[:, None], augmentation, draws[owner], "nearest")[:, 0]
+    return _jitter(_geometry(images, augmentation, draws, "bilinear"), augmentation.jitter, draws), masks
 
 
-def _geometry(images: Tensor, masks: Tensor | None, how: Augmentation, draws: Tensor) -> tuple[Tensor, Tensor | None]:
-    layers = [images] if masks is None else [images, masks]
+def _geometry(layer: Tensor, how: Augmentation, draws: Tensor, mode: str) -> Tensor:
+    """(n, C, H, W) by the draws (n, _DRAWS) of the image that each belongs to."""
     for wanted, draw, dim in ((how.horizontal_flip, _H_FLIP, 3), (how.vertical_flip, _V_FLIP, 2)):
         if wanted:
-            chosen = (draws[:, draw] < 0.5)[:, None, None, None]
-            layers = [torch.where(chosen, layer.flip(dim), layer) for layer in layers]
+            layer = torch.where((draws[:, draw] < 0.5)[:, None, None, None], layer.flip(dim), layer)
     if 0 < how.rotation < 90:
-        angles = torch.deg2rad((2 * draws[:, _ANGLE] - 1) * how.rotation)
-        layers = [_rotate(layer, angles, mode) for layer, mode in zip(layers, ("bilinear", "nearest"), strict=False)]
+        layer = _rotate(layer, torch.deg2rad((2 * draws[:, _ANGLE] - 1) * how.rotation), mode)
     if how.crop:
-        layers = _crop(layers, how.crop, draws)
+        layer = _crop(layer, how.crop, draws)
     if how.rotation >= 90:
-        layers = _turn(layers, how.rotation, draws)
-    return layers[0], layers[1] if masks is not None else None
+        layer = _turn(layer, how.rotation, draws)
+    return layer
 
 
 def _rotate(layer: Tensor, angles: Tensor, mode: str) -> Tensor:
+    if not len(layer):
+        return layer  # no mask in the batch, which affine_grid refuses
     height, width = layer.shape[2:]
     c, s = torch.cos(angles), torch.sin(angles)
     # affine_grid works in coordinates scaled to [-1, 1] on each axis; angles are meant in pixels
@@ -90,8 +93,8 @@ def _rotate(layer: Tensor, angles: Tensor, mode: str) -> Tensor:
     return F.grid_sample(layer, grid, mode=mode, padding_mode="zeros", align_corners=False)
 
 
-def _crop(layers: list[Tensor], side: int, draws: Tensor) -> list[Tensor]:
-    height, width = layers[0].shape[2:]
+def _crop(layer: Tensor, side: int, draws: Tensor) -> Tensor:
+    channels, height, width = layer.shape[1:]
     if side > min(height, width):
         raise DataError(
             f"a random crop of {side} pixels does not fit into images of {height}x{width}:"
@@ -102,12 +105,12 @@ def _crop(layers: list[Tensor], side: int, draws: Tensor) -> list[Tensor]:
     image = torch.arange(len(draws))[:, None, None, None]
     row = (top[:, None] + torch.arange(side))[:, None, :, None]
     column = (left[:, None] + torch.arange(side))[:, None, None, :]
-    return [layer[image, torch.arange(layer.shape[1])[:, None, None], row, column] for layer in layers]
+    return layer[image, torch.arange(channels)[:, None, None], row, column]
 
 
-def _turn(layers: list[Tensor], rotation: float, draws: Tensor) -> list[Tensor]:
+def _turn(layer: Tensor, rotation: float, draws: Tensor) -> Tensor:
     """Turns by the multiples of 90 degrees within `rotation` to either side, all equally likely."""
-    height, width = layers[0].shape[2:]
+    height, width = layer.shape[2:]
     if height != width:
         raise DataError(
             f"images of {height}x{width} cannot be turned by 90 degrees: use square images, a crop,"
@@ -115,13 +118,10 @@ def _turn(layers: list[Tensor], rotation: float, draws: Tensor) -> list[Tensor]:
         )
     turns = torch.tensor([0, 1, 3] if rotation < 180 else [0, 1, 2, 3])
     chosen = turns[(draws[:, _ANGLE] * len(turns)).long().clamp(max=len(turns) - 1)]
-    turned = []
-    for layer in layers:
-        out = layer.clone()
-        for quarter in (1, 2, 3):
-            out[chosen == quarter] = torch.rot90(layer[chosen == quarter], quarter, (2, 3))
-        turned.append(out)
-    return turned
+    out = layer.clone()
+    for quarter in (1, 2, 3):
+        out[chosen == quarter] = torch.rot90(layer[chosen == quarter], quarter, (2, 3))
+    return out
 
 
 def _jitter(images: Tensor, strength: tuple[float, float, float, float], draws: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from raysearch.data._augment import augment
-from raysearch.data._collection import ABSENT, PRESENT, Collection
+from raysearch.data._collection import ABSENT, PRESENT, UNKNOWN, Collection
 from raysearch.errors import DataError
 from raysearch.method import Augmentation, Batch
 
@@ -36,6 +36,7 @@ class Loader:
         batch: largest number of images a step, over all workers.
         seed: not negative.
         pixel: batches carry masks and region truth too.
+        annotated: rows whose truth and masks they carry, of the others it is UNKNOWN; None for all.
         rank: this worker, from 0.
 
     Raises:
@@ -50,6 +51,7 @@ class Loader:
         seed: int,
         augmentation: Augmentation,
         pixel: bool = False,
+        annotated: NDArray[np.int64] | None = None,
         rank: int = 0,
         workers: int = 1,
     ) -> None:
@@ -70,6 +72,9 @@ class Loader:
         self._seed = seed
         self._augmentation = augmentation
         self._pixel = pixel
+        self._hidden = np.full(len(collection), annotated is not None)
+        if annotated is not None:
+            self._hidden[annotated] = False
         self._rank = rank
         self._workers = workers
 
@@ -81,13 +86,13 @@ class Loader:
 
     def _load(self, batch: NDArray[np.int64], epoch: int) -> Batch:
         rows = np.array_split(batch, self._workers)[self._rank]
-        images, masks, truth = _images(self._collection, rows), None, None
+        images, masks, truth, owner = _images(self._collection, rows), None, None, None
         if self._pixel:
-            masks, truth = _masks(self._collection, rows)
-        images, masks = augment(images, masks, self._augmentation, seed=self._seed, epoch=epoch, rows=rows)
+            masks, truth = _regions(self._collection, rows, self._hidden)
+            owner = (truth == PRESENT).nonzero()[:, 0]
+        images, masks = augment(images, masks, self._augmentation, seed=self._seed, epoch=epoch, rows=rows, owner=owner)
         if masks is not None and truth is not None:
-            # what a crop or a rotation moved out of the image is no longer there
-            truth = torch.where((truth == PRESENT) & ~masks.flatten(2).any(2), ABSENT, truth).to(torch.int8)
+            masks, truth = _in_sight(masks, truth)
         return Batch(
             images=images,
             labels=_labels(self._collection, rows),
@@ -136,9 +141,17 @@ def _labels(collection: Collection, rows: NDArray[np.int64]) -> Tensor:
     return torch.where(present.any(1), present.long().argmax(1), NO_CLASS)
 
 
-def _masks(collection: Collection, rows: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
-    """Masks (n, K, H, W) float32, zero where truth is not PRESENT, and truth (n, K) int8."""
-    where = np.array(collection.mask_row[rows])
-    masks = np.zeros((*where.shape, *collection.size), np.float32)
-    masks[where >= 0] = collection.masks[where[where >= 0]]
-    return torch.from_numpy(masks), torch.from_numpy(np.array(collection.truth[rows]))
+def _regions(collection: Collection, rows: NDArray[np.int64], hidden: NDArray[np.bool_]) -> tuple[Tensor, Tensor]:
+    """Masks (M, H, W) float32 of the PRESENT pairs in their order, and truth (n, K) int8, UNKNOWN in `hidden` rows."""
+    truth = np.where(hidden[rows, None], np.int8(UNKNOWN), collection.truth[rows])
+    where = collection.mask_row[rows][truth == PRESENT]
+    # a dense (n, K, H, W) tensor would be 700 MB for 48 images of 512 x 512 and 14 classes
+    return torch.from_numpy(np.array(collection.masks[where])).to(torch.float32), torch.from_numpy(truth)
+
+
+def _in_sight(masks: Tensor, truth: Tensor) -> tuple[Tensor, Tensor]:
+    """`_regions` after augmentation: what a crop or a rotation moved out of the image is no longer there."""
+    there = masks.flatten(1).any(1)
+    image, label = (truth == PRESENT).nonzero()[~there].T
+    truth[image, label] = ABSENT
+    return masks[there], truth

@@ -22,7 +22,7 @@ def random_parts(
 ) -> NDArray[np.int64]:
     """(N,) index into `PARTS` of every known row, -1 elsewhere."""
     part = np.full(len(collection), -1, np.int64)
-    _divide(collection, np.flatnonzero(known), part, (_TRAIN, _TUNING, _TEST), fractions, seed)
+    divide(collection, np.flatnonzero(known), part, (_TRAIN, _TUNING, _TEST), fractions, seed)
     return part
 
 
@@ -46,12 +46,12 @@ def official_parts(
     part = np.full(len(collection), -1, np.int64)
     part[test] = _TEST
     share = fractions[_TUNING]
-    _divide(collection, np.flatnonzero(train), part, (_TRAIN, _TUNING), (1 - share, share), seed)
+    divide(collection, np.flatnonzero(train), part, (_TRAIN, _TUNING), (1 - share, share), seed)
     boxed = (collection.truth == PRESENT).any(axis=1)
     if not boxed[train].any():
         owners = np.unique(collection.patients[test & boxed])
         rows = np.flatnonzero(test & np.isin(collection.patients, owners))
-        _divide(collection, rows, part, (_TRAIN, _TUNING, _TEST), (1, 1, 1), seed)
+        divide(collection, rows, part, (_TRAIN, _TUNING, _TEST), (1, 1, 1), seed)
     return part
 
 
@@ -64,7 +64,8 @@ def parts_from_file(collection: Collection, known: NDArray[np.bool_], path: Path
     """
     if not path.is_file():
         raise DataError(
-            f"--split {path}: there is no such file; expected random, official or a CSV file with columns image,split"
+            f"--split {path}: there is no such file; expected random, official, fold:I/K or a CSV file with columns "
+            "image,split"
         )
     table = read_table(path, ("image", "split"))
     row_of = {name: row for row, name in enumerate(collection.image_ids)}
@@ -101,7 +102,7 @@ def _refuse_shared_patients(collection: Collection, part: NDArray[np.int64], pat
             )
 
 
-def _divide(
+def divide(
     collection: Collection,
     rows: NDArray[np.int64],
     part: NDArray[np.int64],

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from raysearch.data._collection import PRESENT, UNKNOWN, Collection
+from raysearch.data._folds import FOLD, fold_name, fold_parts
 from raysearch.data._parts import PARTS, official_parts, parts_from_file, random_parts
 from raysearch.errors import DataError
 
@@ -26,7 +27,7 @@ class Split:
         train: what weights learn from.
         tuning: what chooses thresholds and ranks trials.
         test: what is looked at once, at the end.
-        how: ``random``, ``official`` or the file's path.
+        how: ``random``, ``official``, ``fold:I/K`` or the file's path.
         seed: of the division.
         digest: sha256 over the collection's fingerprint and the test images' names; looks at test are counted under it.
         notes: what is in no part, one line each.
@@ -55,8 +56,9 @@ def make_split(
     ``random`` divides all labelled images by `fractions` (train, tuning, test). ``official`` keeps the published parts:
     published test images stay in test, and the tuning share of the published train patients goes to tuning; where
     published train holds no region at all (NIH), the patients of the published test part with a region are divided in
-    thirds over train, tuning and test. Otherwise `how` is a CSV file with columns image and split, the latter one of
-    train, tuning, test.
+    thirds over train, tuning and test. ``fold:I/K`` divides the patients with a region into K folds, the I-th of which
+    is test (see `fold_parts`). Otherwise `how` is a CSV file with columns image and split, the latter one of train,
+    tuning, test.
 
     Images of which no label and no region is known are in no part in the single view; in the multi view they go to
     train, but for those of patients in tuning or test.
@@ -75,6 +77,8 @@ def make_split(
         part = random_parts(collection, known, fractions, seed)
     elif how == "official":
         part = official_parts(collection, known, fractions, seed)
+    elif how.startswith(FOLD):
+        part = fold_parts(collection, known, how, fractions[1], seed)
     else:
         part = parts_from_file(collection, known, Path(how))
     notes = _place_unlabelled(collection, known, part)
@@ -92,6 +96,15 @@ def make_split(
         notes=tuple(notes),
         warnings=tuple(_warnings(collection, tuning, needs_regions)),
     )
+
+
+def make_folds(collection: Collection, folds: int, seed: int = 0) -> list[Split]:
+    """The splits ``fold:1/K`` to ``fold:K/K`` of `make_split`: each patient with a region is in test once.
+
+    Raises:
+        DataError: as `make_split`; fewer than two folds, or more than patients with a region.
+    """
+    return [make_split(collection, fold_name(fold, folds), seed) for fold in range(1, max(1, folds) + 1)]
 
 
 def _place_unlabelled(collection: Collection, known: NDArray[np.bool_], part: NDArray[np.int64]) -> list[str]:

@@ -19,7 +19,7 @@ from torch import nn
 
 from raysearch.errors import ExportError
 from raysearch.method import Method, Task, load_method
-from raysearch.study._split_file import PARTS
+from raysearch.study._split_file import PARTS, UNUSED
 from raysearch.thresholds import level, threshold
 
 CONFIG, THRESHOLDS, WEIGHTS, RESULTS, SPLIT = (
@@ -140,7 +140,7 @@ def at_level(value: float) -> float:
 def _split(path: Path) -> dict[str, tuple[str, ...]]:
     with open(path, newline="", encoding="utf-8") as file:
         lines = [(line["image"], line["split"]) for line in csv.DictReader(file)]
-    parts = {part: tuple(image for image, name in lines if name == part) for part in PARTS}
+    parts = {part: tuple(image for image, name in lines if name == part) for part in (*PARTS, UNUSED)}
     if sum(map(len, parts.values())) != len(lines) or not parts["test"]:
         raise ValueError(f"{path.name} is not of images in {', '.join(PARTS)}")
     return parts

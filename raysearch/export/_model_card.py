@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from raysearch.study import Study, TrialRecord
-from raysearch.thresholds import METRICS
+from raysearch.thresholds import find_metric
 
 
 def model_card(study: Study, record: TrialRecord, results: dict[str, Any], thresholds: dict[str, Any]) -> str:
     config = study.config
     rows = [
-        f"| {METRICS[name].title} | {value:.4f} | {_interval(results['intervals'].get(name))} |"
+        f"| {find_metric(name).title} | {value:.4f} | {_interval(results['intervals'].get(name))} |"
         for name, value in results["metrics"].items()
     ]
     chosen = [

@@ -1,46 +1,55 @@
-"""Masks of new images: one mask, one overlay and one line of predictions.csv an image."""
+"""Masks and boxes of new images: pictures, and lines of predictions.csv."""
 
 from __future__ import annotations
 
 import csv
 import os
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
+from scipy import ndimage
 
 from raysearch.data._decode import Fit, UnreadableError, read_image
 from raysearch.errors import ExportError, StorageError
 from raysearch.export._bundle import Bundle
+from raysearch.export._draw import COLOURS, Box, Mark, draw, heat_map
+from raysearch.method import Task
 from raysearch.study._study import is_disk_full
 from raysearch.thresholds import binarise, quantise
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
-COLOUR = np.array([255, 64, 32], np.float32)
-OPACITY = 0.4
 COLUMNS = ("image", "class", "score", "threshold", "area", "x1", "y1", "x2", "y2", "mask", "overlay")
+MULTI_COLUMNS = (*COLUMNS, "boxes", "map")
 
 
 @dataclass(frozen=True)
 class PredictedImage:
-    """An image's answer, in the pixels of its file.
+    """What is said of an image and a class, in the pixels of the image's file.
 
     Attributes:
         mask: (H, W) bool.
-        label: predicted class.
+        map: (H, W) uint8, the quantised map that the mask was cut from.
+        label: the class.
         score: its probability.
-        threshold: that the mask was cut at.
+        threshold: that the map was cut at.
+        boxes: around the mask, or in the multi view around each of its regions (8-connected, in the order of their
+            first rows); none if it is empty.
     """
 
     source: Path
     mask: NDArray[np.bool_]
+    map: NDArray[np.uint8]
     label: str
     score: float
     threshold: float
+    boxes: tuple[Box, ...]
 
     @property
     def area(self) -> float:
@@ -48,17 +57,17 @@ class PredictedImage:
         return float(self.mask.mean())
 
     @property
-    def box(self) -> tuple[int, int, int, int] | None:
-        """(x1, y1, x2, y2), half-open, around the mask; None if it is empty."""
-        ys, xs = np.nonzero(self.mask)
-        if not len(xs):
-            return None
-        return int(xs.min()), int(ys.min()), int(xs.max()) + 1, int(ys.max()) + 1
+    def box(self) -> Box | None:
+        """Around the mask; None if it is empty."""
+        return _box(self.mask)
 
 
 def predict_images(bundle: Bundle, images: Sequence[Path], out: Path) -> Iterator[PredictedImage]:
-    """Predicts images one by one and writes ``<name>_mask.png``, ``<name>_overlay.png`` and a line of
-    ``predictions.csv`` each into `out`.
+    """Predicts images one by one and writes pictures and lines of ``predictions.csv`` into `out`.
+
+    Single view: one answer an image, that of its class: ``<name>_mask.png``, ``<name>_overlay.png`` and a line. Multi
+    view: an answer for every class whose mask is not empty and for the class of the highest score, each with
+    ``<name>_<class>_mask.png``, ``<name>_<class>_map.png`` and a line, and one ``<name>_overlay.png``.
 
     Raises:
         ExportError: an image is missing or cannot be read (all of them are looked at before anything is written), or
@@ -66,9 +75,9 @@ def predict_images(bundle: Bundle, images: Sequence[Path], out: Path) -> Iterato
         StorageError: the disk is full.
     """
     files = list(_files(images))
-    size = bundle.method.task.size[0]
+    task = bundle.method.task
     for file in files:
-        _read(file, size, bundle.method.task.channels)
+        _read(file, task.size[0], task.channels)
     if any(file.absolute().parent.samefile(out) for file in files if out.exists()):
         raise ExportError(f"--out {out} holds an image to predict; give another folder, so that nothing is overwritten")
     try:
@@ -76,58 +85,101 @@ def predict_images(bundle: Bundle, images: Sequence[Path], out: Path) -> Iterato
         # file names need not be UTF-8
         with open(out / "predictions.csv", "w", newline="", encoding="utf-8", errors="surrogateescape") as table:
             writer = csv.writer(table, lineterminator="\n")
-            writer.writerow(COLUMNS)
-            for name, file in zip(_names(files), files, strict=True):
-                answer = predict_image(bundle, file)
-                mask_name, overlay_name = f"{name}_mask.png", f"{name}_overlay.png"
-                Image.fromarray(answer.mask.astype(np.uint8) * 255).save(out / mask_name)
-                Image.fromarray(overlay(file, answer.mask)).save(out / overlay_name)
-                box = answer.box or ("", "", "", "")
-                writer.writerow(
-                    [
-                        *(file, answer.label, f"{answer.score:.6f}", f"{answer.threshold:.6f}", f"{answer.area:.6f}"),
-                        *(*box, mask_name, overlay_name),
-                    ]
-                )
-                yield answer
+            writer.writerow(MULTI_COLUMNS if task.view == "multi" else COLUMNS)
+            suffixes = _suffixes(task)
+            for name, file in zip(_names(files, suffixes.values()), files, strict=True):
+                answers = predict_image(bundle, file)
+                Image.fromarray(overlay(file, answers, task.classes)).save(out / f"{name}_overlay.png")
+                for answer in answers:
+                    stem = name + suffixes[answer.label]
+                    writer.writerow([*_line(answer, stem), f"{name}_overlay.png", *_multi(answer, stem, task)])
+                    Image.fromarray(answer.mask.astype(np.uint8) * 255).save(out / f"{stem}_mask.png")
+                    if task.view == "multi":
+                        Image.fromarray(heat_map(answer.map)).save(out / f"{stem}_map.png")
+                    yield answer
     except OSError as error:
         if is_disk_full(error):
             raise StorageError(f"the disk of {out} is full; free some space and predict again") from None
         raise ExportError(f"{out} cannot be written ({error.strerror}); give another --out") from None
 
 
-def predict_image(bundle: Bundle, file: Path) -> PredictedImage:
-    """One image, at the size and by the rule that the model was scored with; the mask is then brought back to the
-    file's own pixels by the nearest one."""
+def predict_image(bundle: Bundle, file: Path) -> list[PredictedImage]:
+    """One image, at the size and by the rule that the model was scored with; the masks are then brought back to the
+    file's own pixels by the nearest one. The classes are those of `predict_images`, in the task's order."""
     task = bundle.method.task
     pixels, fit = _read(file, task.size[0], task.channels)
     with torch.no_grad():
         prediction = bundle.method.predict(bundle.model, torch.from_numpy(pixels)[None].float() / 255)
     scores = prediction.scores[0].numpy()
-    index = int(scores.argmax())
-    label = task.classes[index]
+    top = int(scores.argmax())
     maps = quantise(prediction.maps[0].numpy())
-    mask = binarise(maps[index % len(maps)], bundle.levels[label])
-    return PredictedImage(file, _to_source(mask, fit), label, float(scores[index]), bundle.levels[label] / 255)
+    levels = [bundle.levels[label] for label in task.classes]
+    several = task.view == "multi" and len(maps) == len(task.classes)
+    answers = []
+    for index in range(len(task.classes)) if several else (top,):
+        values = maps[index % len(maps)]
+        mask = _to_source(binarise(values, levels[index]), fit)
+        if index == top or mask.any():
+            answers.append(
+                PredictedImage(
+                    source=file,
+                    mask=mask,
+                    map=_to_source(values, fit),
+                    label=task.classes[index],
+                    score=float(scores[index]),
+                    threshold=levels[index] / 255,
+                    boxes=_boxes(mask, each=task.view == "multi"),
+                )
+            )
+    return answers
 
 
-def overlay(file: Path, mask: NDArray[np.bool_]) -> NDArray[np.uint8]:
-    """(H, W, 3) uint8: the picture with the mask laid over it and outlined."""
-    height, width = mask.shape
+def overlay(file: Path, answers: Sequence[PredictedImage], classes: Sequence[str]) -> NDArray[np.uint8]:
+    """(H, W, 3) uint8: the picture with the masks of all answers, their boxes and classes."""
+    height, width = answers[0].mask.shape
     pixels, fit = read_image(file, max(height, width), 3)
-    picture = pixels[(slice(None), *fit.window)].transpose(1, 2, 0).astype(np.float32)
-    picture = picture[:height, :width]
-    inside = mask.copy()
-    inside[1:-1, 1:-1] &= mask[:-2, 1:-1] & mask[2:, 1:-1] & mask[1:-1, :-2] & mask[1:-1, 2:]
-    edge = mask & ~inside
-    picture[mask] = (1 - OPACITY) * picture[mask] + OPACITY * COLOUR
-    picture[edge] = COLOUR
-    return picture.round().astype(np.uint8)
+    picture = pixels[(slice(None), *fit.window)].transpose(1, 2, 0)[:height, :width]
+    return draw(
+        picture,
+        [
+            Mark(a.mask, a.boxes, f"{a.label} {a.score:.2f}", COLOURS[classes.index(a.label) % len(COLOURS)])
+            for a in answers
+        ],
+    )
 
 
-def _to_source(mask: NDArray[np.bool_], fit: Fit) -> NDArray[np.bool_]:
-    placed = Image.fromarray(mask[fit.window].astype(np.uint8) * 255)
-    return np.asarray(placed.resize(fit.source, Image.Resampling.NEAREST)) > 127
+def _line(answer: PredictedImage, stem: str) -> list[Any]:
+    numbers = (f"{value:.6f}" for value in (answer.score, answer.threshold, answer.area))
+    return [answer.source, answer.label, *numbers, *(answer.box or ("",) * 4), f"{stem}_mask.png"]
+
+
+def _multi(answer: PredictedImage, stem: str, task: Task) -> list[str]:
+    """The columns of the multi view alone; boxes as ``x1 y1 x2 y2``, with semicolons between them."""
+    if task.view == "single":
+        return []
+    return [";".join(" ".join(map(str, box)) for box in answer.boxes), f"{stem}_map.png"]
+
+
+def _box(mask: NDArray[np.bool_]) -> Box | None:
+    ys, xs = np.nonzero(mask)
+    if not len(xs):
+        return None
+    return int(xs.min()), int(ys.min()), int(xs.max()) + 1, int(ys.max()) + 1
+
+
+def _boxes(mask: NDArray[np.bool_], *, each: bool) -> tuple[Box, ...]:
+    """Around each 8-connected region, or around all of them."""
+    if not each:
+        whole = _box(mask)
+        return () if whole is None else (whole,)
+    regions, _ = ndimage.label(mask, np.ones((3, 3)))
+    return tuple((x.start, y.start, x.stop, y.stop) for y, x in ndimage.find_objects(regions))
+
+
+def _to_source(values: NDArray[Any], fit: Fit) -> NDArray[Any]:
+    """(H, W) bool or uint8 of the model's size, at the file's pixels by the nearest one."""
+    placed = Image.fromarray(values[fit.window].astype(np.uint8))
+    return np.asarray(placed.resize(fit.source, Image.Resampling.NEAREST)).astype(values.dtype)
 
 
 def _files(images: Sequence[Path]) -> Iterator[Path]:
@@ -144,17 +196,30 @@ def _files(images: Sequence[Path]) -> Iterator[Path]:
             raise ExportError(f"image {image} does not exist; expected image files, or folders of them")
 
 
-def _names(files: Sequence[Path]) -> list[str]:
+def _suffixes(task: Task) -> dict[str, str]:
+    """By class, what its files have between the image's name and their own ending: nothing in the single view."""
+    if task.view == "single":
+        return dict.fromkeys(task.classes, "")
+    plain = _distinct([re.sub(r"[^\w.-]+", "_", name) for name in task.classes], ("",))
+    return {label: f"_{name}" for label, name in zip(task.classes, plain, strict=True)}
+
+
+def _names(files: Sequence[Path], suffixes: Iterable[str]) -> list[str]:
     """A name for each image's files; images of the same name get a number."""
+    return _distinct([file.stem for file in files], ("_overlay.png", *(f"{suffix}_mask.png" for suffix in suffixes)))
+
+
+def _distinct(stems: Sequence[str], endings: Sequence[str]) -> list[str]:
+    """The stems, with a number where one with any of the endings is there already."""
     taken: set[str] = set()
     numbers: dict[str, int] = {}
     names = []
-    for file in files:
-        name = file.stem
-        while name in taken:  # scan-2 may itself be an image's name
-            numbers[file.stem] = numbers.get(file.stem, 1) + 1
-            name = f"{file.stem}-{numbers[file.stem]}"
-        taken.add(name)
+    for stem in stems:
+        name = stem
+        while any(name + ending in taken for ending in endings):  # scan-2 may itself be an image's name
+            numbers[stem] = numbers.get(stem, 1) + 1
+            name = f"{stem}-{numbers[stem]}"
+        taken.update(name + ending for ending in endings)
         names.append(name)
     return names
 

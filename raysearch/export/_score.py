@@ -11,51 +11,51 @@ from torch import nn
 
 from raysearch.data import Collection
 from raysearch.method import Method
-from raysearch.thresholds import METRICS, Counts, MaskMetric, at, bootstrap, scores_at
+from raysearch.thresholds import METRICS, Sweep, SweepMetric, at, at_by_class, find_metric, interval, scores_at
 from raysearch.training import Alone, Observations, observe
-from raysearch.training._score import score_metrics
 
 
 def score_rows(
-    method: Method, model: nn.Module, collection: Collection, rows: NDArray[np.int64], levels: dict[str, int]
+    method: Method,
+    model: nn.Module,
+    collection: Collection,
+    rows: NDArray[np.int64],
+    levels: dict[str, int],
+    metric: str,
 ) -> dict[str, Any]:
-    """Metrics of `rows` at the given levels, with 95% intervals over patients, and the value of each image.
+    """Metrics of `rows` at the given levels: `metric` and all that the same evidence tells about.
 
-    Returns ``images``, ``metrics`` (name to value), ``intervals`` (name to [low, high]), ``per_image`` (one entry a
-    known pair: image, class, and its mask metrics).
+    Returns ``images``, ``metrics`` (name to value), ``intervals`` (name to [low, high], 95% over patients),
+    ``by_class`` (name to class to value), ``per_image`` (one entry a known pair: image, class, and its mask metrics).
     """
-    observations = observe(method, model, collection, rows, device=torch.device("cpu"), collective=Alone())
-    return {"images": len(rows), **summarise(observations, collection, levels)}
+    kinds = frozenset({find_metric(metric).evidence})
+    observations = observe(method, model, collection, rows, device=torch.device("cpu"), collective=Alone(), kinds=kinds)
+    return {"images": len(rows), **summarise(observations, collection, levels, metric)}
 
 
-def summarise(observations: Observations, collection: Collection, levels: dict[str, int]) -> dict[str, Any]:
-    counts = observations.counts
-    metrics: dict[str, float] = dict(score_metrics(observations))
+def summarise(
+    observations: Observations, collection: Collection, levels: dict[str, int], metric: str
+) -> dict[str, Any]:
+    metrics: dict[str, float] = {}
     intervals: dict[str, list[float]] = {}
-    per_image = [
-        {"image": collection.image_ids[i], "class": counts.classes[k]}
-        for i, k in zip(counts.image, counts.label, strict=True)
-    ]
-    for metric in METRICS.values():
-        if not isinstance(metric, MaskMetric) or not _enters(counts, metric):
+    by_class: dict[str, dict[str, float]] = {}
+    per_image: dict[tuple[int, int], dict[str, Any]] = {}
+    for name, each in {**METRICS, metric: find_metric(metric)}.items():
+        evidence = observations.evidence.get(each.evidence)
+        if evidence is None or not np.isfinite(value := at(evidence, each, levels)):
             continue
-        value = at(counts, metric, levels)
-        if not np.isfinite(value):
-            continue
-        metrics[metric.name] = value
-        if metric.pooled:
-            continue
-        scores = scores_at(counts, metric, levels)
-        entering = np.isfinite(scores)
-        interval = bootstrap(scores[entering], counts.patient[entering])
-        intervals[metric.name] = [interval.low, interval.high]
-        for entry, each in zip(per_image, scores, strict=True):
-            if np.isfinite(each):
-                entry[metric.name] = float(each)
-    return {"metrics": metrics, "intervals": intervals, "per_image": per_image}
-
-
-def _enters(counts: Counts, metric: MaskMetric) -> bool:
-    present = bool(counts.present.any())
-    absent = bool((~counts.present).any())
-    return {"present": present, "absent": absent, "known": present}[metric.pairs]
+        metrics[name] = value
+        by_class[name] = at_by_class(evidence, each, levels)
+        found = interval(evidence, each, levels)
+        if np.isfinite(found.low):
+            intervals[name] = [found.low, found.high]
+        if isinstance(each, SweepMetric) and isinstance(evidence, Sweep) and not each.pooled:
+            for i, k, own in zip(evidence.image, evidence.label, scores_at(evidence, each, levels), strict=True):
+                entry = {"image": collection.image_ids[i], "class": evidence.classes[k]}
+                per_image.setdefault((int(i), int(k)), entry).update({name: float(own)} if np.isfinite(own) else {})
+    return {
+        "metrics": metrics,
+        "intervals": intervals,
+        "by_class": by_class,
+        "per_image": [per_image[pair] for pair in sorted(per_image)],
+    }

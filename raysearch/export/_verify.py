@@ -52,7 +52,7 @@ def verify_bundle(bundle: Bundle, data: str | None = None) -> Comparison:
             f" {expected[:12]}): give the right folder and options with --data"
         )
     rows = bundle.rows(collection.image_ids, "test")
-    again = score_rows(bundle.method, bundle.model, collection, rows, bundle.levels)["metrics"]
+    again = score_rows(bundle.method, bundle.model, collection, rows, bundle.levels, bundle.config["metric"])["metrics"]
     before = bundle.results["metrics"]
     if again.keys() != before.keys():
         raise ExportError(f"{bundle.path}/results.json has other metrics than this version computes; export again")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import platform
 import shutil
@@ -25,10 +26,20 @@ from raysearch.export._bundle import CONFIG, RESULTS, SPLIT, THRESHOLDS, WEIGHTS
 from raysearch.export._model_card import model_card
 from raysearch.export._score import score_rows
 from raysearch.method import Method, load_method
+from raysearch.space import settings_of, space_from_dict
 from raysearch.study import Study, TrialRecord, best_of, read_parts, read_records, task_of
 from raysearch.study._looks import record_look
 from raysearch.study._study import is_disk_full, unwritable
-from raysearch.thresholds import METRICS, Counts, MaskMetric, bootstrap, cross_fit, curves, load_counts
+from raysearch.thresholds import (
+    Evidence,
+    Sweep,
+    SweepMetric,
+    cross_fit,
+    curves,
+    find_metric,
+    fit_interval,
+    load_evidence,
+)
 from raysearch.training import decode
 
 
@@ -71,10 +82,13 @@ def _export(study: Study, out: Path, record: TrialRecord) -> tuple[Exported, dic
         )
     settings = _settings(study, record)
     method, model = _trained(study, record, settings, collection)
-    counts = load_counts(study.trial(record.number).path / "evidence" / "best.npz")
+    metric = find_metric(config.metric)
+    evidence = load_evidence(
+        study.trial(record.number).path / "evidence" / "best.npz", {"counts", metric.evidence}, classes=config.classes
+    )
     decision = record.result["thresholds"]
     rows = read_parts(study)["test"]
-    results = score_rows(method, model, collection, rows, class_levels(decision, collection.classes))
+    results = score_rows(method, model, collection, rows, class_levels(decision, collection.classes), metric.name)
     try:
         looks = record_look(study, "export", record.number)
     except OSError as error:
@@ -82,9 +96,9 @@ def _export(study: Study, out: Path, record: TrialRecord) -> tuple[Exported, dic
     results = {"split": "test", "trial": record.number, "looks": looks, **results}
     files = {
         CONFIG: yaml.safe_dump(_config(study, record, settings, collection), sort_keys=False),
-        THRESHOLDS: json.dumps(_thresholds(study, record, decision, counts), indent=2),
+        THRESHOLDS: json.dumps(_thresholds(study, record, decision, evidence), indent=2),
         RESULTS: json.dumps(results, indent=2),
-        "operating_curves.json": json.dumps(curves(counts)),
+        "operating_curves.json": json.dumps(_curves(evidence)),
         "environment.json": json.dumps(_environment(study), indent=2),
         "data.json": json.dumps(
             {"data": config.data, "fingerprint": config.fingerprint, "split": config.split}, indent=2
@@ -118,14 +132,20 @@ def _chosen(study: Study, trial: int | None) -> TrialRecord:
 
 
 def _settings(study: Study, record: TrialRecord) -> dict[str, Any]:
-    """What the trial was trained with."""
+    """What the weights were trained with: a trial may have taken over settings of another one on its way, and its loss
+    thresholds may have moved."""
+    alternated = record.result.get("alternation", {}).get("thresholds", {})
+    exploited = record.result.get("exploited")
+    if exploited is not None:
+        space = space_from_dict(study.config.space, load_method(study.config.method))
+        return {**settings_of(space, exploited["params"])[0], **alternated}
     stored = study.trial(record.number).config
     if stored is None:
         raise StudyError(
             f"{study.trial(record.number).path / 'config.yaml'} is missing; restore it from a copy, or export another"
             " trial with --trial"
         )
-    return dict(stored["config"])
+    return {**stored["config"], **alternated}
 
 
 def _trained(
@@ -171,23 +191,32 @@ def _config(study: Study, record: TrialRecord, settings: dict[str, Any], collect
     }
 
 
-def _thresholds(study: Study, record: TrialRecord, decision: dict[str, float], counts: Counts) -> dict[str, Any]:
+def _thresholds(
+    study: Study, record: TrialRecord, decision: dict[str, float], evidence: dict[str, Evidence]
+) -> dict[str, Any]:
     """Each threshold with the split and metric that it was chosen by, and what that is worth on the same split."""
     config = study.config
-    metric = METRICS[config.metric]
+    metric = find_metric(config.metric)
     entry: dict[str, Any] = {
         "split": "tuning",
         "metric": config.metric,
         "chosen_by": {"solve": "exact solve", "sample": "Optuna", "fixed": "its default"}[config.decision_thresholds],
         "cross_fitted_value": record.result["metrics"].get(config.metric),
     }
-    if isinstance(metric, MaskMetric) and not metric.pooled and config.decision_thresholds == "solve":
-        fit = cross_fit(counts, metric, seed=config.seed, per_class=config.per_class)
-        if fit.scores is not None:
-            entering = fit.scores == fit.scores
-            interval = bootstrap(fit.scores[entering], counts.patient[entering])
+    sweep = evidence[metric.evidence]
+    if isinstance(metric, SweepMetric) and isinstance(sweep, Sweep) and config.decision_thresholds == "solve":
+        fit = cross_fit(sweep, metric, seed=config.seed, per_class=config.per_class)
+        interval = fit_interval(fit, sweep, metric)
+        if math.isfinite(interval.low):
             entry["interval_95"] = [interval.low, interval.high]
     return {name: {"value": at_level(value), **entry} for name, value in decision.items()}
+
+
+def _curves(evidence: dict[str, Evidence]) -> dict[str, list[float]]:
+    """Of all kinds that a mask threshold acts on."""
+    return {
+        name: curve for part in evidence.values() if isinstance(part, Sweep) for name, curve in curves(part).items()
+    }
 
 
 def _environment(study: Study) -> dict[str, Any]:

@@ -8,19 +8,31 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from raysearch.method._loss_threshold import LossThreshold, PerClass, by_class
 from raysearch.method._registry import load_method, method_names, titles
 
 if TYPE_CHECKING:
-    from raysearch.method._base import Augmentation, Batch, Method, Prediction, Stage, Step, Task
+    from raysearch.method._base import (
+        Augmentation,
+        Batch,
+        Method,
+        Prediction,
+        Stage,
+        Step,
+        Task,
+    )
 
 __all__ = [
     "Augmentation",
     "Batch",
+    "LossThreshold",
     "Method",
+    "PerClass",
     "Prediction",
     "Stage",
     "Step",
     "Task",
+    "by_class",
     "load_method",
     "method_names",
     "titles",

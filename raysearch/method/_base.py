@@ -15,6 +15,8 @@ from typing import Any, ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
+from raysearch.method._loss_threshold import LossThreshold
+
 
 @dataclass(frozen=True, kw_only=True)
 class Task:
@@ -25,6 +27,9 @@ class Task:
     channels: int
     size: tuple[int, int]
     """(H, W) in pixels."""
+    positives: tuple[float, ...] | None = None
+    """By class, images labelled present over images labelled absent in the training split; None where no training
+    split is known, as in an export: a method that weights by it takes 1 then."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,8 +54,9 @@ class Batch:
         images: (N, C, H, W) float32 in [0, 1].
         labels: (N,) int64 class index in the single-label view; (N, K) float32 in {0, 1, -1 unknown} in the other.
         index: (N,) int64 row in the collection.
-        masks: (N, K, H, W) float32 in {0, 1}; only for methods with ``supervision = "pixel"``.
-        truth: (N, K) int8 (1 present, 0 absent, -1 unknown), beside `masks`.
+        masks: (M, H, W) float32 in {0, 1}: the regions of the M pairs whose `truth` is 1, in the order of
+            ``(truth == 1).nonzero()``; only for methods with ``supervision`` ``pixel`` or ``region``.
+        truth: (N, K) int8 (1 present, 0 absent, -1 unknown), beside `masks`; -1 for images outside ``--annotated``.
         share: this worker's part of the step's images, in (0, 1]; the parts of all workers add up to 1.
     """
 
@@ -101,10 +107,13 @@ class Prediction:
         scores: (N, K) float32 in [0, 1], class probabilities (softmax in the single-label view, sigmoid in the other).
         maps: (N, M, H, W) float32 in [0, 1], localization maps at image resolution; M is 1 (one map for the image's
             object, whatever its class) or K. Decision thresholds act on these.
+        grid: (N, K, P, Q) float32 in [0, 1], the map that the loss thresholds bound; only of methods that have some
+            with ``bounds``.
     """
 
     scores: Tensor
     maps: Tensor
+    grid: Tensor | None = None
 
 
 class Method(abc.ABC):
@@ -117,9 +126,13 @@ class Method(abc.ABC):
             ``__post_init__`` raise ``ValueError`` with what was found and what was expected. Its fields are exactly the
             parameters of kinds train, stage, loss and postprocess in its search space.
         view: ``single`` or ``multi``: the labels that it trains on.
-        supervision: ``image`` (image labels), ``pixel`` (also masks), ``none`` (trains nothing).
+        supervision: ``image`` (image labels), ``region`` (image labels, and regions where annotated), ``pixel``
+            (regions), ``none`` (trains nothing).
+        metric: name of the metric that its trials are ranked by unless ``--metric`` says otherwise.
         decision_thresholds: names and defaults of its decision thresholds, acting on `Prediction.maps`.
-        loss_thresholds: names of `Config` fields that are thresholds inside the loss.
+        loss_thresholds: thresholds inside its loss, fields of `Config`. They may change between two epochs: the engine
+            then makes the method anew with the changed `Config` and goes on with the same network and optimiser, so
+            `build` and `stages` must not depend on them.
         spaces: importable package that holds the search spaces, ``<name>.yaml`` (preset ``paper``) and
             ``<name>.small.yaml`` (preset ``small``).
     """
@@ -128,9 +141,10 @@ class Method(abc.ABC):
     title: ClassVar[str]
     Config: ClassVar[type[Any]]
     view: ClassVar[Literal["single", "multi"]]
-    supervision: ClassVar[Literal["image", "pixel", "none"]] = "image"
+    supervision: ClassVar[Literal["image", "region", "pixel", "none"]] = "image"
+    metric: ClassVar[str] = "f1_plus"
     decision_thresholds: ClassVar[Mapping[str, float]] = {"mask_threshold": 0.5}
-    loss_thresholds: ClassVar[tuple[str, ...]] = ()
+    loss_thresholds: ClassVar[tuple[LossThreshold, ...]] = ()
     spaces: ClassVar[str] = "search_spaces"
 
     def __init__(self, config: Any, task: Task) -> None:
@@ -164,3 +178,8 @@ class Method(abc.ABC):
     @abc.abstractmethod
     def predict(self, model: nn.Module, images: Tensor) -> Prediction:
         """Of (N, C, H, W) float32 images in [0, 1], in evaluation mode. An image's answer depends on no other image."""
+
+    def region_cells(self, masks: Tensor, cells: tuple[int, int]) -> Tensor:
+        """(M, P, Q) bool of (M, H, W) masks: the cells of `Prediction.grid` that a region covers. Here every cell of
+        which it covers some area: cell (r, c) spans rows [r H / P, (r + 1) H / P), and columns likewise."""
+        return nn.functional.adaptive_max_pool2d(masks.float(), cells) > 0

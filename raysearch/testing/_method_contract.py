@@ -46,11 +46,11 @@ class MethodContract:
         assert method.title, "title: one line"
         assert "\n" not in method.title
         assert method.view in ("single", "multi")
-        assert method.supervision in ("image", "pixel", "none")
+        assert method.supervision in ("image", "region", "pixel", "none")
         for name, default in method.decision_thresholds.items():
             assert 0 <= default <= 1, f"decision threshold {name} acts on maps in [0, 1]"
         fields = {field.name for field in dataclasses.fields(method.Config)}
-        assert set(method.loss_thresholds) <= fields, "loss thresholds are fields of Config"
+        assert {t.name for t in method.loss_thresholds} <= fields, "loss thresholds are fields of Config"
 
     def test_config_is_strict_data(self) -> None:
         config = self.method.Config(**self.config)
@@ -118,6 +118,18 @@ class MethodContract:
             assert touched, "no parameter has a gradient"
             assert touched <= trained, "a frozen parameter has a gradient"
             assert all(p.grad is None or bool(torch.isfinite(p.grad).all()) for p in model.parameters())
+
+    def test_training_step_on_images_of_which_no_region_is_known(self) -> None:
+        if self.method.supervision not in ("region", "pixel"):
+            return
+        for stage in _stages(self):
+            method, model, batch = _setting(self)
+            assert batch.masks is not None
+            assert batch.truth is not None
+            unknown = dataclasses.replace(batch, masks=batch.masks[:0], truth=torch.full_like(batch.truth, -1))
+            losses, _ = _take_step(method, model, unknown, stage)
+            for name, value in losses.items():
+                assert bool(torch.isfinite(value)), f"{name} is {float(value)} where no region is known"
 
     def test_equal_seeds_give_equal_steps(self) -> None:
         for stage in _stages(self):
@@ -191,7 +203,7 @@ class MethodContract:
     def test_presets_construct_configurations(self) -> None:
         study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
         for preset in presets(self.method):
-            space = load_space(self.method, preset)
+            space = load_space(self.method, preset).for_classes(synthetic_task(self.method).classes)
             for values in (space.defaults(), *(space.sample(study.ask()) for _ in range(5))):
                 settings, thresholds = space.split(values)
                 assert dataclasses.is_dataclass(self.method.Config(**settings))

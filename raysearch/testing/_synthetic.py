@@ -16,9 +16,8 @@ def synthetic_task(
 
 
 def synthetic_batch(method: type[Method], task: Task, *, count: int = 6, seed: int = 0) -> Batch:
-    """A training batch for `task`: classes in turn, with masks and truth if the method has pixel supervision.
-
-    With pixel supervision the last image's truth is unknown.
+    """A training batch for `task`: classes in turn, with masks and truth if the method's supervision is of pixels or
+    regions; then the last image's truth is unknown.
     """
     generator = torch.Generator().manual_seed(seed)
     height, width = task.size
@@ -26,20 +25,20 @@ def synthetic_batch(method: type[Method], task: Task, *, count: int = 6, seed: i
     index = torch.arange(count)
     label = index % classes
     images = 0.1 + 0.1 * torch.rand(count, task.channels, height, width, generator=generator)
-    masks = torch.zeros(count, classes, height, width)
+    regions = torch.zeros(count, classes, height, width)
     for i, k in enumerate(label.tolist()):
         side = max(2, min(height, width) // 3)
         top, left = (height - side) * k // max(1, classes - 1), (width - side) * (i % 2)
-        masks[i, k, top : top + side, left : left + side] = 1
-    images = images + 0.7 * masks.amax(1, keepdim=True)
+        regions[i, k, top : top + side, left : left + side] = 1
+    images = images + 0.7 * regions.amax(1, keepdim=True)
     one_hot = torch.nn.functional.one_hot(label, classes)
     truth = one_hot.to(torch.int8)
     truth[-1] = -1
-    pixel = method.supervision == "pixel"
+    pixel = method.supervision in ("pixel", "region")
     return Batch(
         images=images,
         labels=label if task.view == "single" else one_hot.float(),
         index=index,
-        masks=masks if pixel else None,
+        masks=regions[truth == 1] if pixel else None,
         truth=truth if pixel else None,
     )

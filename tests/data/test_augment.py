@@ -21,13 +21,14 @@ EVERYTHING = Augmentation(horizontal_flip=True, vertical_flip=True, rotation=20,
 def batch(channels: int = 3, height: int = 20, width: int = 20) -> tuple[torch.Tensor, torch.Tensor]:
     generator = torch.Generator().manual_seed(0)
     images = torch.rand(len(ROWS), channels, height, width, generator=generator)
-    return images, (images[:, :1] > 0.6).float()
+    return images, (images[:, 0] > 0.6).float()
 
 
 def run(
     how: Augmentation, images: torch.Tensor, masks: torch.Tensor | None = None, epoch: int = 3
 ) -> tuple[torch.Tensor, torch.Tensor | None]:
-    return augment(images, masks, how, seed=7, epoch=epoch, rows=ROWS)
+    owner = None if masks is None else torch.arange(len(ROWS))
+    return augment(images, masks, how, seed=7, epoch=epoch, rows=ROWS, owner=owner)
 
 
 @given(st.integers(0, 2**31), st.integers(0, 1000), st.permutations(range(12)), st.integers(1, 12))
@@ -53,12 +54,24 @@ def test_an_image_is_treated_alike_in_every_batch() -> None:
     images, masks = batch()
     whole, whole_masks = run(EVERYTHING, images, masks)
     order = torch.tensor([5, 2, 9])
-    part, part_masks = augment(images[order], masks[order], EVERYTHING, seed=7, epoch=3, rows=ROWS[order])
+    rows, owner = ROWS[order], torch.arange(3)
+    part, part_masks = augment(images[order], masks[order], EVERYTHING, seed=7, epoch=3, rows=rows, owner=owner)
     assert whole_masks is not None
     assert part_masks is not None
     torch.testing.assert_close(part, whole[order], rtol=0, atol=1e-6)
     torch.testing.assert_close(part_masks, whole_masks[order], rtol=0, atol=0)
     assert not torch.equal(run(EVERYTHING, images, epoch=4)[0], whole)
+
+
+@given(st.lists(st.integers(0, 11), max_size=20))
+def test_masks_follow_the_image_that_owns_them(owners: list[int]) -> None:
+    images, masks = batch()
+    whole = run(EVERYTHING, images, masks)[1]
+    owner = torch.tensor(owners, dtype=torch.int64)
+    out = augment(images, masks[owner], EVERYTHING, seed=7, epoch=3, rows=ROWS, owner=owner)[1]
+    assert whole is not None
+    assert out is not None
+    assert torch.equal(out, whole[owner])
 
 
 def test_nothing_asked_nothing_done() -> None:
@@ -97,8 +110,8 @@ def test_rotation_is_scipys(width: int) -> None:
         for channel in range(3):
             expected = affine_transform(images[n, channel].numpy(), turn, shift, order=1, mode="grid-constant")
             np.testing.assert_allclose(out[n, channel].numpy(), expected, atol=1e-4)
-        nearest = affine_transform(masks[n, 0].numpy(), turn, shift, order=0, mode="grid-constant")
-        different += int((nearest != out_masks[n, 0].numpy()).sum())
+        nearest = affine_transform(masks[n].numpy(), turn, shift, order=0, mode="grid-constant")
+        different += int((nearest != out_masks[n].numpy()).sum())
     assert different <= 0.001 * out_masks.numel()
     assert ((out_masks == 0) | (out_masks == 1)).all()
 
@@ -107,7 +120,7 @@ def test_crops_are_windows_and_masks_follow() -> None:
     images, masks = batch(height=20, width=24)
     out, out_masks = run(Augmentation(crop=9), images, masks)
     assert out_masks is not None
-    assert out.shape[2:] == out_masks.shape[2:] == (9, 9)
+    assert out.shape[2:] == out_masks.shape[1:] == (9, 9)
     places = set()
     for image, mask, window, region in zip(images, masks, out, out_masks, strict=True):
         found = [
@@ -118,7 +131,7 @@ def test_crops_are_windows_and_masks_follow() -> None:
         ]
         assert len(found) == 1
         top, left = found[0]
-        assert torch.equal(mask[:, top : top + 9, left : left + 9], region)
+        assert torch.equal(mask[top : top + 9, left : left + 9], region)
         places.add(found[0])
     assert len(places) > 8
 
@@ -132,7 +145,7 @@ def test_turns_are_exact(rotation: float, allowed: set[int]) -> None:
     for n in range(len(images)):
         quarter = [k for k in range(4) if torch.equal(torch.rot90(images[n], k, (1, 2)), out[n])]
         assert len(quarter) == 1
-        assert torch.equal(torch.rot90(masks[n], quarter[0], (1, 2)), out_masks[n])
+        assert torch.equal(torch.rot90(masks[n], quarter[0], (0, 1)), out_masks[n])
         seen.add(quarter[0])
     assert seen == allowed
 

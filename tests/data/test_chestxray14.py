@@ -51,6 +51,29 @@ def test_the_single_view_of_findings_keeps_images_with_exactly_one(tmp_path: Pat
     assert "1 images without a finding and 2 with several are left out of the single view" in data.notes
 
 
+def test_findings_of_the_eight_classes_with_boxes(tmp_path: Path) -> None:
+    rows = (*NIH_ROWS, ("00000006_000.png", "Hernia", 6), ("00000007_000.png", "Hernia|Pneumonia", 7))
+    root = make_nih(tmp_path / "nih", rows=rows)
+    data = opened(root, ",classes=8")
+    assert data.classes == opened(root).classes[:8]
+    assert len(data) == 8
+    assert (data.labels[6] == ABSENT).all(), "an image of other findings has none of these"
+    assert pair(data, "00000001_000.png", "Cardiomegaly") == (PRESENT, PRESENT)
+    np.testing.assert_array_equal(data.labels, opened(root).labels[:, :8])
+    np.testing.assert_array_equal(data.truth, opened(root).truth[:, :8])
+    single = opened(root, ",classes=8", "single")
+    assert single.image_ids == ("00000001_000.png", "00000003_000.png", "00000004_000.png")
+    assert "1 images with another finding than the 8 classes are left out" in single.notes
+
+
+def test_classes_are_of_the_findings(tmp_path: Path) -> None:
+    root = make_nih(tmp_path / "nih")
+    with pytest.raises(DataError, match=r"classes=8 is of task findings; leave it out with task normal-vs-abnormal"):
+        opened(root, ",task=normal-vs-abnormal,classes=8")
+    with pytest.raises(DataError, match=r"unknown classes '9'; known: 14, 8"):
+        opened(root, ",classes=9")
+
+
 def test_normal_vs_pneumonia(tmp_path: Path) -> None:
     boxes = (*NIH_BOXES, ("00000003_000.png", "Pneumonia", (0.0, 0.0, 1024.0, 512.0)))
     data = opened(make_nih(tmp_path / "nih", boxes=boxes), ",task=normal-vs-pneumonia", "single")

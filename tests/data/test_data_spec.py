@@ -13,7 +13,7 @@ from raysearch.errors import DataError
 def test_options_take_the_kinds_defaults() -> None:
     spec = DataSpec.parse("chestxray14:/data/nih")
     assert spec.path == "/data/nih"
-    assert dict(spec.options) == {"task": "findings", "size": 512, "missing": "error"}
+    assert dict(spec.options) == {"task": "findings", "classes": "14", "size": 512, "missing": "error"}
     assert str(spec) == "chestxray14:/data/nih"
 
 

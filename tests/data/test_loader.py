@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import threading
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -12,6 +12,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from raysearch.data._augment import augment
 from raysearch.data._collection import PRESENT, UNKNOWN, Collection, View
 from raysearch.data._loader import Loader, evaluation_batches
 from raysearch.data._phantom import phantom_arrays
@@ -119,13 +120,11 @@ def test_pixel_batches_carry_masks_and_truth() -> None:
     for b in Loader(MULTI, ROWS, 4, 0, PLAIN, pixel=True).epoch(0):
         assert b.masks is not None
         assert b.truth is not None
-        assert b.masks.shape == (len(b.index), 4, 32, 32)
         np.testing.assert_array_equal(b.truth.numpy(), MULTI.truth[b.index.numpy()])
-        for i, row in enumerate(b.index.tolist()):
-            for k in range(4):
-                known = MULTI.truth[row, k] != UNKNOWN
-                expected = MULTI.mask(row, k) if known else np.zeros((32, 32))
-                np.testing.assert_array_equal(b.masks[i, k].numpy(), expected)
+        pairs = [(row, k) for row in b.index.tolist() for k in range(4) if MULTI.truth[row, k] == PRESENT]
+        assert b.masks.shape == (len(pairs), 32, 32)
+        for mask, (row, k) in zip(b.masks, pairs, strict=True):
+            np.testing.assert_array_equal(mask.numpy(), MULTI.mask(row, k))
 
 
 def test_a_region_that_was_cropped_away_is_absent() -> None:
@@ -134,12 +133,41 @@ def test_a_region_that_was_cropped_away_is_absent() -> None:
     for b in Loader(MULTI, np.arange(32), 8, 0, small, pixel=True).epoch(0):
         assert b.masks is not None
         assert b.truth is not None
-        before = torch.from_numpy(MULTI.truth[b.index.numpy()])
-        there = b.masks.flatten(2).any(2)
+        rows = b.index.numpy()
+        dense = torch.from_numpy(np.stack([[_region(row, k) for k in range(4)] for row in rows]))
+        owner = torch.arange(len(rows)).repeat_interleave(4)
+        flat = augment(b.images, dense.flatten(0, 1), small, seed=0, epoch=0, rows=rows, owner=owner)[1]
+        assert flat is not None
+        there = flat.flatten(1).any(1).view(-1, 4)
+        before = torch.from_numpy(MULTI.truth[rows])
         assert torch.equal(b.truth == PRESENT, (before == PRESENT) & there)
         assert torch.equal(b.truth == UNKNOWN, before == UNKNOWN)
+        assert torch.equal(b.masks, flat.view(*there.shape, 8, 8)[b.truth == PRESENT])
         gone += int(((before == PRESENT) & ~there).sum())
     assert gone > 0
+
+
+def _region(row: int, label: int) -> np.ndarray:
+    known = MULTI.truth[row, label] != UNKNOWN
+    return (MULTI.mask(row, label) if known else np.zeros((32, 32))).astype(np.float32)
+
+
+@given(st.sets(st.sampled_from(ROWS.tolist())))
+def test_only_annotated_rows_have_truth_and_masks(annotated: set[int]) -> None:
+    rows = np.array(sorted(annotated), np.int64)
+    everything = {
+        int(row): (truth, image)
+        for b in Loader(MULTI, ROWS, 4, 0, STRONG, pixel=True).epoch(0)
+        for row, truth, image in zip(b.index, cast(torch.Tensor, b.truth), b.images, strict=True)
+    }
+    for b in Loader(MULTI, ROWS, 4, 0, STRONG, pixel=True, annotated=rows).epoch(0):
+        assert b.masks is not None
+        assert b.truth is not None
+        assert b.masks.shape == (int((b.truth == PRESENT).sum()), 24, 24)
+        assert bool(b.masks.flatten(1).any(1).all())
+        for row, truth, image in zip(b.index.tolist(), b.truth, b.images, strict=True):
+            assert torch.equal(truth, everything[row][0] if row in annotated else torch.full_like(truth, UNKNOWN))
+            assert torch.equal(image, everything[row][1])
 
 
 @given(st.integers(0, 32), st.integers(1, 12), st.integers(1, 4))

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from raysearch.data import ABSENT, PRESENT, UNKNOWN, Collection, Split, make_split
+from raysearch.data import ABSENT, PRESENT, UNKNOWN, Collection, Split, make_folds, make_split
 from raysearch.errors import DataError
 
 
@@ -165,6 +165,59 @@ def test_official_needs_published_parts_without_shared_patients() -> None:
     assert split.notes == ("1 labelled images are in no published part and left out",)
 
 
+@settings(deadline=None)
+@given(data=patient_tables(), folds=st.integers(2, 5), seed=st.integers(0, 5))
+def test_each_annotated_patient_is_tested_once(data: Collection, folds: int, seed: int) -> None:
+    boxed = (data.truth == PRESENT).any(axis=1)
+    owners = set(data.patients[boxed].tolist())
+    if len(owners) < 3 * folds:
+        return  # too few for a tuning part
+    splits = make_folds(data, folds, seed)
+    tested = [set(data.patients[split.test].tolist()) for split in splits]
+    assert len(splits) == folds
+    assert set().union(*tested) == owners
+    assert sum(map(len, tested)) == len(owners)
+    assert len({split.digest for split in splits}) == folds
+    for number, split in enumerate(splits, 1):
+        assert split.how == f"fold:{number}/{folds}"
+        again = make_split(data, split.how, seed)
+        assert all(np.array_equal(a, b) for a, b in zip(parts(split), parts(again), strict=True))
+        people = [set(data.patients[part].tolist()) for part in parts(split)]
+        assert not people[0] & people[1]
+        assert not people[0] & people[2]
+        assert not people[1] & people[2]
+        assert people[1] <= owners, "only annotated images are scored"
+        known = (data.labels != UNKNOWN).any(axis=1)
+        assert set(np.flatnonzero(known)) <= set(np.concatenate(parts(split)).tolist())
+
+
+def test_folds_share_regions_alike() -> None:
+    truth = np.full((200, 2), UNKNOWN)
+    truth[:100, 0] = truth[80:120, 1] = PRESENT
+    splits = make_folds(collection(np.ones((200, 2)), truth, view="multi"), 5)
+    for split in splits:
+        np.testing.assert_allclose((truth[split.test] == PRESENT).sum(axis=0), [20, 8], atol=2)
+        np.testing.assert_allclose((truth[split.tuning] == PRESENT).sum(axis=0), [16, 6.4], atol=2)
+        np.testing.assert_allclose([len(part) for part in parts(split)], [157, 19, 24], atol=2)
+
+
+@pytest.mark.parametrize("how", ["fold:0/5", "fold:6/5", "fold:1/1", "fold:1", "fold:", "fold:a/b", "fold:1/5/2"])
+def test_folds_that_are_none(how: str) -> None:
+    with pytest.raises(DataError, match=rf"--split {how}: expected fold:I/K, fold I of K, with K at least 2") as error:
+        make_split(collection(one_hot([0, 1] * 20)), how)
+    assert "\n" not in str(error.value)
+
+
+def test_more_folds_than_patients_with_a_region() -> None:
+    truth = np.full((40, 2), UNKNOWN)
+    truth[:3, 0] = PRESENT
+    data = collection(one_hot([0, 1] * 20), truth, [0, 0, 1, *range(3, 40)])
+    with pytest.raises(DataError, match=r"2 patients of made have a region; expected at most as many folds"):
+        make_folds(data, 3)
+    with pytest.raises(DataError, match=r"expected fold:I/K"):
+        make_folds(data, 1)
+
+
 def write(path: Path, lines: list[str]) -> str:
     path.write_text("\n".join(["image,split", *lines]))
     return str(path)
@@ -197,7 +250,7 @@ def test_files_that_do_not_fit(tmp_path: Path, replaced: dict[int, str], expecte
 
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"there is no such file; expected random, official or a CSV"):
+    with pytest.raises(DataError, match=r"there is no such file; expected random, official, fold:I/K or a CSV"):
         make_split(collection(one_hot([0, 1] * 5)), str(tmp_path / "none.csv"))
 
 

@@ -44,3 +44,20 @@ class ClassMaps(Method):
     def predict(self, model: nn.Module, images: Tensor) -> Prediction:
         maps = model(images)
         return Prediction(scores=maps.mean((2, 3)).softmax(1), maps=maps.sigmoid())
+
+
+class ManyClassMaps(ClassMaps):
+    """The same where an image may hold several classes."""
+
+    title = "For tests of the multi view"
+    view = "multi"
+
+    def training_step(self, model: nn.Module, batch: Batch, step: Step) -> dict[str, Tensor]:
+        scores = model(batch.images).mean((2, 3))
+        loss = nn.functional.binary_cross_entropy_with_logits(scores, batch.labels.clamp(min=0))
+        step.backward(loss)
+        return {"loss": loss.detach()}
+
+    def predict(self, model: nn.Module, images: Tensor) -> Prediction:
+        maps = model(images)
+        return Prediction(scores=maps.mean((2, 3)).sigmoid(), maps=maps.sigmoid())

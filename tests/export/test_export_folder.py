@@ -14,9 +14,9 @@ import yaml
 from safetensors.numpy import load_file
 
 from export.finished_studies import SMALL, copy_of_finished, finished_study
-from raysearch.export import export_study, load_bundle
+from raysearch.export import export_study, load_bundle, verify_bundle
 from raysearch.study import Study, open_study, read_parts, read_records
-from raysearch.thresholds import METRICS, at, level, load_counts, solve
+from raysearch.thresholds import METRICS, at, level, load_evidence, solve
 from raysearch.training import decode
 
 FILES = {
@@ -59,7 +59,8 @@ def test_results_are_of_the_test_split_alone(study: Study, tmp_path: Path) -> No
     rows = read_parts(study)["test"]
     assert results["split"] == "test"
     assert results["images"] == len(rows)
-    names = {line.split(",")[1] for line in study.split_file.read_text().splitlines() if line.endswith(",test")}
+    lines = [line.split(",") for line in study.split_file.read_text().splitlines()]
+    names = {image for _, image, part, _ in lines if part == "test"}
     assert {entry["image"] for entry in results["per_image"]} == names
     per_image = [entry["f1_plus"] for entry in results["per_image"] if "f1_plus" in entry]
     assert results["metrics"]["f1_plus"] == pytest.approx(np.mean(per_image))
@@ -71,7 +72,7 @@ def test_thresholds_say_where_they_come_from(study: Study, tmp_path: Path) -> No
     exported = export_study(study, tmp_path / "model", trial=1)
     assert strict_json(exported.path / "results.json")["trial"] == exported.trial == 1
     (entry,) = strict_json(exported.path / "thresholds.json").values()
-    counts = load_counts(study.trial(1).path / "evidence" / "best.npz")
+    counts = load_evidence(study.trial(1).path / "evidence" / "best.npz", {"counts"})["counts"]
     (chosen,) = set(solve(counts, METRICS["f1_plus"]).levels.values())
     assert level(entry["value"]) == chosen, "the exact optimum over all of the tuning split"
     record = read_records(study)[1]
@@ -85,7 +86,7 @@ def test_operating_curves_are_those_of_the_tuning_split(study: Study, tmp_path: 
     exported = export_study(study, tmp_path / "model", trial=0)
     curves = strict_json(exported.path / "operating_curves.json")
     assert all(len(values) == 257 for values in curves.values())
-    counts = load_counts(study.trial(0).path / "evidence" / "best.npz")
+    counts = load_evidence(study.trial(0).path / "evidence" / "best.npz", {"counts"})["counts"]
     for name in ("f1_plus", "iou_pooled", "precision"):
         for chosen in (0, 100, 256):
             expected = at(counts, METRICS[name], dict.fromkeys(counts.classes, chosen))
@@ -147,3 +148,16 @@ def test_no_path_of_the_machine_in_an_export(study: Study, tmp_path: Path, monke
         assert not [folder for folder in machine if folder.encode() in data], path.name
         if path.suffix in (".yaml", ".json", ".csv"):
             assert not re.findall(rb"[\s\"',:=]/[A-Za-z]", data), path.name
+
+
+def test_a_study_by_boxes_exports_what_boxes_are_judged_by(tmp_path: Path) -> None:
+    study = finished_study(tmp_path / "studies", metric="box_accuracy@0.3")
+    exported = export_study(study, tmp_path / "model")
+    results = strict_json(exported.path / "results.json")
+    assert {"box_accuracy@0.3", "box_iou", "iou", "auc"} <= results["metrics"].keys()
+    assert results["by_class"]["box_iou"].keys() <= set(study.config.classes)
+    own = [entry["box_iou"] for entry in results["per_image"] if "box_iou" in entry]
+    assert results["metrics"]["box_iou"] == pytest.approx(np.mean(own))
+    assert {"threshold", "box_iou", "iou"} <= strict_json(exported.path / "operating_curves.json").keys()
+    assert "Box accuracy (share of pairs whose box has IoU >= 0.3)" in (exported.path / "README.md").read_text()
+    assert verify_bundle(load_bundle(exported.path)).ok

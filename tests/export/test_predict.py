@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import json
 import os
 from collections.abc import Sequence
@@ -14,12 +15,15 @@ import pytest
 import torch
 from numpy.typing import NDArray
 from PIL import Image
+from torch import Tensor, nn
 
 from export.finished_studies import SMALL, finished_study
 from raysearch.cli import main
 from raysearch.data import Collection, DataSpec, open_collection
 from raysearch.errors import ExportError
 from raysearch.export import Bundle, export_study, load_bundle, predict_images
+from raysearch.export._draw import COLOURS
+from raysearch.method import Batch, Method, Prediction, Stage, Step, Task
 from raysearch.thresholds import Counts
 from raysearch.training import Alone, observe
 
@@ -60,8 +64,20 @@ def observed(bundle: Bundle, collection: Collection, rows: NDArray[np.int64]) ->
         {"method": "minmax_entropy"},
         {"method": "export.class_maps:ClassMaps"},
         {"method": "export.class_maps:ClassMaps", "per_class": True},
+        {"method": "export.class_maps:ManyClassMaps"},
+        {"method": "export.class_maps:ManyClassMaps", "per_class": True},
     ],
-    ids=["one map", "one map, per class", "full supervision", "min-max entropy", "class maps", "class maps, per class"],
+    ids=[
+        *(
+            "one map",
+            "one map, per class",
+            "full supervision",
+            "min-max entropy",
+            "class maps",
+            "class maps, per class",
+        ),
+        *("several classes", "several classes, per class"),
+    ],
 )
 def test_masks_are_those_of_the_evidence(tmp_path: Path, request_: dict[str, Any]) -> None:
     study = finished_study(tmp_path / "studies", **request_)
@@ -77,10 +93,15 @@ def test_masks_are_those_of_the_evidence(tmp_path: Path, request_: dict[str, Any
     list(predict_images(bundle, files, tmp_path / "out"))
     lines = table(tmp_path / "out")
     chosen = json.loads((bundle.path / "thresholds.json").read_text())
-    strays = 0
-    for row, line in zip(rows.tolist(), lines, strict=True):
+    strays = seen = 0
+    row_of = {str(file): row for row, file in zip(rows.tolist(), files, strict=True)}
+    for line in lines:
+        row = row_of[line["image"]]
         # one map is about the object that is there, whatever class the image is taken for
         label = int(np.argmax(collection.truth[row])) if one_map else collection.classes.index(line["class"])
+        if (row, label) not in pair:
+            continue  # nobody knows its truth, and so there is no evidence
+        seen += 1
         level = round(255 * chosen.get(f"mask_threshold.{line['class']}", chosen.get("mask_threshold"))["value"])
         inside, outside = counts.foreground[pair[row, label]], counts.background[pair[row, label]]
         mask, truth = read_mask(tmp_path / "out" / line["mask"]), collection.mask(row, label).astype(bool)
@@ -92,6 +113,7 @@ def test_masks_are_those_of_the_evidence(tmp_path: Path, request_: dict[str, Any
         strays += abs(int(batched.background[pair[row, label], level:].sum()) - fp)
     # convolutions of another batch size sum in another order: about one pixel in 10 million falls on the other side
     assert strays <= 2
+    assert seen == len(rows) if bundle.method.view == "single" else seen > len(rows)
     assert len({line["threshold"] for line in lines}) > 1 or not request_.get("per_class")
 
 
@@ -132,8 +154,135 @@ def test_every_file_of_a_prediction(bundle: Bundle, tmp_path: Path) -> None:
     overlay = np.asarray(Image.open(out / line["overlay"]))
     assert overlay.shape == (48, 80, 3)
     grey = np.repeat(picture(0, 48, 80)[:, :, None], 3, axis=2)
-    np.testing.assert_array_equal(overlay[~mask], grey[~mask])
+    assert answer.boxes == (answer.box,)
+    drawn = frame(mask.shape, answer.boxes)
+    np.testing.assert_array_equal(overlay[~mask & ~drawn], grey[~mask & ~drawn])
     assert (overlay[mask] != grey[mask]).any(axis=1).mean() > 0.9
+    assert (overlay[drawn] == COLOURS[bundle.method.task.classes.index(answer.label)]).all()
+
+
+def frame(shape: tuple[int, ...], boxes: Sequence[tuple[int, int, int, int]], width: int = 1) -> Boolean:
+    """The lines of the boxes."""
+    lines = np.zeros(shape, bool)
+    for x1, y1, x2, y2 in boxes:
+        lines[y1:y2, x1:x2] = True
+        lines[y1 + width : y2 - width, x1 + width : x2 - width] = False
+    return lines
+
+
+CLASSES = ("Mass", "no/thing here", "no thing here", "Hernia")
+
+
+class Blobs(Method):
+    """A map a class, given with the image: its four quarters of grey levels, shifted by the class."""
+
+    name, title, view, Config = "blobs", "For tests", "multi", dict
+
+    def build(self) -> nn.Module:
+        return nn.Identity()
+
+    def stages(self, epochs: int) -> Sequence[Stage]:
+        return ()
+
+    def training_step(self, model: nn.Module, batch: Batch, step: Step) -> dict[str, Tensor]:
+        raise NotImplementedError
+
+    def predict(self, model: nn.Module, images: Tensor) -> Prediction:
+        maps = torch.cat([images, images.flip(3), 0 * images, 0 * images], 1)
+        return Prediction(scores=torch.tensor([[0.2, 0.6, 0.1, 0.9]]).expand(len(images), 4), maps=maps)
+
+
+@pytest.fixture
+def blobs(tmp_path: Path) -> Bundle:
+    """Classes 0 and 1 have masks, 2 and 3 have none, and 3 has the highest score."""
+    method = Blobs({}, Task(classes=CLASSES, view="multi", channels=1, size=(32, 32)))
+    return Bundle(tmp_path, {}, method, method.build(), {}, {"mask_threshold": 0.5}, {})
+
+
+def blob_picture() -> NDArray[np.uint8]:
+    """Two bright regions, one of two parts that touch at a corner, in a picture twice as large as the model's."""
+    small = np.full((32, 32), 20, np.uint8)
+    small[2:8, 3:9] = 200
+    small[20:24, 20:23] = small[24:30, 23:31] = 255
+    return np.kron(small, np.ones((2, 2), np.uint8))
+
+
+def test_every_class_with_a_mask_is_answered(blobs: Bundle, tmp_path: Path) -> None:
+    Image.fromarray(blob_picture()).save(tmp_path / "scan.png")
+    answers = list(predict_images(blobs, [tmp_path / "scan.png"], tmp_path / "out"))
+    lines = table(tmp_path / "out")
+    assert [answer.label for answer in answers] == ["Mass", "no/thing here", "Hernia"]
+    assert [line["class"] for line in lines] == ["Mass", "no/thing here", "Hernia"]
+    assert answers[0].boxes == ((6, 4, 18, 16), (40, 40, 62, 60)), "regions that touch at a corner are one"
+    assert answers[1].boxes == ((46, 4, 58, 16), (2, 40, 24, 60))
+    assert answers[2].boxes == ()
+    assert [line["boxes"] for line in lines] == ["6 4 18 16;40 40 62 60", "46 4 58 16;2 40 24 60", ""]
+    assert [line["x1"] for line in lines] == ["6", "2", ""]
+    assert [line["mask"] for line in lines] == [
+        *("scan_Mass_mask.png", "scan_no_thing_here_mask.png", "scan_Hernia_mask.png")
+    ]  # fmt: skip
+    assert {line["overlay"] for line in lines} == {"scan_overlay.png"}
+    named = {name for line in lines for name in (line["mask"], line["overlay"], line["map"])}
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {*named, "predictions.csv"}
+
+
+def test_maps_are_pictures_of_what_masks_are_cut_from(blobs: Bundle, tmp_path: Path) -> None:
+    small = blob_picture()[::2, ::2]
+    Image.fromarray(small).save(tmp_path / "scan.png")
+    list(predict_images(blobs, [tmp_path / "scan.png"], tmp_path / "out"))
+    for line in table(tmp_path / "out"):
+        colours = np.asarray(Image.open(tmp_path / "out" / line["map"]))
+        values = colours.astype(int).sum(axis=2) // 3
+        np.testing.assert_array_equal(values >= 128, read_mask(tmp_path / "out" / line["mask"]))
+        if line["class"] == "Mass":
+            np.testing.assert_array_equal(values, small)
+            assert (np.diff(colours.reshape(-1, 3)[np.argsort(values.ravel())].astype(int), axis=0) >= 0).all()
+
+
+def test_overlays_show_the_boxes_of_all_classes_and_their_names(blobs: Bundle, tmp_path: Path) -> None:
+    large = np.kron(blob_picture(), np.ones((8, 8), np.uint8))
+    Image.fromarray(large).save(tmp_path / "scan.png")
+    first, second, _ = predict_images(blobs, [tmp_path / "scan.png"], tmp_path / "out")
+    overlay = np.asarray(Image.open(tmp_path / "out" / "scan_overlay.png"))
+    text = np.zeros(overlay.shape[:2], bool)
+    for answer, colour in zip((first, second), COLOURS, strict=False):
+        lines = frame(overlay.shape[:2], answer.boxes)
+        assert (overlay[lines] == colour).all(axis=1).mean() > 0.9  # but for the names
+        for x1, y1, _, _ in answer.boxes:
+            name = overlay[y1 - 12 : y1, x1 : x1 + 20]
+            assert (name == colour).all(axis=2).any(), "the name's ground has the colour of its class"
+            assert (name == 0).all(axis=2).any(), "and the name is black"
+            text[max(0, y1 - 30) : y1, x1 : x1 + 200] = True
+            text[max(0, y1 - 30) : y1, -200:] = True
+    untouched = ~first.mask & ~second.mask & ~text & ~frame(text.shape, (*first.boxes, *second.boxes), 3)
+    assert untouched.mean() > 0.5
+    np.testing.assert_array_equal(overlay[untouched], np.repeat(large[untouched][:, None], 3, axis=1))
+
+
+def test_names_that_would_meet_get_a_number(blobs: Bundle, tmp_path: Path) -> None:
+    """The class ``b`` of the image ``a_Mass`` and the class ``Mass_b`` of the image ``a``."""
+    task = dataclasses.replace(blobs.method.task, classes=("b", "Mass_b", "no thing", "no/thing"))
+    blobs.method.task = task
+    for name in ("a", "a_Mass"):
+        Image.fromarray(blob_picture()).save(tmp_path / f"{name}.png")
+    list(predict_images(blobs, [tmp_path / "a.png", tmp_path / "a_Mass.png"], tmp_path / "out"))
+    lines = table(tmp_path / "out")
+    files = [line[kind] for line in lines for kind in ("mask", "map")]
+    assert len(set(files)) == len(files)
+    assert {line["overlay"] for line in lines} == {"a_overlay.png", "a_Mass-2_overlay.png"}
+    assert [line["mask"] for line in lines if line["class"] == "no/thing"] == [
+        *("a_no_thing-2_mask.png", "a_Mass-2_no_thing-2_mask.png")
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("height", "width"), [(1, 1), (1, 50), (40, 3), (200, 300)])
+def test_several_classes_on_pictures_of_any_size(blobs: Bundle, tmp_path: Path, height: int, width: int) -> None:
+    Image.fromarray(np.full((height, width), 220, np.uint8)).save(tmp_path / "scan.png")
+    first, *_ = predict_images(blobs, [tmp_path / "scan.png"], tmp_path / "out")
+    assert first.boxes == ((0, 0, width, height),)
+    for line in table(tmp_path / "out"):
+        for kind in ("mask", "map", "overlay"):
+            assert Image.open(tmp_path / "out" / line[kind]).size == (width, height)
 
 
 def test_an_empty_mask_has_no_box(bundle: Bundle, tmp_path: Path) -> None:
@@ -262,6 +411,7 @@ def test_json_says_what_the_table_says(model: Path, tmp_path: Path, capsys: pyte
     (line,) = table(tmp_path / "out")
     assert (answer["image"], answer["class"]) == (line["image"], line["class"])
     assert answer["box"] == [int(line[side]) for side in ("x1", "y1", "x2", "y2")]
+    assert answer["boxes"] == [answer["box"]]
     for name in ("score", "threshold", "area"):
         assert answer[name] == pytest.approx(float(line[name]), abs=1e-6)
 

@@ -87,13 +87,14 @@ def test_attention_head_is_eq_8_and_9(gated: bool) -> None:
 
 
 def test_unet_target_is_the_region_of_known_images() -> None:
-    masks = torch.zeros(3, 2, 2, 2)
-    masks[0, 0, 0, 0] = masks[1, 1, 1, 1] = masks[2, 0, 0, 1] = 1
-    truth = torch.tensor([[1, 0], [-1, -1], [0, -1]], dtype=torch.int8)
-    target, known = foreground_target(masks, truth, torch.tensor([0, 1, 0]))
-    assert known.tolist() == [True, False, True]
-    assert target[0, 0].tolist() == [[1, 0], [0, 0]]
+    truth = torch.tensor([[1, 1], [-1, -1], [0, -1], [0, 1]], dtype=torch.int8)
+    masks = torch.zeros(3, 2, 2)
+    masks[0, 0, 0] = masks[1, 0] = masks[2, 1, 1] = 1
+    target, known = foreground_target(masks, truth, torch.tensor([0, 1, 0, 1]))
+    assert known.tolist() == [True, False, True, True]
+    assert target[0, 0].tolist() == [[1, 1], [0, 0]], "regions that overlap are one"
     assert target[2].sum() == 0, "a class that is known to be absent has no region"
+    assert target[3, 0].tolist() == [[0, 0], [0, 1]]
 
 
 def test_unet_learns_nothing_from_the_pixels_of_unknown_images() -> None:
@@ -102,23 +103,34 @@ def test_unet_learns_nothing_from_the_pixels_of_unknown_images() -> None:
     batch = synthetic_batch(UNet, task)
     assert batch.masks is not None
 
-    def losses(changed: Batch) -> dict[str, torch.Tensor]:
+    def pixel(masks: torch.Tensor, truth: torch.Tensor | None) -> torch.Tensor:
+        changed = Batch(images=batch.images, labels=batch.labels, index=batch.index, masks=masks, truth=truth)
         torch.manual_seed(0)
         model = method.build().train()
         step = Step(epoch=0, stage="train", generator=torch.Generator(), backward=lambda loss: None)
-        return method.training_step(model, changed, step)
+        return method.training_step(model, changed, step)["loss_pixel"]
 
-    def with_mask(row: int) -> Batch:
-        assert batch.masks is not None
-        masks = batch.masks.clone()
-        masks[row] = 1 - masks[row]
-        return Batch(images=batch.images, labels=batch.labels, index=batch.index, masks=masks, truth=batch.truth)
+    assert batch.truth is not None
+    assert batch.truth[5].tolist() == [-1, -1, -1]
+    other = batch.masks.clone()
+    other[0] = 1 - other[0]
+    assert pixel(batch.masks, batch.truth) != pixel(other, batch.truth)
+    assert pixel(batch.masks[:0], torch.full_like(batch.truth, -1)) == 0
+    # an image that turns unknown takes its region with it: the others' losses are averaged as they were
+    known = batch.truth.clone()
+    known[0] = -1
+    losses = pixel_losses(method, batch)
+    torch.testing.assert_close(pixel(batch.masks[1:], known), losses[1:5].mean())
+    torch.testing.assert_close(pixel(batch.masks, batch.truth), losses[:5].mean())
 
-    assert losses(batch)["loss_pixel"] == losses(with_mask(5))["loss_pixel"]
-    assert losses(batch)["loss_pixel"] != losses(with_mask(0))["loss_pixel"]
-    unknown = torch.full_like(batch.truth if batch.truth is not None else torch.zeros(0), -1)
-    none = Batch(images=batch.images, labels=batch.labels, index=batch.index, masks=batch.masks, truth=unknown)
-    assert losses(none)["loss_pixel"] == 0
+
+def pixel_losses(method: UNet, batch: Batch) -> torch.Tensor:
+    """(N,) of the synthetic batch, whose image i holds mask i."""
+    assert batch.masks is not None
+    torch.manual_seed(0)
+    _, logits = method.build().train()(batch.images)
+    masks = torch.cat([batch.masks, batch.masks[:1]])
+    return pixel_loss(logits, masks[:, None]).detach()
 
 
 def test_pixel_loss_is_the_mean_cross_entropy() -> None:

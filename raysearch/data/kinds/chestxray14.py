@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from raysearch.data._collection import ABSENT, PRESENT, UNKNOWN, View
 from raysearch.data._manifest import Boxes, FileManifest
-from raysearch.data.kinds._base import MISSING, Kind, size_option, task_option
+from raysearch.data.kinds._base import MISSING, Kind, Option, size_option, task_option
 from raysearch.data.kinds._tables import (
     data_folder,
     duplicates,
@@ -52,7 +52,8 @@ class _Labelled(NamedTuple):
 class ChestXray14(Kind):
     """Images of 1024 x 1024 in ``images/`` or ``images_001/images/`` to ``images_012/images/``.
 
-    Tasks: ``findings`` (14 classes; the single view keeps images with exactly one), ``normal-vs-pneumonia`` (images
+    Tasks: ``findings`` (14 classes, or with ``classes=8`` those that have boxes; the single view keeps images with
+    exactly one of the 14, if it is a class), ``normal-vs-pneumonia`` (images
     with No Finding or with Pneumonia among the labels) and ``normal-vs-abnormal`` (abnormal is any finding, its region
     the union of all boxes). Region truth of a labelled class is PRESENT with a box and UNKNOWN without, of a class that
     the image does not have ABSENT, and of `normal` always UNKNOWN. The default size is that of Rozenberg et al. 2020.
@@ -60,8 +61,13 @@ class ChestXray14(Kind):
 
     name = "chestxray14"
     title = "NIH ChestX-ray14 (Wang et al., CVPR 2017)"
-    version = 1
-    options = (task_option("findings", "normal-vs-pneumonia", "normal-vs-abnormal"), size_option(512), MISSING)
+    version = 2
+    options = (
+        task_option("findings", "normal-vs-pneumonia", "normal-vs-abnormal"),
+        Option(name="classes", default="14", choices=("14", "8"), about="of task findings: all, or those with boxes"),
+        size_option(512),
+        MISSING,
+    )
 
     def read(self, spec: DataSpec, view: View) -> FileManifest:
         root = data_folder(spec.path, self.title)
@@ -72,7 +78,7 @@ class ChestXray14(Kind):
         problems += without_patient(names, table["Patient ID"], entry.name)
         positive, wrong = _positive(table, entry.name)
         problems += wrong
-        chosen, notes = _choose(str(spec["task"]), view, positive, names)
+        chosen, notes = _choose(str(spec["task"]), int(spec["classes"]), view, positive, names)
 
         files = _image_files(root)
         absent, skipped = listed_but_absent(names, files, entry.name, skip=spec["missing"] == "skip")
@@ -130,17 +136,14 @@ def _positive(table: pd.DataFrame, where: str) -> tuple[NDArray[np.bool_], list[
     return positive, problems
 
 
-def _choose(task: str, view: View, positive: NDArray[np.bool_], names: pd.Series[str]) -> tuple[_Labelled, list[str]]:
+def _choose(
+    task: str, classes: int, view: View, positive: NDArray[np.bool_], names: pd.Series[str]
+) -> tuple[_Labelled, list[str]]:
     count = positive.sum(axis=1)
     if task == "findings":
-        labels = np.where(positive, PRESENT, ABSENT).astype(np.int8)
-        truth = np.where(positive, UNKNOWN, ABSENT).astype(np.int8)
-        findings = {name: column for column, name in enumerate(FINDINGS)}
-        if view == "multi":
-            return _Labelled(FINDINGS, np.ones(len(names), bool), labels, truth, findings), []
-        none, several = int((count == 0).sum()), int((count > 1).sum())
-        note = f"{none} images without a finding and {several} with several are left out of the single view"
-        return _Labelled(FINDINGS, count == 1, labels, truth, findings), [note]
+        return _findings(FINDINGS[:classes], view, positive, count)
+    if classes != len(FINDINGS):
+        raise DataError(f"data option classes={classes} is of task findings; leave it out with task {task}")
     if task == "normal-vs-pneumonia":
         other, keep = "pneumonia", (count == 0) | positive[:, FINDINGS.index("Pneumonia")]
         findings = {"Pneumonia": 1}
@@ -153,6 +156,23 @@ def _choose(task: str, view: View, positive: NDArray[np.bool_], names: pd.Series
     truth = np.full_like(labels, UNKNOWN)
     truth[normal, 1] = ABSENT
     return _Labelled(("normal", other), keep, labels, truth, findings), notes
+
+
+def _findings(
+    classes: tuple[str, ...], view: View, positive: NDArray[np.bool_], count: NDArray[np.int64]
+) -> tuple[_Labelled, list[str]]:
+    shown = positive[:, : len(classes)]
+    labels = np.where(shown, PRESENT, ABSENT).astype(np.int8)
+    truth = np.where(shown, UNKNOWN, ABSENT).astype(np.int8)
+    findings = {name: column for column, name in enumerate(classes)}
+    if view == "multi":
+        return _Labelled(classes, np.ones(len(positive), bool), labels, truth, findings), []
+    none, several = int((count == 0).sum()), int((count > 1).sum())
+    notes = [f"{none} images without a finding and {several} with several are left out of the single view"]
+    keep = (count == 1) & shown.any(axis=1)
+    if other := int(((count == 1) & ~keep).sum()):
+        notes.append(f"{other} images with another finding than the {len(classes)} classes are left out")
+    return _Labelled(classes, keep, labels, truth, findings), notes
 
 
 def _image_files(root: Path) -> dict[str, Path]:
