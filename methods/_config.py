@@ -26,26 +26,14 @@ def expect_range(name: str, found: float, low: float, high: float = math.inf, *,
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainingConfig:
-    """SGD with Nesterov momentum and a step schedule; defaults are those of GlaS for the baselines in App. B.2 of
+class ImageConfig:
+    """What is done to images before the network sees them; defaults are those of GlaS for the baselines in App. B.2 of
     *Min-max entropy for weakly supervised pointwise localization* (arXiv:1907.12934)."""
 
     normalize: Literal["half", "imagenet"] = "half"
     """Input scaling: mean 0.5 and deviation 0.5, or ImageNet's means and deviations."""
     batch: int = 32
     """Images a step, over all workers."""
-    lr: float = 0.01
-    """Learning rate of the first epoch."""
-    momentum: float = 0.9
-    """Nesterov momentum, above 0 and below 1."""
-    weight_decay: float = 1e-4
-    """L2 penalty on weights; biases and batch-norm parameters have none."""
-    lr_step: int = 80
-    """The learning rate is multiplied by `lr_decay` each time this many epochs are done."""
-    lr_decay: float = 0.1
-    """Factor of the learning rate at a step, in (0, 1]."""
-    lr_floor: float = 1e-7
-    """The learning rate never falls below this."""
     horizontal_flip: bool = True
     """Mirror training images left to right at random."""
     vertical_flip: bool = False
@@ -66,13 +54,6 @@ class TrainingConfig:
     def __post_init__(self) -> None:
         expect_in("normalize", self.normalize, ("half", "imagenet"))
         expect_range("batch", self.batch, 2)
-        expect_range("lr", self.lr, 0, open_low=True)
-        expect(0 < self.momentum < 1, "momentum", self.momentum, "a number above 0 and below 1")
-        expect_range("weight_decay", self.weight_decay, 0)
-        expect_range("lr_step", self.lr_step, 1)
-        expect_range("lr_decay", self.lr_decay, 0, 1, open_low=True)
-        expect_range("lr_floor", self.lr_floor, 0)
-        expect(self.lr_floor <= self.lr, "lr_floor", self.lr_floor, f"at most lr, which is {self.lr:g}")
         expect_range("rotation", self.rotation, 0, 180)
         expect_range("crop", self.crop, 0)
         for name in ("brightness", "contrast", "saturation"):
@@ -81,12 +62,61 @@ class TrainingConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
-class BackboneConfig(TrainingConfig):
-    """Settings of a method on top of a residual network."""
+class TrainingConfig(ImageConfig):
+    """SGD with Nesterov momentum and a step schedule; defaults as those of `ImageConfig`."""
+
+    lr: float = 0.01
+    """Learning rate of the first epoch."""
+    momentum: float = 0.9
+    """Nesterov momentum, above 0 and below 1."""
+    weight_decay: float = 1e-4
+    """L2 penalty on weights; biases and batch-norm parameters have none."""
+    lr_step: int = 80
+    """The learning rate is multiplied by `lr_decay` each time this many epochs are done."""
+    lr_decay: float = 0.1
+    """Factor of the learning rate at a step, in (0, 1]."""
+    lr_floor: float = 1e-7
+    """The learning rate never falls below this."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        expect_range("lr", self.lr, 0, open_low=True)
+        expect(0 < self.momentum < 1, "momentum", self.momentum, "a number above 0 and below 1")
+        expect_range("weight_decay", self.weight_decay, 0)
+        expect_range("lr_step", self.lr_step, 1)
+        expect_range("lr_decay", self.lr_decay, 0, 1, open_low=True)
+        expect_range("lr_floor", self.lr_floor, 0)
+        expect(self.lr_floor <= self.lr, "lr_floor", self.lr_floor, f"at most lr, which is {self.lr:g}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class AdamConfig(ImageConfig):
+    """Adam with a learning rate that decays exponentially; defaults are those of *Localization with limited
+    annotation* (section 4, Training Details) where it has them."""
+
+    lr: float = 1e-3
+    """Learning rate of the first epoch of a stage."""
+    lr_decay: float = 0.95
+    """Factor of the learning rate from one epoch to the next, in (0, 1]; not published."""
+    weight_decay: float = 0.01
+    """Decay of weights; biases and batch-norm parameters have none."""
+    decoupled: bool = False
+    """Weight decay apart from the gradient, as in AdamW, instead of as an L2 penalty."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        expect_range("lr", self.lr, 0, open_low=True)
+        expect_range("lr_decay", self.lr_decay, 0, 1, open_low=True)
+        expect_range("weight_decay", self.weight_decay, 0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkConfig(ImageConfig):
+    """The residual network that a method is built on."""
 
     backbone: str = "resnet18"
     """Any ResNet of timm (``resnet18``, ``timm/resnet50``) or torchvision (``torchvision/resnet50``), or
-    ``resnet10_slim``, a small one for laptops."""
+    ``resnet10_slim`` or ``resnetv2_10_slim``, small ones for laptops."""
     weights: str = "imagenet"
     """``random``, ``imagenet`` (downloaded by timm or torchvision), or the path of a .pth or .safetensors file."""
     output_stride: int = 32
@@ -97,6 +127,11 @@ class BackboneConfig(TrainingConfig):
         expect(bool(self.backbone), "backbone", self.backbone, "the name of a ResNet")
         expect(bool(self.weights), "weights", self.weights, "random, imagenet, or a file")
         expect_in("output_stride", self.output_stride, (8, 16, 32))
+
+
+@dataclass(frozen=True, kw_only=True)
+class BackboneConfig(NetworkConfig, TrainingConfig):
+    """Settings of a method on top of a residual network, trained by SGD."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,3 +157,31 @@ class WildcatConfig(BackboneConfig):
         expect_range("kmin", self.kmin, 0)
         expect_range("alpha", self.alpha, 0, 1)
         expect(0 <= self.dropout < 1, "dropout", self.dropout, "a number in [0, 1)")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PatchConfig(NetworkConfig, AdamConfig):
+    """Settings of a method that scores a grid of patches and learns from few regions and many image labels; defaults
+    are those of *Localization with limited annotation* (sections 3.1 and 4)."""
+
+    backbone: str = "resnetv2_50"
+    """A ResNet of timm or torchvision by name, pre-activated as ``resnetv2_50`` in the paper, or ``resnetv2_10_slim``,
+    a small one for laptops."""
+    batch: int = 48
+    """Images a step, over all workers."""
+    patches: int = 20
+    """Patches along a side of the image, P."""
+    hidden: int = 512
+    """Channels between the two convolutions of the head; not published."""
+    lambda_ann: float = 70.0
+    """Weight of annotated pairs (image, class) against the others (eq. 3, 12)."""
+    box_rule: Literal["any", "centre", "half"] = "any"
+    """Patches that a region covers: those of which it has some area, the centre, or half the area. The last two may
+    leave a small region without a patch."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        expect_range("patches", self.patches, 2, 64)
+        expect_range("hidden", self.hidden, 1)
+        expect_range("lambda_ann", self.lambda_ann, 0, open_low=True)
+        expect_in("box_rule", self.box_rule, ("any", "centre", "half"))

@@ -1,25 +1,23 @@
-"""The one optimiser and schedule of the paper's methods."""
+"""Optimisers with their schedules, and augmentation, from settings."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import torch
 from torch import nn
-from torch.optim.lr_scheduler import LambdaLR
+from torch.optim.lr_scheduler import ExponentialLR, LambdaLR
 
-from methods._config import TrainingConfig
+from methods._config import AdamConfig, ImageConfig, TrainingConfig
 from raysearch.method import Augmentation, Stage
 
 
 def sgd(config: TrainingConfig, model: nn.Module) -> torch.optim.SGD:
     """SGD with Nesterov momentum over all parameters; only weights (two axes or more) decay."""
-    weights = [p for p in model.parameters() if p.ndim > 1]
-    others = [p for p in model.parameters() if p.ndim <= 1]
-    groups = [{"params": weights, "weight_decay": config.weight_decay}, {"params": others, "weight_decay": 0.0}]
-    return torch.optim.SGD(
-        [group for group in groups if group["params"]], lr=config.lr, momentum=config.momentum, nesterov=True
-    )
+    groups = _decaying(model, config.weight_decay)
+    return torch.optim.SGD(groups, lr=config.lr, momentum=config.momentum, nesterov=True)
 
 
 def step_schedule(config: TrainingConfig, optimizer: torch.optim.Optimizer) -> LambdaLR:
@@ -39,7 +37,28 @@ def single_stage(config: TrainingConfig, epochs: int) -> tuple[Stage, ...]:
     )
 
 
-def augmentation(config: TrainingConfig, size: tuple[int, int]) -> Augmentation:
+def adam_stage(
+    config: AdamConfig, name: str, epochs: int, part: Callable[[nn.Module], nn.Module], lr: float | None = None
+) -> Stage:
+    """Adam over the parameters of a `part` of the network; only weights (two axes or more) decay. The rate starts anew
+    with the stage, from `lr` or the configuration's."""
+
+    def optimizer(model: nn.Module) -> torch.optim.Optimizer:
+        groups = _decaying(part(model), config.weight_decay)
+        kind = torch.optim.AdamW if config.decoupled else torch.optim.Adam
+        return kind(groups, lr=lr or config.lr)
+
+    return Stage(name=name, epochs=epochs, optimizer=optimizer, schedule=partial(ExponentialLR, gamma=config.lr_decay))
+
+
+def _decaying(part: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
+    weights = [p for p in part.parameters() if p.ndim > 1]
+    others = [p for p in part.parameters() if p.ndim <= 1]
+    groups = [{"params": weights, "weight_decay": weight_decay}, {"params": others, "weight_decay": 0.0}]
+    return [group for group in groups if group["params"]]
+
+
+def augmentation(config: ImageConfig, size: tuple[int, int]) -> Augmentation:
     """What the settings mean for images of (H, W) `size`."""
     return Augmentation(
         horizontal_flip=config.horizontal_flip,

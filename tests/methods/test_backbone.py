@@ -23,6 +23,9 @@ def one_line(error: pytest.ExceptionInfo[MethodError]) -> str:
         ("resnet10_slim", 8, 64),
         ("resnet10_slim", 16, 64),
         ("resnet10_slim", 32, 64),
+        ("resnetv2_10_slim", 8, 64),
+        ("resnetv2_10_slim", 32, 64),
+        ("resnetv2_18", 16, 512),
         ("resnet18", 8, 512),
         ("timm/resnet18d", 32, 512),
         ("torchvision/resnet18", 32, 512),
@@ -117,9 +120,10 @@ def test_weights_that_do_not_fit_are_refused(tmp_path: Path) -> None:
     assert "another shape of 'layer4.1.conv2.weight'" in message(str(smaller))
 
 
-def test_slim_has_no_imagenet_weights() -> None:
+@pytest.mark.parametrize("name", ["resnet10_slim", "resnetv2_10_slim"])
+def test_slim_has_no_imagenet_weights(name: str) -> None:
     with pytest.raises(MethodError, match="weights=random"):
-        build_backbone("resnet10_slim", weights="imagenet", in_channels=3, output_stride=8)
+        build_backbone(name, weights="imagenet", in_channels=3, output_stride=8)
 
 
 @pytest.mark.parametrize("name", ["resnet18", "torchvision/resnet18"])

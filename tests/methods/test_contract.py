@@ -13,6 +13,8 @@ from torch.nn import functional as F
 from methods.all_ones import AllOnes
 from methods.cam import CamAvg, CamLse, CamMax, GradCam, Wildcat
 from methods.deep_mil import DeepMil
+from methods.li_base import LiBase
+from methods.limited_annotation import LimitedAnnotation
 from methods.minmax_entropy import MinMaxEntropy
 from methods.unet import UNet
 from raysearch.method import Batch, Method, Prediction, Stage, Step
@@ -69,6 +71,42 @@ class TestDeepMilGated(MethodContract):
 class TestUNet(MethodContract):
     method = UNet
     config: ClassVar = {"width": 4, "depth": 3, "batch": 6}
+
+
+PATCHES = {
+    "backbone": "resnetv2_10_slim",
+    "weights": "random",
+    "output_stride": 8,
+    "hidden": 16,
+    "patches": 8,
+    "batch": 6,
+    "lr": 0.01,
+}
+
+
+class TestLiBase(MethodContract):
+    method = LiBase
+    config: ClassVar = PATCHES
+
+
+class TestLiBaseRescaled(MethodContract):
+    method = LiBase
+    config: ClassVar = {**PATCHES, "rescale_min": 0.98, "box_rule": "half"}
+
+
+class TestLimitedAnnotation(MethodContract):
+    method = LimitedAnnotation
+    config: ClassVar = {**PATCHES, "crf_steps": 2, "crf_lr": 0.01}
+
+
+class TestLimitedAnnotationSoftmax(MethodContract):
+    method = LimitedAnnotation
+    config: ClassVar = {**PATCHES, "crf": "softmax", "crf_window": 5, "crf_lr": 0.01, "gamma": 0.3, "blur": 3}
+
+
+class TestLimitedAnnotationSigmoid(MethodContract):
+    method = LimitedAnnotation
+    config: ClassVar = {**PATCHES, "relaxation": "sigmoid", "crf": "none", "box_rule": "centre", "decoupled": True}
 
 
 class TestAllOnes(MethodContract):

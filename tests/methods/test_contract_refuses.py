@@ -93,6 +93,14 @@ class Climbs(Sound):
         return {"loss": loss.detach()}
 
 
+class MeanOfNoRegion(Sound):
+    supervision: ClassVar[Literal["image", "region", "pixel", "none"]] = "region"
+
+    def training_step(self, model: nn.Module, batch: Batch, step: Step) -> dict[str, Tensor]:
+        assert batch.masks is not None
+        return {**super().training_step(model, batch, step), "loss_region": batch.masks.mean()}
+
+
 class Unbounded(Sound):
     def predict(self, model: nn.Module, images: Tensor) -> Prediction:
         found = super().predict(model, images)
@@ -149,6 +157,7 @@ CASES: list[tuple[type[Sound], Callable[[MethodContract], object]]] = [
     (Thaws, MethodContract.test_training_step),
     (OwnRandomness, MethodContract.test_equal_seeds_give_equal_steps),
     (Climbs, MethodContract.test_loss_falls_on_one_batch),
+    (MeanOfNoRegion, MethodContract.test_training_step_on_images_of_which_no_region_is_known),
     (Unbounded, lambda suite: suite.test_predict_shapes_and_ranges(1, (32, 32))),
     (Coarse, lambda suite: suite.test_predict_shapes_and_ranges(1, (32, 32))),
     (NeighbourDependent, MethodContract.test_an_image_is_answered_alone),

@@ -1,0 +1,102 @@
+"""What the methods on a grid of patches share: the network, the regions of a batch, and maps made of patches."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from torch import Tensor, nn
+
+from methods._config import PatchConfig
+from methods._optim import augmentation
+from methods.layers.backbone import Backbone, build_backbone
+from methods.layers.blur import anti_alias
+from methods.layers.grid import covered, to_grid
+from methods.layers.images import Normalize
+from raysearch.method import Augmentation, Batch, Method
+
+
+class PatchNetwork(nn.Module):
+    """Images (N, C, H, W) in [0, 1] to logits (N, K, P, P), one a patch and class (figure 2).
+
+    Features are brought to the grid; a 3x3 convolution with batch normalisation and ReLU, and a 1x1 convolution follow.
+    The text can be read as if a ReLU came last; the sigmoid of that could not fall below 0.5.
+    """
+
+    def __init__(self, normalize: Normalize, backbone: Backbone, classes: int, *, patches: int, hidden: int) -> None:
+        super().__init__()
+        self.normalize = normalize
+        self.backbone = backbone
+        self.patches = patches
+        self.head = nn.Sequential(
+            nn.Conv2d(backbone.features, hidden, kernel_size=3, padding=1, bias=False),
+            nn.BatchNorm2d(hidden),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(hidden, classes, kernel_size=1),
+        )
+
+    def forward(self, images: Tensor) -> Tensor:
+        logits: Tensor = self.head(to_grid(self.backbone(self.normalize(images)), self.patches))
+        return logits
+
+
+@dataclass(frozen=True, kw_only=True)
+class Regions:
+    """The M annotated pairs of a batch: ``a`` of the paper is 1 for them and 0 for all others.
+
+    Attributes:
+        image, label: (M,) int64, rows and classes.
+        cells: (M, P, P) bool, the patches of the region, b.
+    """
+
+    image: Tensor
+    label: Tensor
+    cells: Tensor
+
+    def of(self, grid: Tensor) -> Tensor:
+        """(M, P, P) of (N, K, P, P)."""
+        return grid[self.image, self.label]
+
+    def total(self, annotated: Tensor, unannotated: Tensor, weight: float) -> tuple[Tensor, Tensor, Tensor]:
+        """Eq. 3: the sum over classes of ``weight a L_ann + (1 - a) L_un``, mean over the batch, and both its parts.
+
+        `annotated` is (M,), `unannotated` (N, K) over all pairs, of which those that are annotated do not count.
+        """
+        free = unannotated.index_put((self.image, self.label), unannotated.new_zeros(()))
+        first, second = weight * annotated.sum() / len(free), free.sum() / len(free)
+        return first + second, first, second
+
+
+class PatchMethod(Method):
+    """Learns from image labels and, where an image is annotated, from the patches that its regions cover."""
+
+    view: ClassVar[Literal["single", "multi"]] = "multi"
+    supervision: ClassVar[Literal["image", "region", "pixel", "none"]] = "region"
+    metric: ClassVar[str] = "iou"
+    config: PatchConfig
+
+    def patch_network(self, *, blur: int) -> PatchNetwork:
+        """The unary model, with anti-aliasing filters of side `blur`; 1 has none."""
+        c = self.config
+        backbone = build_backbone(
+            c.backbone, weights=c.weights, in_channels=self.task.channels, output_stride=c.output_stride
+        )
+        anti_alias(backbone.network, blur, c.backbone)
+        normalize = Normalize(c.normalize, self.task.channels)
+        return PatchNetwork(normalize, backbone, len(self.task.classes), patches=c.patches, hidden=c.hidden)
+
+    def augmentation(self) -> Augmentation:
+        return augmentation(self.config, self.task.size)
+
+    def region_cells(self, masks: Tensor, cells: tuple[int, int]) -> Tensor:
+        if self.config.box_rule == "any":
+            return super().region_cells(masks, cells)
+        return covered(masks, cells, self.config.box_rule)
+
+    def regions(self, batch: Batch) -> Regions:
+        """The annotated pairs of a batch: those whose region is known to be there."""
+        if batch.masks is None or batch.truth is None:
+            raise ValueError(f"a batch without masks: {self.name} declares region supervision and cannot do without")
+        image, label = (batch.truth == 1).nonzero().unbind(1)
+        side = self.config.patches
+        return Regions(image=image, label=label, cells=self.region_cells(batch.masks, (side, side)))

@@ -1,0 +1,41 @@
+"""The unary model and the CRF on top of it (figure 3)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from methods._patches import PatchNetwork
+from methods.layers.mode import evaluating
+from methods.limited_annotation.crf import PacCrf
+
+
+class Network(nn.Module):
+    """Images (N, C, H, W) in [0, 1] to patch values (N, K, P, P), by the unary model until the CRF has been trained.
+
+    `refines` is part of the checkpoint: 1 from the first step of the CRF's stage.
+    """
+
+    refines: Tensor
+
+    def __init__(self, unary: PatchNetwork, crf: PacCrf | None) -> None:
+        super().__init__()
+        self.unary = unary
+        self.crf = crf
+        self.register_buffer("refines", torch.zeros((), dtype=torch.uint8))
+
+    def forward(self, images: Tensor) -> Tensor:
+        logits = self.unary(images)
+        return self._refined(logits, images) if self.refines else logits.sigmoid()
+
+    def train_crf(self, images: Tensor) -> Tensor:
+        """Patch values with a graph through the CRF alone; the unary model is frozen, its batch statistics too."""
+        self.refines.fill_(1)
+        with evaluating(self.unary):
+            logits = self.unary(images)
+        return self._refined(logits, images)
+
+    def _refined(self, logits: Tensor, images: Tensor) -> Tensor:
+        assert self.crf is not None
+        values: Tensor = self.crf(logits, self.unary.normalize(images))
+        return values
