@@ -24,6 +24,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "stop": ("raysearch.cli.stop:stop", "Stop a running study; it can be resumed."),
     "studies": ("raysearch.cli.studies:studies", "List the studies in the studies folder."),
     "status": ("raysearch.cli.status:status", "Show a study's trials and its best one."),
+    "rethreshold": (
+        "raysearch.cli.rethreshold:rethreshold",
+        "Solve a study's thresholds again by any metric, and rank it.",
+    ),
     "export": ("raysearch.cli.export:export", "Write the best model and its thresholds to a folder that runs."),
     "verify": ("raysearch.cli.verify:verify", "Score an exported model again and compare."),
     "predict": ("raysearch.cli.predict:predict", "Predict masks of new images with an exported model."),

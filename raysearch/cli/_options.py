@@ -56,7 +56,24 @@ _REQUEST = [
         help="How images are divided, by patient, into train, tuning and test.",
     ),
     click.option("--split-seed", default=0, show_default=True, type=click.IntRange(min=0), help="Seed of the split."),
-    click.option("--metric", default="f1_plus", show_default=True, metavar="NAME", help="What the search optimises."),
+    click.option(
+        "--annotated",
+        type=FiniteRange(min=0, max=1),
+        metavar="SHARE",
+        help="Share of the training images that keeps its regions; default: all that have any.",
+    ),
+    click.option(
+        "--unannotated",
+        type=FiniteRange(min=0, max=1),
+        metavar="SHARE",
+        help="Share of the other training images that is trained on; default: all.",
+    ),
+    click.option("--metric", metavar="NAME", help="What the search optimises; default: the method's own."),
+    click.option(
+        "--keep-evidence",
+        metavar="KIND[,KIND]",
+        help="Evidence beyond what the search needs, for rethreshold: ranks, components, maps.",
+    ),
     click.option(
         "--select",
         type=click.Choice(["best", "last"]),
@@ -73,10 +90,25 @@ _REQUEST = [
     ),
     click.option(
         "--loss-thresholds",
-        type=click.Choice(["sample", "fixed"]),
-        default="sample",
-        show_default=True,
-        help="Who chooses thresholds inside the loss: Optuna, or nobody.",
+        type=click.Choice(["alternate", "sample", "fixed"]),
+        help="Who chooses thresholds inside the loss: the alternating scheduler (default), Optuna, or nobody.",
+    ),
+    click.option(
+        "--alternate",
+        type=click.Choice(["criterion", "quantile", "search"]),
+        help="Who proposes loss thresholds between rounds; default: criterion, or search where it cannot.",
+    ),
+    click.option(
+        "--round-epochs",
+        type=click.IntRange(min=1),
+        metavar="N",
+        help="Epochs between two proposals, or exchanges of pbt; default: 3.",
+    ),
+    click.option(
+        "--slack-weight",
+        type=FiniteRange(min=0),
+        metavar="MU",
+        help="What criterion gives for tighter thresholds beside hits; default: 0.5.",
     ),
     click.option("--per-class", is_flag=True, help="A decision threshold a class instead of a shared one."),
     click.option("--samples", type=click.IntRange(min=1), metavar="N", help="Trials; default: the preset's."),
@@ -87,10 +119,10 @@ _REQUEST = [
     ),
     click.option(
         "--scheduler",
-        type=click.Choice(["fifo", "asha"]),
+        type=click.Choice(["fifo", "asha", "hyperband", "pbt"]),
         default="fifo",
         show_default=True,
-        help="fifo trains every trial to its end, asha stops the weaker ones early.",
+        help="fifo trains all trials to the end, asha and hyperband stop weak ones early, pbt copies strong ones.",
     ),
     click.option("--sampler", default="tpe", show_default=True, metavar="tpe|random", help="Optuna's sampler."),
     click.option(

@@ -57,6 +57,8 @@ def run_and_report(study: Study, cluster: Cluster) -> None:
         click.echo(f"best: trial {best.number}, {config.metric} {best.value:.4f} on the tuning split (cross-fitted)")
         click.echo(f"  {settings}")
         click.echo(f"  {thresholds}")
+        for name, by_class in best.result.get("alternation", {}).get("thresholds", {}).items():
+            click.echo(f"  {name}: " + " ".join(f"{label}={v:.4f}" for label, v in by_class.items()))
     failed = [r for r in records if r.state in ("failed", "crashed")]
     if failed:
         click.echo(f"{len(failed)} trials failed: 'raysearch status {config.name}' shows why")

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from raysearch.cli._options import json_option, print_json, request_options
+
+if TYPE_CHECKING:
+    from raysearch.study import Prepared
 
 
 @click.command()
@@ -37,8 +40,16 @@ def plan(name: str | None, address: str | None, as_json: bool, **request: Any) -
                 "method": config.method,
                 "preset": config.preset,
                 "data": config.data,
-                "split": {"train": len(split.train), "tuning": len(split.tuning), "test": len(split.test)},
+                "split": {
+                    "train": len(prepared.annotation.train),
+                    "tuning": len(split.tuning),
+                    "test": len(split.test),
+                },
+                "annotated": len(prepared.annotation.annotated),
                 "searched": list(prepared.space.searched),
+                "alternated": list(prepared.space.alternated),
+                "solved": list(prepared.space.solved),
+                "evidence": config.evidence,
                 "budget": dataclasses.asdict(config.budget),
                 "resources": dataclasses.asdict(config.resources),
                 "estimate": dataclasses.asdict(expected),
@@ -48,13 +59,14 @@ def plan(name: str | None, address: str | None, as_json: bool, **request: Any) -
     gib = 1 << 30
     use = config.resources
     click.echo(f"{config.method}, {config.preset} preset ({prepared.space.file})")
+    train = prepared.annotation
+    annotated = f" ({len(train.annotated)} annotated)" if config.annotated is not None else ""
     click.echo(
-        f"data      {config.data}: train {len(split.train)}, tuning {len(split.tuning)}, test {len(split.test)} images"
+        f"data      {config.data}: train {len(train.train)}{annotated}, tuning {len(split.tuning)},"
+        f" test {len(split.test)} images"
     )
-    click.echo(
-        f"searched  {', '.join(prepared.space.searched) or 'nothing'};"
-        f" decision thresholds: {config.decision_thresholds}"
-    )
+    for number, line in enumerate(_searched(prepared)):
+        click.echo(f"{'' if number else 'searched':<9} {line}")
     click.echo(
         f"budget    {config.budget.samples} trials of {config.budget.epochs} epochs,"
         f" {config.scheduler}, {config.sampler}"
@@ -66,9 +78,22 @@ def plan(name: str | None, address: str | None, as_json: bool, **request: Any) -
     )
     click.echo(
         f"estimate  {format_seconds(expected.trial_seconds)} a trial, {format_seconds(expected.total_seconds)} in all"
-        f" (with fifo; asha takes less), {expected.gpu_hours:.2f} GPU-hours, {expected.memory / gib:.1f} GiB of memory,"
-        f" {expected.disk / 2**20:.0f} MiB of disk"
+        f" (with fifo; asha and hyperband take less), {expected.gpu_hours:.2f} GPU-hours,"
+        f" {expected.memory / gib:.1f} GiB of memory, {expected.disk / 2**20:.0f} MiB of disk"
     )
     click.echo(
         f"          from a probe of {expected.probe_seconds:.1f} s on the {expected.device} with the default settings"
     )
+
+
+def _searched(prepared: Prepared) -> list[str]:
+    """Who searches what, one line each; `nothing` where nobody does."""
+    config, space = prepared.config, prepared.space
+    rounds = f"{config.alternate}, rounds of {config.round_epochs} epoch{'s' if config.round_epochs > 1 else ''}"
+    thresholds = "a threshold a class" if config.per_class else "one threshold for all classes"
+    searchers = {
+        f"Optuna ({config.sampler})": space.searched,
+        f"the alternating scheduler ({rounds})": space.alternated,
+        f"the exact solve ({thresholds})": space.solved,
+    }
+    return [f"{', '.join(names)} by {searcher}" for searcher, names in searchers.items() if names] or ["nothing"]

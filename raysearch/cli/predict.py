@@ -37,6 +37,7 @@ def predict(folder: Path, images: tuple[Path, ...], out: Path, as_json: bool) ->
                 "threshold": p.threshold,
                 "area": p.area,
                 "box": p.box,
+                "boxes": p.boxes,
             }
         )
     if as_json:

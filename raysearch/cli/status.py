@@ -61,6 +61,7 @@ def _row(record: Any) -> dict[str, Any]:
         "epochs": record.epochs,
         "reason": record.reason,
         "thresholds": record.result.get("thresholds", {}),
+        "loss_thresholds": record.result.get("alternation", {}).get("thresholds", {}),
         "metrics": record.result.get("metrics", {}),
     }
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from raysearch.errors import SpaceError, nearest
 from raysearch.space._domain import Choice
 from raysearch.space._entry import expected_kind
+from raysearch.space._fraction import apply_fractions
 from raysearch.space._parameter import Parameter, is_switch, threshold_parameter
-from raysearch.space._types import Value, describe, field_defaults, field_types, same
+from raysearch.space._types import Numbers, Value, conform, describe, field_defaults, field_types, same
 
 if TYPE_CHECKING:
     from raysearch.method import Method
@@ -39,11 +41,12 @@ def complete(parameters: Mapping[str, Parameter], method: type[Method], file: st
 
 
 def parents_first(parameters: Mapping[str, Parameter]) -> tuple[str, ...]:
-    """Names in an order in which every condition is known before it is needed, otherwise as given.
+    """Names in an order in which every condition, and what a fraction is of, is known before it is needed, otherwise as
+    given.
 
     Raises:
         SpaceError: a condition names an unknown parameter, one that is neither a choice nor fixed, a value that it
-            cannot have, or leads back to itself.
+            cannot have, or leads back to itself; a fraction is of an unknown parameter, of no number, or of itself.
     """
     done: dict[str, bool] = {}
 
@@ -52,13 +55,18 @@ def parents_first(parameters: Mapping[str, Parameter]) -> tuple[str, ...]:
             return
         parameter = parameters[name]
         if name in path:
-            circle = " -> ".join((*path[path.index(name) :], name))
+            circle = (*path[path.index(name) :], name)
+            key = "fraction_of" if any(parameters[n].fraction_of == m for n, m in pairwise(circle)) else "when"
             raise SpaceError(
-                f"{parameter.origin}: {name}: its 'when' leads back to itself ({circle}); break the circle"
+                f"{parameter.origin}: {name}: its '{key}' leads back to itself ({' -> '.join(circle)});"
+                " break the circle"
             )
         for parent, values in parameter.when.items():
             _check_condition(parameter, parent, values, parameters)
             visit(parent, (*path, name))
+        if parameter.fraction_of is not None:
+            _check_fraction(parameter, parameter.fraction_of, parameters)
+            visit(parameter.fraction_of, (*path, name))
         done[name] = True
 
     for name in parameters:
@@ -83,26 +91,38 @@ def _check_condition(
                 raise SpaceError(f"{where} is {value}: {parent} is never that, only one of {other.domain}")
 
 
+def _check_fraction(parameter: Parameter, whole: str, parameters: Mapping[str, Parameter]) -> None:
+    where = f"{parameter.origin}: {parameter.name}: fraction_of {whole}"
+    if whole not in parameters:
+        raise SpaceError(f"{where}: unknown parameter; {nearest(whole, parameters)}")
+    for value in (parameters[whole].default, *extremes(parameters[whole])):
+        try:
+            conform(value, Numbers)
+        except ValueError as error:
+            raise SpaceError(f"{where}: {error}; a fraction is of a number") from None
+
+
 def check_config(parameters: Mapping[str, Parameter], method: type[Method], file: str) -> None:
     """Builds the method's `Config` from the defaults, then with every choice and both ends of every range.
 
     Raises:
         SpaceError: the method refuses one of them.
     """
-    defaults = {name: entry.default for name, entry in parameters.items() if entry.kind != "decision"}
-    refused = _refused(method, defaults)
+    ordered = {name: parameters[name] for name in parents_first(parameters) if parameters[name].kind != "decision"}
+    defaults = {name: entry.default for name, entry in ordered.items()}
+    refused = _refused(method, apply_fractions(ordered, defaults))
     if refused:
         changed = [entry.origin for entry in parameters.values() if entry.origin.startswith("--")]
         where = ", ".join(changed) or file
         raise SpaceError(f"{where}: {method.name} refuses the values: {refused}; change one of them")
     for name in defaults:
-        for value in _extremes(parameters[name]):
-            values = {**defaults, **_enabling(parameters, name), name: value}
+        for value in extremes(parameters[name]):
+            values = apply_fractions(ordered, {**defaults, **_enabling(parameters, name), name: value})
             refused = _refused(method, values)
             if refused:
                 raise SpaceError(
-                    f"{parameters[name].origin}: {name} may become {value}, which {method.name} refuses: {refused}; "
-                    "narrow the search"
+                    f"{parameters[name].origin}: {name} may become {values[name]}, which {method.name} refuses:"
+                    f" {refused}; narrow the search"
                 )
 
 
@@ -114,7 +134,8 @@ def _refused(method: type[Method], values: Mapping[str, Value]) -> str:
     return ""
 
 
-def _extremes(parameter: Parameter) -> Iterator[Value]:
+def extremes(parameter: Parameter) -> Iterator[Value]:
+    """Every choice, or both ends of the range, of a searched parameter."""
     if isinstance(parameter.domain, Choice):
         yield from parameter.domain.choices
     elif parameter.domain is not None:

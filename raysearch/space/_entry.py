@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 from raysearch.errors import nearest
 from raysearch.space._domain import TYPES, Choice, Domain, FloatRange, IntRange
 from raysearch.space._parameter import Kind, Parameter
-from raysearch.space._types import Value, conform, field_types
+from raysearch.space._types import Value, conform, field_types, takes_mapping
 from raysearch.space._yaml import Node, check_keys
 
 if TYPE_CHECKING:
     from raysearch.method import Method
 
 _FIXED = ["value", "source"]
-_RANGE = ["type", "low", "high", "step", "log", "default", "when", "per_class", "source"]
+_RANGE = ["type", "low", "high", "step", "log", "default", "when", "per_class", "fraction_of", "source"]
 _CHOICE = ["type", "choices", "default", "when", "per_class", "source"]
 
 
@@ -28,7 +28,7 @@ def expected_kind(method: type[Method], name: str, kind: Kind) -> Kind:
     """The kind that a name must have: `kind` unless it is a threshold, or claims to be one."""
     if name in method.decision_thresholds:
         return "decision"
-    if name in method.loss_thresholds:
+    if any(name == threshold.name for threshold in method.loss_thresholds):
         return "loss"
     return "train" if kind in ("decision", "loss") else kind
 
@@ -56,13 +56,15 @@ def parse_entry(name: str, kind: Kind, node: Node, method: type[Method]) -> Para
     if "default" not in items:
         node.fail(f"{name} has no default; add 'default', the value it has where it is not searched")
     default = as_sampled(_conform(items["default"], name, hints[name]), domain)
+    if isinstance(default, Mapping):
+        items["default"].fail(f"default of {name} is a mapping, expected one value; by class it can only be fixed")
     if not domain.contains(default):
         items["default"].fail(f"default {default} of {name} is outside {domain}; widen the range or change the default")
     if kind == "decision" and not (isinstance(domain, FloatRange) and domain.low >= 0 and domain.high <= 1):
         node.fail(f"{name} is a decision threshold, expected type float within [0, 1]")
     per_class = _flag(items, "per_class")
-    if per_class and kind != "decision":
-        items["per_class"].fail(f"per_class of {name}: only decision thresholds can differ by class")
+    if per_class and kind != "decision" and not (kind == "loss" and takes_mapping(hints[name])):
+        items["per_class"].fail(f"per_class of {name}: only thresholds can differ by class, and this one cannot")
     return Parameter(
         name=name,
         kind=kind,
@@ -70,6 +72,7 @@ def parse_entry(name: str, kind: Kind, node: Node, method: type[Method]) -> Para
         domain=domain,
         when=_when(items["when"], hints) if "when" in items else {},
         per_class=per_class,
+        fraction_of=_fraction_of(items["fraction_of"], name, domain, hints) if "fraction_of" in items else None,
         source=_source(items),
         origin=node.origin,
     )
@@ -110,8 +113,12 @@ def make_range(type_name: str, low: Any, high: Any, step: Any, log: bool) -> Flo
 
 
 def _conform(node: Node, name: str, hint: Any) -> Value:
+    if takes_mapping(hint) and node.is_mapping:
+        value: Any = {key: item.value() for key, item in node.items(name).items()}
+    else:
+        value = node.value()
     try:
-        return conform(node.value(), hint)
+        return conform(value, hint)
     except ValueError as error:
         node.fail(f"{name}: {error}")
 
@@ -130,6 +137,15 @@ def _when(node: Node, hints: Mapping[str, Any]) -> dict[str, tuple[Any, ...]]:
         except ValueError as error:
             values.fail(f"when: {parent}: {error}")
     return out
+
+
+def _fraction_of(node: Node, name: str, domain: Domain, hints: Mapping[str, Any]) -> str:
+    other = node.value()
+    if other not in hints:
+        node.fail(f"fraction_of of {name}: unknown parameter '{other}'; {nearest(str(other), hints)}")
+    if not isinstance(domain, FloatRange) or domain.low < 0 or domain.high > 1:
+        node.fail(f"{name} is a fraction of {other}, expected type float within [0, 1], found {domain}")
+    return str(other)
 
 
 def _flag(items: Mapping[str, Node], key: str) -> bool:

@@ -17,7 +17,7 @@ from raysearch.space._entry import setting_types
 from raysearch.space._file import Budget
 from raysearch.space._parameter import Parameter
 from raysearch.space._space import DecisionMode, LossMode, Space
-from raysearch.space._types import conform
+from raysearch.space._types import Value, conform
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
@@ -93,8 +93,21 @@ class FunctionSpace:
     def solved(self) -> tuple[str, ...]:
         return self.base.solved
 
+    @property
+    def alternated(self) -> tuple[str, ...]:
+        return self.base.alternated
+
     def defaults(self) -> dict[str, Any]:
         return self.base.defaults()
+
+    def first_point(self) -> dict[str, Any]:
+        """Defaults of settings that the function asks for by their own names, where it may get them."""
+        defaults = self.defaults()
+        return {
+            name: defaults[name]
+            for name, domain in self.distributions().items()
+            if name in defaults and _holds(domain, defaults[name])
+        }
 
     def sample(self, trial: Trial) -> dict[str, Any]:
         """`Space.sample`; SpaceError if the function fails or returns what the method does not have."""
@@ -104,7 +117,8 @@ class FunctionSpace:
             reason = " ".join(f"{type(error).__name__}: {error}".split())
             raise SpaceError(f"--space {self.path}: the function failed ({reason})") from error
         fixed = {text.partition("=")[0] for text in self.fixes}
-        values, hints = self.defaults(), setting_types(self.method)
+        values, hints = self.base.stated(), setting_types(self.method)
+        absolute = set()
         for name, value in answer.items():
             if name not in hints:
                 known = nearest(str(name), hints)
@@ -114,17 +128,18 @@ class FunctionSpace:
                     f"--space {self.path}: it returns the decision threshold '{name}', which is not sampled; leave it "
                     "out, or pass --decision-thresholds sample"
                 )
-            if name in self.method.loss_thresholds and self.loss_thresholds != "sample":
+            if any(name == t.name for t in self.method.loss_thresholds) and self.loss_thresholds != "sample":
                 raise SpaceError(
                     f"--space {self.path}: it returns the loss threshold '{name}', which is not sampled; leave it out, "
                     "or pass --loss-thresholds sample"
                 )
             try:
                 if name not in fixed:
-                    values[name] = conform(value, hints[name])
+                    values[name] = self._of_classes(conform(value, hints[name]))
+                    absolute.add(name)
             except ValueError as error:
                 raise SpaceError(f"--space {self.path}: {name}: {error}") from None
-        return values
+        return self.base.resolve(values, absolute)
 
     def distributions(self) -> dict[str, BaseDistribution]:
         """Of what the function asks on one random trial, always the same one."""
@@ -191,6 +206,12 @@ class FunctionSpace:
         text = f"{self.path}\n{self._code()}\n{self.fixes}\n{self.base.digest()}"
         return hashlib.sha256(text.encode()).hexdigest()
 
+    def _of_classes(self, value: Value) -> Value:
+        """The value; ValueError if it is by class and of others than the data's, once these are known."""
+        if isinstance(value, Mapping) and self.classes and set(value) != set(self.classes):
+            raise ValueError(f"given for {', '.join(value)}, expected each of {', '.join(self.classes)} once")
+        return value
+
     def _code(self) -> str:
         """Digest of the function's source, as far as it can be read."""
         try:
@@ -198,6 +219,13 @@ class FunctionSpace:
         except (OSError, TypeError):
             source = self.path
         return hashlib.sha256(source.encode()).hexdigest()
+
+
+def _holds(domain: BaseDistribution, value: Any) -> bool:
+    try:
+        return domain._contains(domain.to_internal_repr(value))
+    except (TypeError, ValueError):
+        return False
 
 
 def _imported(path: str) -> Callable[[Any], Mapping[str, Any]]:

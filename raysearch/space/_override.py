@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from raysearch.errors import SpaceError, nearest
 from raysearch.space._domain import Choice, Domain
 from raysearch.space._entry import as_sampled, make_range, setting_types
+from raysearch.space._fraction import default_of
 from raysearch.space._parameter import Parameter
 from raysearch.space._types import Value, conform
 from raysearch.space._yaml import scalar
@@ -25,7 +26,7 @@ def apply_overrides(
     """Parameters after ``--set`` and ``--fix``; kind and condition stay.
 
     A newly searched parameter keeps its default if the new range holds it, else gets the nearest value of the range,
-    or the first choice.
+    or the first choice. A number typed here is the value itself, also where the file has a fraction.
 
     Raises:
         SpaceError: one line that names the option.
@@ -45,7 +46,8 @@ def apply_overrides(
                 raise SpaceError(f"{said}: {seen[name]} already says what {name} is; leave out one")
             seen[name] = said
             try:
-                out[name] = (_searched if option == "--set" else _fixed)(out[name], spec, hints[name])
+                stated = replace(out[name], default=default_of(out, name), fraction_of=None)
+                out[name] = (_searched if option == "--set" else _fixed)(stated, spec, hints[name])
             except ValueError as error:
                 raise SpaceError(f"{said}: {error}") from None
             out[name] = replace(out[name], source="the command line", origin=said)

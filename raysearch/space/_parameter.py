@@ -24,7 +24,8 @@ class Parameter:
             sampled.
         domain: where it is searched; None if it is fixed.
         when: it is searched only while each of these other parameters has one of these values.
-        per_class: a decision threshold of each class's own.
+        per_class: a threshold of each class's own.
+        fraction_of: name of another parameter; `default` and what is drawn from `domain` are shares of its value.
         source: where value and range come from.
         origin: place of its entry, ``file:line`` or the option that changed it.
     """
@@ -35,6 +36,7 @@ class Parameter:
     domain: Domain | None = None
     when: Mapping[str, tuple[Scalar, ...]] = field(default_factory=dict)
     per_class: bool = False
+    fraction_of: str | None = None
     source: str = ""
     origin: str = ""
 
@@ -54,6 +56,8 @@ class Parameter:
             out["when"] = {parent: list(values) for parent, values in self.when.items()}
         if self.per_class:
             out["per_class"] = True
+        if self.fraction_of is not None:
+            out["fraction_of"] = self.fraction_of
         return out | {"source": self.source, "origin": self.origin}
 
     @classmethod
@@ -70,6 +74,7 @@ class Parameter:
             domain=domain,
             when={parent: tuple(values) for parent, values in data.get("when", {}).items()},
             per_class=data.get("per_class", False),
+            fraction_of=data.get("fraction_of"),
             source=data["source"],
             origin=data["origin"],
         )
@@ -87,6 +92,8 @@ def is_switch(parameter: Parameter) -> bool:
 
 
 def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return dict(value)
     return [_plain(item) for item in value] if isinstance(value, tuple) else value
 
 

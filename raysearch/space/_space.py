@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, get_args
@@ -13,16 +13,18 @@ from raysearch.errors import SpaceError, nearest
 from raysearch.space._check import check_config, complete, parents_first
 from raysearch.space._domain import Choice, Trial, type_name
 from raysearch.space._file import Budget, Contents
+from raysearch.space._fraction import apply_fractions
+from raysearch.space._loss import check_loss_thresholds
 from raysearch.space._override import apply_overrides
 from raysearch.space._parameter import Parameter
-from raysearch.space._types import conform, field_types, same
+from raysearch.space._types import conform, field_types, same, text_of
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
 
     from raysearch.method import Method
 
-LossMode = Literal["sample", "fixed"]
+LossMode = Literal["alternate", "sample", "fixed"]
 DecisionMode = Literal["solve", "sample", "fixed"]
 
 
@@ -36,9 +38,9 @@ class Space:
         file: the file it was read from.
         budget: what the file says a study may spend.
         parameters: by name, in the order of kinds and files.
-        loss_thresholds: who searches parameters of kind loss.
+        loss_thresholds: who searches parameters of kind loss: the alternating scheduler, Optuna, or nobody.
         decision_thresholds: who searches those of kind decision: the exact solve, Optuna, or nobody.
-        classes: names of the classes, needed to sample decision thresholds class by class.
+        classes: names of the classes, needed to sample thresholds class by class.
     """
 
     method: type[Method]
@@ -63,6 +65,7 @@ class Space:
     def validate(self) -> None:
         """SpaceError if conditions or values contradict each other."""
         parents_first(self.parameters)
+        check_loss_thresholds(self.parameters, self.method)
         check_config(self.parameters, self.method, self.file)
 
     @cached_property
@@ -91,22 +94,44 @@ class Space:
             return ()
         return tuple(name for name, p in self.parameters.items() if p.kind == "decision" and p.domain is not None)
 
+    @cached_property
+    def alternated(self) -> tuple[str, ...]:
+        """Names of loss thresholds that the alternating scheduler moves."""
+        if self.loss_thresholds != "alternate":
+            return ()
+        return tuple(name for name, p in self.parameters.items() if p.kind == "loss" and p.domain is not None)
+
     def defaults(self) -> dict[str, Any]:
         """A value for every parameter: the fixed one, or the default; by class where it is sampled by class."""
+        return self.resolve(self.stated())
+
+    def stated(self) -> dict[str, Any]:
+        """`defaults` as they are written: a fraction is not yet one of anything."""
         return {
             name: dict.fromkeys(self.classes, parameter.default) if self._by_class(name) else parameter.default
             for name, parameter in self.parameters.items()
         }
 
+    def resolve(self, values: Mapping[str, Any], absolute: Collection[str] = ()) -> dict[str, Any]:
+        """Values in which every fraction, but for those of the names in `absolute`, has become a number."""
+        ordered = {name: self.parameters[name] for name in parents_first(self.parameters)}
+        return apply_fractions(ordered, values, absolute)
+
+    def first_point(self) -> dict[str, Any]:
+        """Defaults of what `sample` may ask for, under its name at Optuna and as it is drawn there."""
+        stated = self.stated()
+        return {asked: stated[name] if label is None else stated[name][label] for asked, (name, label) in self._asked()}
+
     def sample(self, trial: Trial) -> dict[str, Any]:
         """A value for every parameter, asked of an Optuna trial; defaults where a condition does not hold.
 
-        A decision threshold sampled class by class is called ``name[class]`` there, and a dictionary by class here.
+        A threshold sampled class by class is called ``name[class]`` there, and a dictionary by class here. What is
+        drawn as a fraction is a fraction there, and what it comes to here.
 
         Raises:
             ValueError: thresholds are to be sampled by class, and the classes are not known yet (`for_classes`).
         """
-        values, active = self.defaults(), dict.fromkeys(self.parameters, False)
+        values, active = self.stated(), dict.fromkeys(self.parameters, False)
         for name in parents_first(self.parameters):
             parameter = self.parameters[name]
             active[name] = all(
@@ -121,16 +146,15 @@ class Space:
                 values[name] = {label: parameter.suggest(trial, f"{name}[{label}]") for label in self.classes}
             else:
                 values[name] = parameter.suggest(trial, name)
-        return values
+        return self.resolve(values)
 
     def distributions(self) -> dict[str, BaseDistribution]:
         """Optuna's distribution of everything that `sample` may ask for, under its name there."""
         out: dict[str, BaseDistribution] = {}
-        for name in self.searched:
+        for asked, (name, _) in self._asked():
             domain = self.parameters[name].domain
             assert domain is not None
-            names = [f"{name}[{label}]" for label in self.classes] if self._by_class(name) else [name]
-            out |= {asked: domain.distribution() for asked in names}
+            out[asked] = domain.distribution()
         return out
 
     def split(self, values: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -149,13 +173,21 @@ class Space:
         return space
 
     def with_modes(self, *, loss_thresholds: str = "sample", decision_thresholds: str = "solve") -> Space:
-        """The space with ``--loss-thresholds sample|fixed`` and ``--decision-thresholds solve|sample|fixed``."""
+        """The space with ``--loss-thresholds alternate|sample|fixed`` and
+        ``--decision-thresholds solve|sample|fixed``."""
         loss = _mode("--loss-thresholds", loss_thresholds, get_args(LossMode))
         decision = _mode("--decision-thresholds", decision_thresholds, get_args(DecisionMode))
         return replace(self, loss_thresholds=loss, decision_thresholds=decision)
 
     def for_classes(self, classes: Sequence[str]) -> Space:
-        """The space for a task with these classes."""
+        """The space for a task with these classes; SpaceError if a value by class is of others."""
+        for parameter in self.parameters.values():
+            named = parameter.default
+            if isinstance(named, Mapping) and set(named) != set(classes):
+                raise SpaceError(
+                    f"{parameter.origin}: {parameter.name} is given for {', '.join(named)}, expected each class of the"
+                    f" data once: {', '.join(classes)}"
+                )
         return replace(self, classes=tuple(classes))
 
     def describe(self) -> list[dict[str, str]]:
@@ -163,16 +195,16 @@ class Space:
         rows = []
         for name, parameter in self.parameters.items():
             conditions = (f"{parent} = {' | '.join(map(str, v))}" for parent, v in parameter.when.items())
-            searcher = "optuna" if name in self.searched else "solve" if name in self.solved else "fixed"
+            of = f" x {parameter.fraction_of}" if parameter.fraction_of is not None else ""
             rows.append(
                 {
                     "name": name,
                     "kind": parameter.kind,
                     "type": type_name(parameter.domain) if parameter.domain else "fixed",
-                    "range": str(parameter.domain) if parameter.domain else "",
-                    "default": str(parameter.default),
+                    "range": f"{parameter.domain}{of}" if parameter.domain else "",
+                    "default": f"{text_of(parameter.default)}{of}",
                     "when": ", ".join(conditions),
-                    "searched by": searcher + (" (each class)" if parameter.per_class else ""),
+                    "searched by": self._searcher(name) + (" (each class)" if parameter.per_class else ""),
                     "source": parameter.source,
                 }
             )
@@ -226,6 +258,18 @@ class Space:
         parameters = [{k: v for k, v in p.items() if k not in ("source", "origin")} for p in data["parameters"]]
         text = json.dumps(kept | {"parameters": parameters}, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
+
+    def _asked(self) -> Iterator[tuple[str, tuple[str, str | None]]]:
+        """Name at Optuna, and (parameter, class or None), of everything that `sample` may ask for."""
+        for name in self.searched:
+            if self._by_class(name):
+                yield from ((f"{name}[{label}]", (name, label)) for label in self.classes)
+            else:
+                yield name, (name, None)
+
+    def _searcher(self, name: str) -> str:
+        named = {"optuna": self.searched, "solve": self.solved, "alternate": self.alternated}
+        return next((searcher for searcher, names in named.items() if name in names), "fixed")
 
     def _by_class(self, name: str) -> bool:
         return self.parameters[name].per_class and name in self.searched and bool(self.classes)

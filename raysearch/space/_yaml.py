@@ -62,6 +62,10 @@ class Node:
             out[name] = _At(self.file, value, key.start_mark.line)
         return out
 
+    @property
+    def is_mapping(self) -> bool:
+        return isinstance(self.raw, yaml.MappingNode)
+
     def value(self) -> Any:
         """A scalar, or a flat list of scalars."""
         parts = self.raw.value if isinstance(self.raw, yaml.SequenceNode) else [self.raw]
@@ -112,7 +116,7 @@ def scalar(text: str) -> Any:
         value = yaml.load(text, _Loader)  # noqa: S506 - a SafeLoader
     except yaml.YAMLError:
         return text
-    return value if value is None or isinstance(value, bool | int | float | list) else text
+    return value if value is None or isinstance(value, bool | int | float | list | dict) else text
 
 
 def check_keys(nodes: dict[str, Node], known: list[str], what: str) -> None:

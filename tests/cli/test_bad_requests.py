@@ -42,6 +42,14 @@ def test_names_that_are_not_known(refuse: Refuse, argv: tuple[str, ...], says: t
         (("--metric", "precision"), ("--metric precision", "the one surest pixel wins", "f1_plus, iou")),
         (("--metric", "recall"), ("--metric recall", "a mask of the whole image wins", "f1_plus, iou")),
         (("--sampler", "tpee"), ("--sampler tpee", "did you mean 'tpe'?")),
+        (("--scheduler", "hyperband", "--epochs", "2"), ("--epochs 2", "pass --epochs 3 or more")),
+        (("--scheduler", "hyperband", "--epochs", "9", "--samples", "8"), ("--samples 8", "has 9 trials")),
+        (("--scheduler", "pbt", "--samples", "3"), ("--samples 3", "pass --samples 4 or more")),
+        (("--scheduler", "pbt", "--epochs", "3"), ("--epochs 3", "exchanges after every 3 epochs")),
+        (
+            ("--scheduler", "pbt", "--fix", "lr=0.1", "--fix", "weight_decay=0"),
+            ("--scheduler pbt", "nothing is searched"),
+        ),
         (("--time", "2"), ("--time '2'", "expected a duration such as 2h, 30m or 90s")),
         (("--time", "-2h"), ("--time '-2h'", "expected a duration")),
         (("--time", ""), ("--time ''", "expected a duration")),
@@ -50,7 +58,7 @@ def test_names_that_are_not_known(refuse: Refuse, argv: tuple[str, ...], says: t
         (("--study", "../elsewhere"), ("--study '../elsewhere'", "letters, digits")),
         (("--study", ""), ("--study ''", "letters, digits")),
         (("--study", "x" * 300), ("cannot be a study's name", "at most 100")),
-        (("--split", "nope.csv"), ("--split nope.csv", "there is no such file", "random, official or a CSV file")),
+        (("--split", "nope.csv"), ("--split nope.csv", "there is no such file", "official, fold:I/K or a CSV file")),
         (("--split", "official"), (SMALL, "has no published split", "--split random")),
         (("--workers-per-trial", "9999"), ("needs 9999 CPUs", "lower --workers-per-trial")),
         (("--cpus-per-worker", "9999"), ("needs 9999 CPUs", "--cpus-per-worker")),
@@ -96,6 +104,56 @@ def test_values_that_cannot_be_meant(refuse: Refuse, options: tuple[str, ...], s
     ],
 )
 def test_overrides_that_cannot_be_meant(refuse: Refuse, options: tuple[str, ...], says: tuple[str, ...]) -> None:
+    refuse(*ASKED, *options, says=says)
+
+
+BOUNDED = ("tune", "--method", "limited_annotation", "--data", SMALL, "--fix", "batch=8")
+ALL_FIXED = ("--fix", "tau=0.6", "--fix", "rho=0.2", "--fix", "tau_hat=0.1", "--fix", "rho_hat=0.05")
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (("--epochs", "5"), ("--epochs 5 is fewer than two rounds of 3", "--epochs 6", "--round-epochs 2")),
+        (("--epochs", "1"), ("--epochs 1 is fewer", "--epochs 6 or more, or --loss-thresholds fixed")),
+        (("--round-epochs", "0"), ("--round-epochs", "0 is not in the range x>=1")),
+        (("--slack-weight", "-1"), ("--slack-weight", "-1.0 is not in the range x>=0")),
+        (("--slack-weight", "1", "--alternate", "quantile"), ("--slack-weight 1", "only the proposer criterion")),
+        (("--alternate", "criterian"), ("--alternate", "'criterion', 'quantile', 'search'")),
+        (("--alternate", "search", "--loss-thresholds", "fixed"), ("--alternate search", "--loss-thresholds is fixed")),
+        (("--round-epochs", "2", "--loss-thresholds", "sample"), ("--round-epochs 2", "--loss-thresholds is sample")),
+        ((*ALL_FIXED, "--alternate", "search"), ("all of limited_annotation's loss thresholds are fixed",)),
+        (
+            (*ALL_FIXED, "--loss-thresholds", "alternate"),
+            ("are fixed (tau, rho, tau_hat, rho_hat)", "leave the option"),
+        ),
+        (("--fix", "tau=1.5"), ("tau", "1.5", "[0, 1]")),
+        (("--fix", "rho_hat=0.2", "--fix", "tau_hat=0.1"), ("rho_hat may become 0.2 and tau_hat 0.1", "stay under")),
+        (("--fix", "tau={nodule: 0.3}"), ("tau is given for nodule, expected each class", "nodule, consolidation")),
+        (("--annotated", "0.001"), ("--annotated 0.001", "leaves no annotated image", "give at least")),
+        (("--annotated", "1.5"), ("--annotated", "1.5 is not in the range 0<=x<=1")),
+        (("--unannotated", "nan"), ("--unannotated", "nan is not a finite number")),
+        (("--keep-evidence", "rank"), ("--keep-evidence rank", "did you mean 'ranks'?")),
+        (("--keep-evidence", "counts"), ("--keep-evidence counts: counts is kept whenever", "leave it out")),
+        (("--metric", "ior_accuracy"), ("--metric ior_accuracy", "cannot be the only objective")),
+        (("--metric", "iou_accuracy@2"), ("--metric iou_accuracy@2", "expected a number in (0, 1]")),
+    ],
+)
+def test_loss_thresholds_shares_and_evidence(refuse: Refuse, options: tuple[str, ...], says: tuple[str, ...]) -> None:
+    refuse(*BOUNDED, *options, says=says)
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (("--alternate", "search"), ("--alternate search", "cam_avg has no loss thresholds", "leave it out")),
+        (("--slack-weight", "1"), ("--slack-weight 1.0", "cam_avg has no loss thresholds")),
+        (("--loss-thresholds", "alternate"), ("cam_avg has no loss thresholds", "leave the option out")),
+        (("--annotated", "0.5"), ("--annotated 0.5: cam_avg trains on no regions (supervision image)",)),
+        (("--unannotated", "0.5"), ("--unannotated 0.5: cam_avg trains on no regions (supervision image)",)),
+    ],
+)
+def test_options_that_do_not_apply(refuse: Refuse, options: tuple[str, ...], says: tuple[str, ...]) -> None:
     refuse(*ASKED, *options, says=says)
 
 

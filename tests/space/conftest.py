@@ -11,6 +11,8 @@ from typing import Any, Literal
 
 import pytest
 
+from raysearch.method import LossThreshold
+
 
 @dataclass(frozen=True, kw_only=True)
 class ToyConfig:
@@ -62,7 +64,7 @@ def toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
         name="toy",
         Config=ToyConfig,
         decision_thresholds={"mask_threshold": 0.5},
-        loss_thresholds=("tau",),
+        loss_thresholds=(LossThreshold(name="tau"),),
         spaces="toy_spaces",
         folder=folder,
     )

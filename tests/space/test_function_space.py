@@ -132,6 +132,24 @@ def test_round_trip_and_digest(toy: Any, module: Callable[[str], str]) -> None:
         space_from_dict(space.to_dict() | {"code": "0"}, toy)
 
 
+def test_the_first_point_is_what_the_function_asks_for_by_the_names_of_settings(
+    toy: Any, module: Callable[[str], str]
+) -> None:
+    space = load_space(toy, "paper", module("good"))
+    # 'kind' is no setting, and the preset's lr is outside of what the function asks for
+    assert space.first_point() == {}
+    space = load_space(toy, "paper", module("loss"))
+    assert space.first_point() == {"tau": 0.7}
+
+
+def test_alternated_thresholds_are_not_the_functions(toy: Any, module: Callable[[str], str]) -> None:
+    space = load_space(toy, "paper", module("good")).with_modes(loss_thresholds="alternate")
+    assert space.alternated == ("tau",)
+    assert space.sample(ask())["tau"] == 0.7
+    with pytest.raises(SpaceError, match="pass --loss-thresholds sample"):
+        load_space(toy, "paper", module("loss")).with_modes(loss_thresholds="alternate")
+
+
 def test_describe(toy: Any, module: Callable[[str], str]) -> None:
     rows = load_space(toy, "paper", module("good")).describe()
     assert [row["searched by"] for row in rows if row["name"] in ("kind", "lr")] == ["optuna", "optuna"]

@@ -77,7 +77,7 @@ def refused(toy: Any, file: str | None, preset: str = "paper") -> str:
         ("train:\n  mask_threshold: {value: 1}\n", 4, "mask_threshold is listed under 'train', but toy"),
         ("decision:\n  lr: {value: 1}\n", 4, "lr is listed under 'decision', but toy has it as 'train'"),
         ("decision:\n  mask_threshold: {type: float, low: 0, high: 2, default: 1}\n", 4, "expected type float within"),
-        ("train:\n  lr: {RANGE, per_class: true}\n", 4, "only decision thresholds can"),
+        ("train:\n  lr: {RANGE, per_class: true}\n", 4, "only thresholds can"),
         ("train:\n  depth: {type: int, low: 0, high: 12, default: 2}\n", 4, "depth may become 12, which toy refuses"),
         ("train:\n  depth: {value: 10}\n", None, "toy refuses the values: depth is 10: expected at most 9"),
         ("train:\n  lr: {RANGE, when: {mod: max}}\n", 4, "unknown parameter 'mod'; did you mean 'mode'?"),
@@ -196,7 +196,7 @@ def test_overrides_that_contradict_each_other(toy: Any) -> None:
 
 def test_modes(toy: Any) -> None:
     space = load_space(toy, "paper")
-    with pytest.raises(SpaceError, match=r"--loss-thresholds alternate: expected sample or fixed"):
-        space.with_modes(loss_thresholds="alternate")
+    with pytest.raises(SpaceError, match=r"--loss-thresholds alternately: expected alternate or sample or fixed"):
+        space.with_modes(loss_thresholds="alternately")
     with pytest.raises(SpaceError, match=r"--decision-thresholds sovle: .*did you mean 'solve'"):
         space.with_modes(decision_thresholds="sovle")
