@@ -95,6 +95,10 @@ class Progress:
         )
         self._console.print(Text(line.rstrip()))
 
+    def noted(self, number: int, text: str) -> None:
+        """Something went otherwise than it should in a trial that goes on."""
+        self._console.print(Text(f"  trial {number:<4} {text}"))
+
     def _line(self) -> Text:
         with self._lock:
             samples = self._config.budget.samples

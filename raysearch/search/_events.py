@@ -23,6 +23,8 @@ class Listener(Protocol):
 
     def ended(self, number: int, state: str, reason: str) -> None: ...
 
+    def noted(self, number: int, text: str) -> None: ...
+
 
 @dataclass(frozen=True)
 class Stop:
@@ -55,6 +57,9 @@ class Events:
 
     def ended(self, number: int, state: str, reason: str) -> None:
         self._listener.ended(number, state, reason)
+
+    def noted(self, number: int, text: str) -> None:
+        self._listener.noted(number, text)
 
     def fatal(self, reason: str, errno: int | None) -> None:
         self._stop(Stop("fatal", reason, errno))

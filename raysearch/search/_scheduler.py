@@ -1,94 +1,170 @@
-"""The scheduler that Tune sees: ours around one of Tune's."""
+"""The scheduler that Tune sees."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from types import SimpleNamespace
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import Any, Literal
 
 from ray.tune.experiment import Trial
-from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, TrialScheduler
+from ray.tune.schedulers import TrialScheduler
 
+from raysearch.search._asha import Asha
+from raysearch.search._hyperband import HyperBand
+from raysearch.search._pbt import PopulationBasedTraining
+from raysearch.search._rules import Rules, Verdict
 from raysearch.search._searcher import StudySearcher
-from raysearch.study._book import Report
-from raysearch.study._config import SchedulerName
-
-REDUCTION = 3
-"""ASHA keeps the best third at each rung; rungs at 1, 3, 9, ... epochs."""
+from raysearch.study._book import Book, Report
+from raysearch.study._study import Study
 
 
-def inner_scheduler(name: SchedulerName, *, epochs: int, maximise: bool) -> TrialScheduler:
-    if name == "fifo" or epochs < 2:
-        return FIFOScheduler()
-    return ASHAScheduler(
-        time_attr="epoch",
-        metric="value",
-        mode="max" if maximise else "min",
-        max_t=epochs,
-        grace_period=1,
-        reduction_factor=REDUCTION,
-    )
+def rules_of(study: Study, book: Book) -> Rules:
+    """The rules that ``--scheduler`` names."""
+    config = study.config
+    maximise = config.direction == "maximize"
+    epochs, samples = config.budget.epochs, config.budget.samples
+    match config.scheduler:
+        case "hyperband":
+            return HyperBand(epochs=epochs, samples=samples, maximise=maximise)
+        case "pbt":
+            return PopulationBasedTraining(study, book)
+        case "asha" if epochs > 1:
+            return Asha(epochs=epochs, maximise=maximise)
+    return Rules()
 
 
 class StudyScheduler(TrialScheduler):  # type: ignore[misc]
-    """Stops a trial at its first NaN (Tune's ASHA lets it live through every rung, since ``nan < cutoff`` is False) and
-    otherwise does what the inner scheduler says.
+    """Does with Tune's trials what the rules say, and stops a trial at its first value that is not finite (of which no
+    rule could make anything: Tune's ASHA lets NaN live through every rung, since ``nan < cutoff`` is False).
 
-    The inner scheduler sees trials by their number in the study, so that a resumed trial is the one that it knew, and
-    is rebuilt from the study's records: Tune never calls a scheduler's ``save``.
+    Trials are known by their number in the study, so that a resumed trial is the one that was known, and everything is
+    rebuilt from the study's records: Tune never calls a scheduler's ``save``. A trial that pauses holds no place and no
+    slot; it goes on before new trials, the one that pauses for longest first.
     """
 
-    def __init__(self, inner: TrialScheduler, searcher: StudySearcher) -> None:
+    def __init__(self, rules: Rules, searcher: StudySearcher, *, slots: int) -> None:
         super().__init__()
-        self._inner = inner
+        self._rules = rules
         self._searcher = searcher
-        self._known: set[int] = set()
+        self._slots = slots
+        self._stopped: set[int] = set()
+        self.paused: dict[int, Trial] = {}
+        """Trials that Tune holds PAUSED, by number, in the order of their pausing."""
+        searcher.attach(self)
 
     def __getstate__(self) -> dict[str, Any]:
         """Nothing: see `StudySearcher`."""
         return {}
 
-    def replay(self, reports: Sequence[Report]) -> list[str]:
-        """Gives the inner scheduler what trials reported before, in the order of their reporting; its decisions.
+    def replay(self, reports: Sequence[Report], ended: Iterable[int] = ()) -> list[str]:
+        """Tells the rules what trials reported before, in the order of their reporting, and which have ended; the
+        decisions on these reports.
 
-        A trial that was interrupted after a report by which it was stopped is closed: nothing of it runs again.
+        A trial that was interrupted though it is to be stopped is closed: nothing of it runs again.
         """
-        decisions = [self._decide(None, r.number, {"value": r.value, "epoch": r.epoch}) for r in reports]
-        last = {report.number: decision for report, decision in zip(reports, decisions, strict=True)}
-        for number, decision in last.items():
-            if decision == TrialScheduler.STOP:
-                self._searcher.stopped_before(number)
+        decisions = [self.decide(r.number, {"value": r.value, "epoch": r.epoch}) for r in reports]
+        for number in ended:
+            self._rules.end(number)
+        self.refresh()
         return decisions
+
+    def decide(self, number: int, result: dict[str, Any]) -> str:
+        """STOP, PAUSE or CONTINUE, for the trial that reports."""
+        if not math.isfinite(result["value"]):
+            self._stopped.add(number)
+            return str(TrialScheduler.STOP)
+        self._rules.report(number, result["epoch"], result["value"])
+        if self.verdict(number) == "stop":
+            return str(TrialScheduler.STOP)
+        pauses = result["epoch"] in self._rules.pauses(number)
+        return str(TrialScheduler.PAUSE if pauses else TrialScheduler.CONTINUE)
+
+    def verdict(self, number: int) -> Verdict:
+        """What becomes of a trial after its latest report."""
+        return "stop" if number in self._stopped else self._rules.verdict(number)
+
+    def refresh(self) -> None:
+        """Lets the rules do what is due, and ends interrupted trials that are to be stopped."""
+        self._rules.settle()
+        for trial in self._searcher.queued:
+            if self.verdict(trial.number) == "stop":
+                self.end_queued(trial.number, "pruned")
+
+    def settle(self, tune_controller: Any) -> None:
+        """Likewise, with trials that Tune holds paused."""
+        self.refresh()
+        for number in [number for number in self.paused if self.verdict(number) == "stop"]:
+            tune_controller.stop_trial(self.paused[number])
+
+    def end_queued(self, number: int, state: Literal["pruned", "complete"]) -> None:
+        """Ends an interrupted trial that is still to be handed out."""
+        self._searcher.ended_before(number, state)
+        self._rules.end(number)
+
+    def exploited(self, number: int) -> dict[str, Any] | None:
+        """What a trial took over from another one, if it did."""
+        return self._rules.renewed(number).get("exploited")
+
+    def pause(self, tune_controller: Any, trial: Trial) -> str:
+        """Pauses a trial; what `on_trial_result` then answers."""
+        self.paused[self._searcher.number(trial.trial_id)] = trial
+        # no checkpoint of Tune's: the trial's folder holds everything
+        tune_controller.pause_trial(trial, should_checkpoint=False)
+        return str(TrialScheduler.NOOP)
+
+    def resume(self, number: int, **changes: Any) -> Trial:
+        """A paused trial, for Tune to start; `changes` are to its trainable's config."""
+        trial = self.paused.pop(number)
+        trial.set_config({**trial.config, **self._rules.renewed(number), **changes})
+        return trial
+
+    # -- what the searcher asks
+
+    def waiting(self) -> int:
+        """Paused trials that count as under way."""
+        return 0
+
+    def held(self) -> int:
+        """Paused trials that do not: they wait for others."""
+        return len(self.paused)
+
+    def due(self) -> int:
+        """Paused trials that come before new ones."""
+        return sum(map(self.lets_go, self.paused))
+
+    def lets_go(self, number: int) -> bool:
+        """Whether a trial that does not run may go on."""
+        return self.verdict(number) == "go"
+
+    # -- what Tune asks
 
     def on_trial_add(self, tune_controller: Any, trial: Trial) -> None:
         self._searcher.track(trial)
 
     def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
-        return self._decide(tune_controller, self._searcher.number(trial.trial_id), result)
+        decision = self.decide(self._searcher.number(trial.trial_id), result)
+        return self.pause(tune_controller, trial) if decision == TrialScheduler.PAUSE else decision
 
     def on_trial_complete(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> None:
+        number = self._searcher.number(trial.trial_id)
         if result.get("state") == "complete":  # a result on which the trial was stopped is known already
-            self._decide(tune_controller, self._searcher.number(trial.trial_id), result)
+            self.decide(number, result)
+        self._rules.end(number)
 
     def on_trial_error(self, tune_controller: Any, trial: Trial) -> None:
-        pass
+        self._rules.end(self._searcher.number(trial.trial_id))
 
     def on_trial_remove(self, tune_controller: Any, trial: Trial) -> None:
-        pass
+        number = self._searcher.number(trial.trial_id)
+        self.paused.pop(number, None)
+        self._rules.end(number)
 
     def choose_trial_to_run(self, tune_controller: Any) -> Trial | None:
-        del tune_controller  # it holds every trial that it has seen
-        return self._searcher.pending()
+        pending = self._searcher.pending()
+        if pending is not None or self._searcher.live >= self._slots:
+            return pending
+        self.settle(tune_controller)
+        return next((self.resume(number) for number in self.paused if self.lets_go(number)), None)
 
     def debug_string(self) -> str:
-        return str(self._inner.debug_string())
-
-    def _decide(self, tune_controller: Any, number: int, result: dict[str, Any]) -> str:
-        if not math.isfinite(result["value"]):
-            return str(TrialScheduler.STOP)
-        proxy = SimpleNamespace(trial_id=str(number))
-        if number not in self._known:
-            self._known.add(number)
-            self._inner.on_trial_add(tune_controller, proxy)
-        return str(self._inner.on_trial_result(tune_controller, proxy, result))
+        return f"{type(self._rules).__name__}, {len(self.paused)} trials paused"

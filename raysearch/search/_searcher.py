@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from ray.tune.experiment import Trial
 from ray.tune.search import Searcher
@@ -17,27 +17,83 @@ TRIALS_PER_TUNER = 1000
 
 
 def next_action(
-    *, live: int, slots: int, ready: int, remaining: int, handed_out: int, limit: int = TRIALS_PER_TUNER
+    *,
+    live: int,
+    slots: int,
+    remaining: int,
+    handed_out: int,
+    waiting: int = 0,
+    held: int = 0,
+    due: int = 0,
+    ready: int = 0,
+    limit: int = TRIALS_PER_TUNER,
 ) -> Literal["ask", "wait", "finish"]:
     """What to answer when Tune asks for another trial.
 
     Args:
         live: trials that Tune holds RUNNING or PENDING.
         slots: trials that can run at a time.
-        ready: paused trials that could go on: they come before new ones.
-        remaining: trials that are still to be handed out.
+        remaining: trials that can be handed out.
         handed_out: by this Tuner so far.
+        waiting: paused trials that hold no place, at most as many as there are slots.
+        held: trials that wait for others to be compared with, as many as it takes.
+        due: paused trials that could go on: they come before new ones.
+        ready: of `remaining`, those that had been interrupted: they come first.
 
-    >>> next_action(live=0, slots=1, ready=0, remaining=3, handed_out=0)
+    >>> next_action(live=0, slots=1, remaining=3, handed_out=0)
     'ask'
-    >>> next_action(live=1, slots=1, ready=0, remaining=3, handed_out=1)
+    >>> next_action(live=1, slots=1, remaining=3, handed_out=1)
     'wait'
-    >>> next_action(live=0, slots=1, ready=0, remaining=0, handed_out=3)
+    >>> next_action(live=0, slots=1, remaining=3, handed_out=1, waiting=1)
+    'ask'
+    >>> next_action(live=0, slots=1, remaining=3, handed_out=2, waiting=2, due=1)
+    'wait'
+    >>> next_action(live=0, slots=1, remaining=0, handed_out=3)
     'finish'
     """
-    if not remaining or handed_out >= limit:
-        return "wait" if live or ready else "finish"
-    return "wait" if live >= slots or ready else "ask"
+    if not remaining or (handed_out >= limit and not held):  # those that are held may wait for a new one
+        return "wait" if live or waiting or held else "finish"
+    full = live >= slots or live + waiting >= 2 * slots
+    return "wait" if full or (due and not ready) else "ask"
+
+
+class Pausing(Protocol):
+    """A scheduler that pauses trials."""
+
+    def refresh(self) -> None:
+        """Ends interrupted trials that do not go on."""
+
+    def waiting(self) -> int:
+        """Paused trials, as `next_action` counts them."""
+
+    def held(self) -> int:
+        """Likewise."""
+
+    def due(self) -> int:
+        """Likewise."""
+
+    def lets_go(self, number: int) -> bool:
+        """Whether a trial that does not run may go on."""
+
+
+class NeverPausing:
+    """What a searcher assumes until a scheduler tells it more."""
+
+    def refresh(self) -> None:
+        pass
+
+    def waiting(self) -> int:
+        return 0
+
+    def held(self) -> int:
+        return 0
+
+    def due(self) -> int:
+        return 0
+
+    def lets_go(self, number: int) -> bool:
+        del number
+        return True
 
 
 class StudySearcher(Searcher):  # type: ignore[misc]
@@ -61,11 +117,25 @@ class StudySearcher(Searcher):  # type: ignore[misc]
         self._handed_out = 0
         self._numbers: dict[str, int] = {}
         self._trials: dict[str, Trial] = {}
+        self._settled: set[int] = set()
+        self._pausing: Pausing = NeverPausing()
 
     def set_max_concurrency(self, max_concurrent: int) -> bool:
         """Tells Tune that its own limiter is not needed."""
         del max_concurrent
         return True
+
+    def attach(self, pausing: Pausing) -> None:
+        """Called by a scheduler that pauses trials."""
+        self._pausing = pausing
+
+    def settle(self, number: int) -> None:
+        """The scheduler ends a trial as complete: nothing in it moves any more."""
+        self._settled.add(number)
+
+    def rows(self, number: int) -> list[dict[str, Any]]:
+        """What a trial has reported, without what is being reported now."""
+        return self._book.rows(number)
 
     def track(self, trial: Trial) -> None:
         """Called by the scheduler with each trial that Tune made: its status is what counts, not our memory of it."""
@@ -82,25 +152,37 @@ class StudySearcher(Searcher):  # type: ignore[misc]
         """The trial that Tune has held PENDING for longest."""
         return next((t for t in self._trials.values() if t.status == Trial.PENDING), None)
 
-    def stopped_before(self, number: int) -> None:
-        """The scheduler had stopped a trial when the study was interrupted: it does not go on."""
-        if self._book.queued(number):
-            self._book.prune(number)
-            self._events.ended(number, "pruned", "")
+    @property
+    def queued(self) -> tuple[Assigned, ...]:
+        """Interrupted trials that are still to be handed out."""
+        return self._book.queued
+
+    def ended_before(self, number: int, state: Literal["pruned", "complete"]) -> None:
+        """The scheduler had ended a trial, or would have, when the study was interrupted: it does not go on."""
+        if any(assigned.number == number for assigned in self._book.queued):
+            self._book.end_queued(number, state)
+            self._events.ended(number, state, "")
 
     def suggest(self, trial_id: str) -> Any:
+        self._pausing.refresh()
+        lets_go = self._pausing.lets_go
+        queued = len(self.queued)
+        ready = sum(lets_go(trial.number) for trial in self.queued)
         action = next_action(
             live=self.live,
             slots=self._slots,
-            ready=0,
-            remaining=0 if self._events.stopping else self._book.remaining,
+            waiting=self._pausing.waiting(),
+            held=self._pausing.held() + queued - ready,
+            due=self._pausing.due(),
+            ready=ready,
+            remaining=0 if self._events.stopping else self._book.remaining - (queued - ready),
             handed_out=self._handed_out,
         )
         if action == "wait":
             return None
         if action == "finish":
             return Searcher.FINISHED
-        assigned = self._book.next()
+        assigned = self._book.next(lets_go)
         self._handed_out += 1
         self._numbers[trial_id] = assigned.number
         self._events.started(assigned.number)
@@ -124,7 +206,9 @@ class StudySearcher(Searcher):  # type: ignore[misc]
             self._events.fatal(str(result["reason"]), result.get("errno"))
             return
         reason = str(result.get("reason") or ("its process died" if error else ""))
-        state, reason = self._book.close(number, "pruned" if state == "running" else state, reason)
+        if state == "running":
+            state = "complete" if number in self._settled else "pruned"
+        state, reason = self._book.close(number, state, reason)
         self._events.ended(number, state, reason)
 
     def __getstate__(self) -> dict[str, Any]:

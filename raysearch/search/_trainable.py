@@ -59,7 +59,7 @@ class SlotTrial(tune.Trainable):  # type: ignore[misc]
         self._lease: Lease | None = None
         self._losses = 0
         self._done = 0
-        self._judged: list[dict[str, Any]] = []
+        self._rows: list[dict[str, Any]] = []
 
     def _epoch(self) -> dict[str, Any]:
         """Trains and records an epoch, in another worker group if the first one dies under it."""
@@ -82,8 +82,12 @@ class SlotTrial(tune.Trainable):  # type: ignore[misc]
         row = answer["row"]
         self._folder.record(row, evidence=answer["evidence"], checkpoint=checkpoint, best=self._is_best(row))
         self._done = row["epoch"]
+        if self._trial["exploited"] is not None:
+            self._folder.donor.unlink(missing_ok=True)
         if row["finished"]:
             self._release()
+        elif self._pauses_after(row):
+            self._release("park")  # whatever comes next, others may train meanwhile
         state = "complete" if row["finished"] else "running"
         # as text: Tune flattens nested results before it hands them on
         return {
@@ -95,28 +99,59 @@ class SlotTrial(tune.Trainable):  # type: ignore[misc]
         }
 
     def _start(self) -> None:
-        """Leases a slot and brings the trial into it, from its last durable epoch if there is one."""
+        """Leases a slot and brings the trial into it: where it was parked, from its last durable epoch, or from what it
+        took over from another trial."""
         self._lease = self._client.lease()
-        checkpoint = self._folder.last.read_bytes() if self._folder.last.exists() else None
-        payload = {"number": self._trial["number"], "config": self._trial["config"], "checkpoint": checkpoint}
+        self._rows = self._folder.rows()
+        begun = bool(self._rows) and self._folder.last.exists()
+        exploited = self._trial["exploited"]
+        payload: dict[str, Any] = {
+            "number": self._trial["number"],
+            "config": self._trial["config"],
+            "epoch": self._rows[-1]["epoch"] if begun else 0,
+            "checkpoint": None,
+            "kept": None,
+            "round": None,
+            "exploited": exploited,
+        }
+        if self._trial["round"] is not None:
+            payload |= self._enter_round(self._trial["round"])
+        takes_over = exploited is not None and exploited["epoch"] == payload["epoch"]
+        parked = begun and not takes_over and self._pauses_after(self._rows[-1])
+        if parked and self._client.call(self._lease, "start", payload):
+            return  # the group had it
+        if begun:
+            path = self._folder.donor if takes_over else self._folder.last
+            payload["checkpoint"] = ray.put(path.read_bytes())
         self._client.call(self._lease, "start", payload)
-        for row in self._folder.rows():
-            self._is_best(row)
+
+    def _pauses_after(self, row: dict[str, Any]) -> bool:
+        return row["epoch"] in self._trial["pauses"] or bool(row.get("alternation", {}).get("ends"))
+
+    def _enter_round(self, plan: dict[str, Any]) -> dict[str, Any]:
+        """What the worker is told of the round; at its beginning the checkpoint to go back to is settled."""
+        before = [row["epoch"] for row in self._rows if row["alternation"]["round"] < plan["number"]]
+        begins = len(before) == len(self._rows)
+        kept = None
+        if before and begins and plan["taken_back"]:
+            kept = ray.put(self._folder.kept.read_bytes())
+        elif before and begins:
+            self._folder.keep()
+        return {"round": {**plan, "first": before[-1] if before else 0}, "kept": kept}
 
     def _is_best(self, row: dict[str, Any]) -> bool:
         """Whether the trial is judged by this epoch so far."""
-        judged = judge([*self._judged, row], **self._trial["judge"])
-        self._judged = [] if judged is None else [judged]
-        return judged is row
+        self._rows.append(row)
+        return judge(self._rows, **self._trial["judge"]) is row
 
-    def _release(self) -> None:
+    def _release(self, farewell: str = "end") -> None:
         """Lets the trial go and gives its slot back, if it has one and the slot is still there."""
         lease, self._lease = self._lease, None
         if lease is None:
             return
         with contextlib.suppress(SlotsBrokenError):
             with contextlib.suppress(SlotLostError, TrialFailedError):
-                self._client.call(lease, "end")
+                self._client.call(lease, farewell)
             self._client.release(lease)
 
     def _ended(self, state: str, reason: str, trace: str = "", errno: int | None = None) -> dict[str, Any]:

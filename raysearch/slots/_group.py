@@ -38,7 +38,7 @@ def worker_loop(config: dict[str, Any]) -> None:
     member, placement = ray.get_runtime_context().current_actor, ray.util.get_current_placement_group()
     ray.get(pool.join.remote(slot, generation, rank, size, member, placement))
     while True:
-        command = ray.get(pool.next.remote(slot, generation)) if rank == 0 else None
+        command = _unpack(ray.get(pool.next.remote(slot, generation))) if rank == 0 else None
         command = broadcast(command, collective)
         if command["name"] == "stop":
             return
@@ -46,7 +46,7 @@ def worker_loop(config: dict[str, Any]) -> None:
         retire = "error" in answer and answer["error"]["retire"]
         if rank == 0 or retire:
             ray.get(pool.reply.remote(slot, generation, command["number"], answer))
-        if command["name"] == "end":
+        if command["name"] in ("end", "park"):
             _give_memory_back()  # after the answer: the driver has the next trial to prepare meanwhile
         if retire:
             ray.get(pool.retire.remote(slot, generation, answer["error"]["message"]))
@@ -84,6 +84,15 @@ def _pack(value: Any) -> Any:
     if isinstance(value, dict) and "checkpoint" in value:
         return {**value, "checkpoint": ray.put(value["checkpoint"])}
     return value
+
+
+def _unpack(command: dict[str, Any]) -> dict[str, Any]:
+    """Fetches what the caller has put into the object store: the pool passes references on."""
+    payload = command.get("payload")
+    if isinstance(payload, dict):
+        fetched = {k: ray.get(v) if isinstance(v, ray.ObjectRef) else v for k, v in payload.items()}
+        return {**command, "payload": fetched}
+    return command
 
 
 def _error(kind: str, error: BaseException, *, retire: bool) -> dict[str, Any]:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from raysearch.study._prepare import Prepared, Request, extend, prepare, save_study, task_of
     from raysearch.study._records import read_records
     from raysearch.study._resources import Machine, fit, this_machine
+    from raysearch.study._rethreshold import Optimum, Rethresholded, Table, rethreshold
     from raysearch.study._run import run_study
     from raysearch.study._split_file import read_parts
     from raysearch.study._study import Study, list_studies, open_study, studies_root
@@ -26,6 +27,7 @@ _WHERE = {
     "_prepare": ("Prepared", "Request", "extend", "prepare", "save_study", "task_of"),
     "_records": ("read_records",),
     "_resources": ("Machine", "fit", "this_machine"),
+    "_rethreshold": ("Optimum", "Rethresholded", "Table", "rethreshold"),
     "_run": ("run_study",),
     "_split_file": ("read_parts",),
     "_study": ("Study", "list_studies", "open_study", "studies_root"),
@@ -37,11 +39,14 @@ __all__ = [
     "Budget",
     "Cluster",
     "Machine",
+    "Optimum",
     "Prepared",
     "Request",
     "Resources",
+    "Rethresholded",
     "Study",
     "StudyConfig",
+    "Table",
     "TrialRecord",
     "best_of",
     "extend",
@@ -52,6 +57,7 @@ __all__ = [
     "prepare",
     "read_parts",
     "read_records",
+    "rethreshold",
     "run_study",
     "save_study",
     "studies_root",

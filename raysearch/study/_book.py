@@ -9,6 +9,7 @@ from __future__ import annotations
 import bisect
 import math
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any, Literal, NamedTuple
@@ -20,7 +21,7 @@ from raysearch.errors import StudyError
 from raysearch.method import load_method
 from raysearch.search._journal import open_journal, quiet_optuna
 from raysearch.search._sampler import sampler_named
-from raysearch.space import AnySpace, space_from_dict
+from raysearch.space import space_from_dict
 from raysearch.study._judge import judge
 from raysearch.study._spent import spent_seconds, working_interval
 from raysearch.study._study import Study
@@ -40,6 +41,8 @@ class Assigned:
     number: int
     config: dict[str, Any]
     thresholds: dict[str, float]
+    rows: list[dict[str, Any]]
+    """What it has reported already."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +53,7 @@ class TrialRecord:
     state: State
     value: float | None
     params: dict[str, Any]
+    """That it was trained with when it reached this value: what was drawn for it, or what it took over later."""
     epochs: int
     reason: str
     result: dict[str, Any]
@@ -98,22 +102,38 @@ class Book:
         """Trials that are still to be handed out."""
         return len(self._queue) + max(0, self._folders.config.budget.samples - self._begun)
 
-    def next(self) -> Assigned:
-        """The next trial: one that was interrupted, or a new one from the sampler."""
-        if self._queue:
-            return self._queue.popleft()
+    def next(self, lets_go: Callable[[int], bool] = lambda number: True) -> Assigned:
+        """The next trial: one that was interrupted, the first that may go on, or else a new one from the sampler."""
+        for assigned in self._queue:
+            if lets_go(assigned.number):
+                self._queue.remove(assigned)
+                return assigned
         trial = self._optuna.ask()
         self._begun += 1
         return self._assign(trial)
 
-    def queued(self, number: int) -> bool:
-        """Whether an interrupted trial waits to go on."""
-        return any(assigned.number == number for assigned in self._queue)
+    @property
+    def queued(self) -> tuple[Assigned, ...]:
+        """Interrupted trials that wait to go on."""
+        return tuple(self._queue)
 
-    def prune(self, number: int) -> None:
+    def end_queued(self, number: int, state: State) -> None:
         """Ends an interrupted trial that the scheduler had stopped, or would have, when the crash came."""
         self._queue = deque(assigned for assigned in self._queue if assigned.number != number)
-        self.close(number, "pruned")
+        self.close(number, state)
+
+    def params(self, number: int) -> dict[str, Any]:
+        """What was drawn for an open trial."""
+        return dict(self._open[number].params)
+
+    @property
+    def ended(self) -> list[int]:
+        """Numbers of the trials that have ended."""
+        return [number for number in range(self._begun) if number not in self._open]
+
+    def rows(self, number: int) -> list[dict[str, Any]]:
+        """What an open trial has reported so far, one row an epoch."""
+        return self._rows.get(number, [])
 
     # -- what trials report
 
@@ -173,7 +193,7 @@ class Book:
                 " restore the journal from a copy, or start a new study"
             )
         if not trials and self._space.searched:
-            self._optuna.enqueue_trial(searched_defaults(self._space))
+            self._optuna.enqueue_trial(self._space.first_point())
         recorded: list[tuple[float, Report]] = []
         for frozen in trials:
             if frozen.state == TrialState.WAITING:
@@ -185,6 +205,7 @@ class Book:
             reports = (Report(frozen.number, int(row["epoch"]), float(row["value"])) for row in rows)
             recorded += zip(times, reports, strict=True)
         self.reports = [report for _, report in sorted(recorded)]
+        self._queue = deque(sorted(self._queue, key=_place_in_queue))
 
     def _settle(self, frozen: FrozenTrial) -> list[dict[str, Any]]:
         """Brings a trial and its folder into agreement; all its rows."""
@@ -238,7 +259,12 @@ class Book:
             config, thresholds = self._space.split(self._space.sample(trial))
             stored = {"config": config, "thresholds": thresholds}
             folder.create(stored)
-        return Assigned(number=trial.number, config=stored["config"], thresholds=stored["thresholds"])
+        return Assigned(
+            number=trial.number,
+            config=stored["config"],
+            thresholds=stored["thresholds"],
+            rows=self._rows.get(trial.number, []),
+        )
 
     def _keep_checkpoints(self, number: int, value: float | None) -> None:
         """At most `keep_checkpoints` finished trials keep their weights: the best ones."""
@@ -252,14 +278,12 @@ class Book:
             self._folders.trial(other).drop_checkpoints(keep_best=other not in dropped)
 
 
-def searched_defaults(space: AnySpace) -> dict[str, Any]:
-    """Default of everything that is searched, by its name in Optuna: the first trial of a study."""
-    defaults = space.defaults()
-    out = {}
-    for asked in space.distributions():
-        name, _, label = asked.partition("[")
-        out[asked] = defaults[name][label[:-1]] if label else defaults[name]
-    return out
+def _place_in_queue(assigned: Assigned) -> tuple[bool, float]:
+    """Trials that were training when the study was interrupted go on first, then those that waited between two rounds
+    of an alternation, the one that waited for longest at the front: the order in which an undisturbed study goes on."""
+    last = assigned.rows[-1] if assigned.rows else None
+    waited = last is not None and "alternation" in last and last["alternation"]["ends"]
+    return bool(waited), float(last["time"]) if last is not None and waited else float(assigned.number)
 
 
 def record_of(frozen: FrozenTrial) -> TrialRecord:
@@ -273,7 +297,7 @@ def record_of(frozen: FrozenTrial) -> TrialRecord:
         number=frozen.number,
         state=state,
         value=value,
-        params=dict(frozen.params),
+        params=dict(row["exploited"]["params"] if "exploited" in row else frozen.params),
         epochs=result.get("epochs", len(values)),
         reason=result.get("reason", ""),
         result=row,

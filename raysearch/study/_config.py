@@ -12,9 +12,10 @@ import yaml
 from raysearch.errors import StudyError, nearest
 
 DecisionMode = Literal["solve", "sample", "fixed"]
-LossMode = Literal["sample", "fixed"]
+LossMode = Literal["alternate", "sample", "fixed"]
+Proposer = Literal["criterion", "quantile", "search"]
 Select = Literal["best", "last"]
-SchedulerName = Literal["fifo", "asha"]
+SchedulerName = Literal["fifo", "asha", "hyperband", "pbt"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,13 +58,27 @@ class StudyConfig:
     view: str
     split: dict[str, Any]
     """``how``, ``seed``, ``digest``; the rows are in split.csv."""
+    annotated: float | None
+    """Share of the training images that keeps its regions; None hides nothing."""
+    unannotated: float
+    """Share of the other training images that is trained on."""
     metric: str
     direction: Literal["maximize", "minimize"]
+    evidence: list[str]
+    """Kinds of evidence that every evaluation collects."""
     select: Select
     decision_thresholds: DecisionMode
     loss_thresholds: LossMode
+    alternate: Proposer | None
+    """Who proposes loss thresholds between rounds; None unless they alternate."""
+    round_epochs: int
+    """Epochs of weight training between two proposals."""
+    slack_weight: float
+    """What the proposer ``criterion`` gives for a tighter pair of thresholds, tau - rho, beside the hit rate."""
     per_class: bool
     scheduler: SchedulerName
+    mutable: list[str]
+    """Searched numbers that population-based training may change during a training; empty without it."""
     sampler: str
     seed: int
     keep_checkpoints: int

@@ -41,11 +41,12 @@ def estimate(prepared: Prepared) -> Estimate:
     tuning = prepared.split.tuning
     assignment = Assignment(
         collection=prepared.collection,
-        train=prepared.split.train,
+        train=prepared.annotation.train,
+        annotated=prepared.annotation.annotated,
         tuning=tuning[: min(len(tuning), 32)],
         seed=config.seed,
         epochs=config.budget.epochs,
-        rule=Rule(metric="classification_error", decision="given"),
+        rule=Rule(metric="classification_error", decision="given", evidence=tuple(config.evidence)),
     )
     trainer = Trainer(prepared.default_method(), assignment, number=0, device=device)
     steps = trainer.loader.steps if trainer.loader else 0
@@ -62,12 +63,14 @@ def estimate(prepared: Prepared) -> Estimate:
     trial_seconds = trainer.epochs * epoch_seconds
     rounds = -(-config.budget.samples // resources.slots)
     worker = WORKER_MEMORY + grown
+    # an alternating trial also keeps the weights of its last kept round, and others wait for their thresholds
+    unfinished = resources.slots * (6 if config.alternate else 2)
     return Estimate(
         trial_seconds=trial_seconds,
         total_seconds=START_SECONDS + rounds * trial_seconds,
         gpu_hours=config.budget.samples * trial_seconds * resources.workers * resources.gpus / 3600,
         memory=BASE_MEMORY + resources.slots * (GROUP_MEMORY + resources.workers * worker),
-        disk=checkpoint * (min(config.keep_checkpoints, config.budget.samples) + 2 * resources.slots),
+        disk=checkpoint * (min(config.keep_checkpoints, config.budget.samples) + unfinished),
         probe_seconds=time.perf_counter() - started,
         device=device,
     )

@@ -6,17 +6,27 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from raysearch.alternation import last_kept, rounds_of
+
 
 def judge(rows: Sequence[dict[str, Any]], *, maximise: bool, select: str) -> dict[str, Any] | None:
     """The row that a trial is judged by: its last one, or its best one (of equal ones the later, as in paper 004).
 
-    Rows without a finite value do not count; None if there is no other. ``judge([judge(a), b])`` is ``judge([*a, b])``,
-    so that rows can be judged as they come.
+    The last one of an alternating trial is that of its last kept round: what was taken back is not where it ended.
+    Rows without a finite value do not count; None if there is no other.
     """
     usable = [row for row in rows if math.isfinite(row["value"])]
     if not usable:
         return None
     if select == "last":
-        return usable[-1]
+        return _last(rows, usable)
     sign = 1.0 if maximise else -1.0
     return max(usable, key=lambda row: (sign * row["value"], row["epoch"]))
+
+
+def _last(rows: Sequence[dict[str, Any]], usable: list[dict[str, Any]]) -> dict[str, Any] | None:
+    if "alternation" not in rows[-1]:
+        return usable[-1]
+    kept = last_kept(rounds_of(rows))
+    before = [row for row in usable if kept is None or row["epoch"] <= kept.last]
+    return before[-1] if before else None

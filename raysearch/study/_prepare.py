@@ -7,13 +7,27 @@ import re
 import time
 from dataclasses import dataclass, replace
 
-from raysearch.data import Collection, DataSpec, Split, get_kind, make_split, open_collection
+from raysearch.data import (
+    Annotation,
+    Collection,
+    DataSpec,
+    Split,
+    choose_annotated,
+    get_kind,
+    make_split,
+    open_collection,
+)
 from raysearch.errors import DataError, StudyError, UserError
 from raysearch.method import Method, Task, load_method
+from raysearch.search._hyperband import check_hyperband
+from raysearch.search._pbt import check_mutable, check_population
 from raysearch.search._sampler import check_sampler
 from raysearch.space import AnySpace, Choice, Space, load_space
+from raysearch.study._alternate import alternation, loss_mode
 from raysearch.study._cluster import Cluster
-from raysearch.study._config import Budget, DecisionMode, LossMode, SchedulerName, Select, StudyConfig
+from raysearch.study._config import Budget, DecisionMode, LossMode, Proposer, SchedulerName, Select, StudyConfig
+from raysearch.study._evidence import evidence_kinds
+from raysearch.study._mutable import mutable_numbers
 from raysearch.study._resources import fit
 from raysearch.study._split_file import write_parts
 from raysearch.study._study import (
@@ -26,7 +40,7 @@ from raysearch.study._study import (
     studies_root,
     unwritable,
 )
-from raysearch.thresholds import MaskMetric, objective
+from raysearch.thresholds import objective
 
 VERSIONED = ("raysearch", "ray", "torch", "torchvision", "timm", "optuna", "numpy")
 
@@ -44,10 +58,16 @@ class Request:
     data: str = "phantom"
     split: str = "random"
     split_seed: int = 0
-    metric: str = "f1_plus"
+    annotated: float | None = None
+    unannotated: float | None = None
+    metric: str | None = None
+    keep_evidence: str | None = None
     select: Select = "best"
     decision_thresholds: DecisionMode = "solve"
-    loss_thresholds: LossMode = "sample"
+    loss_thresholds: LossMode | None = None
+    alternate: Proposer | None = None
+    round_epochs: int | None = None
+    slack_weight: float | None = None
     per_class: bool = False
     samples: int | None = None
     epochs: int | None = None
@@ -71,6 +91,7 @@ class Prepared:
     space: AnySpace
     collection: Collection
     split: Split
+    annotation: Annotation
     warnings: tuple[str, ...]
 
     @property
@@ -94,18 +115,26 @@ def prepare(request: Request, cluster: Cluster) -> Prepared:
     if request.name is not None:
         check_name(request.name)
     method = load_method(request.method)
-    metric = objective(request.metric)
+    metric = objective(request.metric or method.metric)
+    _check_annotated(request, method)
+    kinds = evidence_kinds(method, metric.name, request.keep_evidence)
     check_sampler(request.sampler)
     seconds = parse_duration(request.time_budget)
     spec = DataSpec.parse(request.data)
     preset = request.preset or ("paper" if get_kind(spec.kind).needs_path else "small")
     space = load_space(method, preset, request.space).override(sets=request.sets, fixes=request.fixes)
-    space = space.with_modes(loss_thresholds=request.loss_thresholds, decision_thresholds=request.decision_thresholds)
+    space = space.with_modes(
+        loss_thresholds=loss_mode(request.loss_thresholds, space, method),
+        decision_thresholds=request.decision_thresholds,
+    )
+    epochs = request.epochs or space.budget.epochs
+    alternating = alternation(request, space, method, epochs)
     if request.per_class:
         space = decide_per_class(space)
     samples = request.samples or space.budget.samples
     if not space.searched:
         samples = 1
+    _check_scheduler(request.scheduler, space, epochs, samples, alternating.round_epochs)
     resources = fit(
         cluster.machine(),
         workers=request.workers_per_trial,
@@ -116,11 +145,13 @@ def prepare(request: Request, cluster: Cluster) -> Prepared:
     )
     root = studies_root()
     if request.name is not None and (root / request.name / "study.yaml").exists():
-        _refuse_if_taken(open_study(request.name, root), request, spec, space)
+        _refuse_if_taken(open_study(request.name, root), request.method, spec, space, metric.name)
     collection = open_collection(spec, method.view)
     space = space.for_classes(collection.classes)
-    split = make_split(collection, request.split, request.split_seed, needs_regions=isinstance(metric, MaskMetric))
-    _check_batch(space, split, collection)
+    split = make_split(collection, request.split, request.split_seed, needs_regions=metric.evidence != "logits")
+    unannotated = 1.0 if request.unannotated is None else request.unannotated
+    annotation = choose_annotated(collection, split.train, request.annotated, unannotated, request.split_seed)
+    _check_batch(space, len(annotation.train), collection)
     prepared = Prepared(
         config=StudyConfig(
             name=request.name or free_name(request.method, root),
@@ -133,17 +164,22 @@ def prepare(request: Request, cluster: Cluster) -> Prepared:
             classes=list(collection.classes),
             view=collection.view,
             split={"how": request.split, "seed": request.split_seed, "digest": split.digest},
-            metric=request.metric,
+            annotated=request.annotated,
+            unannotated=unannotated,
+            metric=metric.name,
             direction=metric.direction,
+            evidence=kinds,
             select=request.select,
             decision_thresholds=request.decision_thresholds,
-            loss_thresholds=request.loss_thresholds,
+            loss_thresholds=space.loss_thresholds,
+            **vars(alternating),
             per_class=any(p.kind == "decision" and p.per_class for p in space.parameters.values()),
             scheduler=request.scheduler,
+            mutable=_mutable(request.scheduler, space, method, task_of(collection), epochs),
             sampler=request.sampler,
             seed=request.seed,
             keep_checkpoints=request.keep_checkpoints,
-            budget=Budget(samples=samples, epochs=request.epochs or space.budget.epochs, seconds=seconds),
+            budget=Budget(samples=samples, epochs=epochs, seconds=seconds),
             resources=resources,
             versions={name: importlib.metadata.version(name) for name in VERSIONED},
             created=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
@@ -152,7 +188,8 @@ def prepare(request: Request, cluster: Cluster) -> Prepared:
         space=space,
         collection=collection,
         split=split,
-        warnings=(*collection.notes, *split.notes),
+        annotation=annotation,
+        warnings=(*collection.notes, *split.notes, *annotation.notes),
     )
     prepared.default_method().build()  # an unknown backbone or a weights file that is none is found here
     return prepared
@@ -167,7 +204,7 @@ def save_study(prepared: Prepared) -> Study:
     """
     study = create_study(prepared.config, studies_root())
     try:
-        write_parts(study, prepared.collection, prepared.split)
+        write_parts(study, prepared.collection, prepared.split, prepared.annotation)
     except OSError as error:
         raise unwritable(study.path, error) from None
     return study
@@ -224,14 +261,14 @@ def task_of(collection: Collection) -> Task:
     return Task(classes=collection.classes, view=collection.view, channels=collection.channels, size=collection.size)
 
 
-def _refuse_if_taken(existing: Study, request: Request, spec: DataSpec, space: AnySpace) -> None:
+def _refuse_if_taken(existing: Study, method: str, spec: DataSpec, space: AnySpace, metric: str) -> None:
     wanted = replace(
         existing.config,
-        method=request.method,
+        method=method,
         space=space.to_dict(),
         space_digest=space.digest(),
         data=str(spec),
-        metric=request.metric,
+        metric=metric,
     )
     refuse_taken(wanted, existing)
 
@@ -245,14 +282,45 @@ def decide_per_class(space: AnySpace) -> AnySpace:
     if not isinstance(space, Space):
         raise UserError("--per-class: a search space that is a function decides by itself what it asks for by class")
     changed = {
-        name: replace(p, per_class=p.kind == "decision" and p.domain is not None)
+        name: replace(p, per_class=p.domain is not None) if p.kind == "decision" else p
         for name, p in space.parameters.items()
     }
     return replace(space, parameters=changed)
 
 
-def _check_batch(space: AnySpace, split: Split, collection: Collection) -> None:
-    """No value that a batch may take is larger than the training split."""
+def _check_scheduler(scheduler: SchedulerName, space: AnySpace, epochs: int, samples: int, interval: int) -> None:
+    """Schedulers for which trials wait for one another need some."""
+    if scheduler in ("hyperband", "pbt") and not space.searched:
+        raise UserError(
+            f"--scheduler {scheduler}: nothing is searched, so there is one trial and none to compare it with; search"
+            " something with --set NAME=SPEC, or leave --scheduler out"
+        )
+    if scheduler == "hyperband":
+        check_hyperband(epochs=epochs, samples=samples)
+    elif scheduler == "pbt":
+        check_population(epochs=epochs, samples=samples, interval=interval)
+
+
+def _mutable(scheduler: SchedulerName, space: AnySpace, method: type[Method], task: Task, epochs: int) -> list[str]:
+    if scheduler != "pbt":
+        return []
+    mutable = mutable_numbers(space, method, task, epochs)
+    check_mutable(mutable)
+    return mutable
+
+
+def _check_annotated(request: Request, method: type[Method]) -> None:
+    """Regions are kept back only from methods that train on them."""
+    for option, share in (("--annotated", request.annotated), ("--unannotated", request.unannotated)):
+        if share is not None and method.supervision not in ("region", "pixel"):
+            raise UserError(
+                f"{option} {share:g}: {method.name} trains on no regions (supervision {method.supervision}), so it"
+                " changes nothing; leave it out"
+            )
+
+
+def _check_batch(space: AnySpace, images: int, collection: Collection) -> None:
+    """No value that a batch may take is larger than the number of training images."""
     parameter = space.parameters.get("batch")
     if parameter is None:
         return
@@ -263,8 +331,8 @@ def _check_batch(space: AnySpace, split: Split, collection: Collection) -> None:
     elif domain is not None:
         values.append(domain.high)
     largest = max((value for value in values if isinstance(value, int)), default=0)
-    if largest > len(split.train):
+    if largest > images:
         raise DataError(
-            f"batch {largest} is larger than the {len(split.train)} training images of {collection.source}: lower it"
-            f" with --fix batch={max(1, len(split.train) // 2)}, or use more images"
+            f"batch {largest} is larger than the {images} training images of {collection.source}: lower it"
+            f" with --fix batch={max(1, images // 2)}, or use more images"
         )

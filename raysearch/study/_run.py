@@ -6,7 +6,8 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from raysearch.errors import RaysearchError, StorageError
 from raysearch.search._events import TIME_IS_UP, Events, Listener, Stop
@@ -14,6 +15,9 @@ from raysearch.study._book import Assigned, Book
 from raysearch.study._cluster import Cluster
 from raysearch.study._study import Study, disk_full, is_disk_full
 from raysearch.study._workload_spec import workload_spec
+
+if TYPE_CHECKING:
+    from raysearch.search._rules import Rules
 
 
 def run_study(study: Study, cluster: Cluster, listen: Callable[[Book], Listener]) -> Stop | None:
@@ -64,7 +68,8 @@ def _search(study: Study, cluster: Cluster, book: Book, events: Events) -> None:
     """Ray Tune over the study's slots, as successive Tuners until the book has nothing left."""
     from ray import tune
 
-    from raysearch.search._scheduler import StudyScheduler, inner_scheduler
+    from raysearch.search._alternating import AlternatingScheduler, start_alternation
+    from raysearch.search._scheduler import StudyScheduler, rules_of
     from raysearch.search._searcher import StudySearcher
     from raysearch.search._trainable import SlotTrial
     from raysearch.slots import GroupSpec, start_slots
@@ -84,8 +89,11 @@ def _search(study: Study, cluster: Cluster, book: Book, events: Events) -> None:
             slots = start_slots(spec, config.resources.slots)
             try:
                 slots.wait_for_first()
+                alternation = start_alternation(study, events) if config.alternate else None
 
-                def make_config(trial: Assigned) -> dict[str, Any]:
+                def make_config(trial: Assigned, rules: Rules) -> dict[str, Any]:
+                    renewed = rules.renewed(trial.number)
+                    exploited = renewed.get("exploited")
                     return {
                         "pool": slots.pool,
                         "number": trial.number,
@@ -93,13 +101,24 @@ def _search(study: Study, cluster: Cluster, book: Book, events: Events) -> None:
                         "thresholds": trial.thresholds,
                         "folder": str(study.trial(trial.number).path.resolve()),
                         "judge": {"select": config.select, "maximise": maximise},
+                        "pauses": rules.pauses(trial.number),
+                        "exploited": None,
+                        "round": alternation.resume(trial, exploited) if alternation else None,
+                        **renewed,
                     }
 
                 while book.remaining and not events.stopping:
-                    searcher = StudySearcher(book, slots=config.resources.slots, make_config=make_config, events=events)
-                    inner = inner_scheduler(config.scheduler, epochs=config.budget.epochs, maximise=maximise)
-                    scheduler = StudyScheduler(inner, searcher)
-                    scheduler.replay(book.reports)
+                    rules = rules_of(study, book)
+                    searcher = StudySearcher(
+                        book, slots=config.resources.slots, make_config=partial(make_config, rules=rules), events=events
+                    )
+                    scheduler = StudyScheduler(rules, searcher, slots=config.resources.slots)
+                    scheduler.replay(book.reports, book.ended)
+                    if alternation:
+                        scheduler = AlternatingScheduler(
+                            scheduler, searcher, alternation, slots=config.resources.slots, events=events
+                        )
+                        scheduler.close_settled(book.queued)
                     if not book.remaining:
                         break  # it was only left to stop what had been interrupted
                     tune.Tuner(

@@ -31,6 +31,20 @@ class TrialFolder:
         return self.path / "checkpoint" / "best.pt"
 
     @property
+    def kept(self) -> Path:
+        """Checkpoint of the last kept round of an alternation: what is gone back to if the next one is taken back."""
+        return self.path / "checkpoint" / "kept.pt"
+
+    @property
+    def donor(self) -> Path:
+        """Checkpoint of another trial that this one goes on from."""
+        return self.path / "checkpoint" / "donor.pt"
+
+    @property
+    def last_evidence(self) -> Path:
+        return self.path / "evidence" / "last.npz"
+
+    @property
     def config(self) -> dict[str, Any] | None:
         """What the trial was started with (``config`` and ``thresholds``), or None if it never was.
 
@@ -54,16 +68,24 @@ class TrialFolder:
         (self.path / "evidence").mkdir(exist_ok=True)
         write_atomically(self.path / "config.yaml", yaml.safe_dump(config, sort_keys=False).encode())
 
+    def keep(self) -> None:
+        """The last finished epoch becomes what `kept` holds."""
+        link_atomically(self.last, self.kept)
+
+    def adopt(self, checkpoint: Path) -> None:
+        """A checkpoint of another trial becomes what `donor` holds."""
+        link_atomically(checkpoint, self.donor)
+
     def record(self, row: dict[str, Any], *, evidence: bytes, checkpoint: bytes, best: bool) -> None:
         """Writes a finished epoch; `best` if the trial is judged by it from now on."""
-        write_atomically(self.path / "evidence" / "last.npz", evidence)
+        write_atomically(self.last_evidence, evidence)
         write_atomically(self.last, checkpoint)
         self.complete(row, best=best)
 
     def complete(self, row: dict[str, Any], *, best: bool) -> None:
         """The rest of `record`, once evidence and checkpoint are written."""
         if best:
-            link_atomically(self.path / "evidence" / "last.npz", self.path / "evidence" / "best.npz")
+            link_atomically(self.last_evidence, self.path / "evidence" / "best.npz")
             link_atomically(self.last, self.best)
         with open(self.path / "metrics.jsonl", "ab") as file:
             file.write(json.dumps(row, allow_nan=True).encode() + b"\n")
@@ -95,7 +117,7 @@ class TrialFolder:
 
     def drop_checkpoints(self, *, keep_best: bool) -> None:
         """Deletes the checkpoints, or all but that of the epoch that the trial is judged by."""
-        for path in (self.last,) if keep_best else (self.last, self.best):
+        for path in (self.last, self.kept, self.donor, *(() if keep_best else (self.best,))):
             path.unlink(missing_ok=True)
             partial(path).unlink(missing_ok=True)
 

@@ -19,12 +19,14 @@ def workload_spec(study: Study) -> dict[str, Any]:
         "fingerprint": config.fingerprint,
         "train": parts["train"],
         "tuning": parts["tuning"],
+        "annotated": parts["annotated"],
         "seed": config.seed,
         "epochs": config.budget.epochs,
         "rule": {
             "metric": config.metric,
             "decision": "solve" if config.decision_thresholds == "solve" else "given",
             "per_class": config.per_class,
+            "evidence": tuple(config.evidence),
             "seed": config.seed,
         },
     }

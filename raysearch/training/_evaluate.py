@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -14,12 +14,16 @@ from torch import nn
 
 from raysearch.data import Collection
 from raysearch.data._loader import evaluation_batches
-from raysearch.method import Method
-from raysearch.thresholds import Counts, quantise
+from raysearch.method import Method, Prediction
+from raysearch.thresholds import FROM_MAPS, KINDS, Counts, Evidence, Logits, Regions, find_metric, quantise
 from raysearch.training._collective import Alone, Collective
 from raysearch.training._score import Score, score
 
 EVALUATION_BATCH = 32
+
+
+ALWAYS = frozenset({"counts", "logits"})
+"""Kinds of evidence that every evaluation collects."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,25 +35,33 @@ class Rule:
     """``solve``: cross-fitted exact optimum over the split; ``given``: the thresholds that the trial came with."""
     per_class: bool = False
     seed: int = 0
+    evidence: tuple[str, ...] = ()
+    """Kinds of evidence to collect beside those that the metric, and the method's loss thresholds, need."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Observations:
-    """What a model says of R rows of a collection, reduced to sufficient statistics.
+    """What a model says of rows of a collection, reduced to sufficient statistics.
 
     Attributes:
-        counts: histograms of the maps, one row a known pair (image, class).
-        rows: (R,) rows of the collection.
-        scores: (R, K) class probabilities.
-        labels: (R, K) int8 image labels, 1 / 0 / -1 unknown.
-        single: whether each image holds exactly one class.
+        evidence: by kind; ``counts`` and ``logits`` at least.
     """
 
-    counts: Counts
-    rows: NDArray[np.int64]
-    scores: NDArray[np.float32]
-    labels: NDArray[np.int8]
-    single: bool
+    evidence: Mapping[str, Evidence]
+
+    @property
+    def counts(self) -> Counts:
+        """Histograms of the maps, one row a known pair (image, class)."""
+        found = self.evidence["counts"]
+        assert isinstance(found, Counts)
+        return found
+
+    @property
+    def logits(self) -> Logits:
+        """Class scores and labels, one row an image."""
+        found = self.evidence["logits"]
+        assert isinstance(found, Logits)
+        return found
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +73,13 @@ class Evaluation:
     seconds: float
 
 
+def kinds_of(rule: Rule, method: Method | type[Method]) -> frozenset[str]:
+    """Kinds of evidence that an evaluation by this rule collects: no more than something needs."""
+    bounded = any(threshold.bounds is not None for threshold in method.loss_thresholds)
+    own = {find_metric(rule.metric).evidence} | ({"regions"} if bounded else set())
+    return ALWAYS | own | frozenset(rule.evidence)
+
+
 def observe(
     method: Method,
     model: nn.Module,
@@ -69,37 +88,69 @@ def observe(
     *,
     device: torch.device,
     collective: Collective,
+    kinds: frozenset[str] = ALWAYS,
 ) -> Observations:
-    """Runs the model over `rows`, divided among the workers; every worker gets the whole answer."""
+    """Runs the model over `rows`, divided among the workers; every worker gets the whole answer.
+
+    Args:
+        kinds: of evidence to collect; ``counts`` and ``logits`` always are.
+    """
     was_training = model.training
     model.eval()
-    parts: list[Counts] = []
-    scores: list[NDArray[np.float32]] = []
-    seen: list[NDArray[np.int64]] = []
+    parts: list[dict[str, Evidence]] = []
     with torch.no_grad():
         for batch_rows, images in evaluation_batches(
             collection, rows, EVALUATION_BATCH, rank=collective.rank, workers=collective.size
         ):
             prediction = method.predict(model, images.to(device))
-            maps = quantise(prediction.maps.float().cpu().numpy())
-            masks = np.stack([region_masks(collection, row) for row in batch_rows])
-            patients = collection.patients[batch_rows]
-            truth = collection.truth[batch_rows]
-            parts.append(Counts.from_maps(maps, masks, truth, batch_rows, patients, collection.classes))
-            scores.append(prediction.scores.float().cpu().numpy())
-            seen.append(batch_rows)
+            parts.append(evidence_of(method, prediction, collection, batch_rows, kinds | ALWAYS))
     model.train(was_training)
-    gathered = [part for part in collective.gather((parts, seen, scores)) if part[1]]
-    found = np.concatenate([r for part in gathered for r in part[1]])
-    order = np.argsort(found, kind="stable")
-    found = found[order]
+    gathered = [part for of_worker in collective.gather(parts) for part in of_worker]
     return Observations(
-        counts=Counts.merge([counts for part in gathered for counts in part[0]]),
-        rows=found,
-        scores=np.concatenate([s for part in gathered for s in part[2]])[order],
-        labels=collection.labels[found],
-        single=collection.view == "single",
+        evidence={kind: KINDS[kind].merge([part[kind] for part in gathered]) for kind in KINDS if kind in gathered[0]}
     )
+
+
+def evidence_of(
+    method: Method, prediction: Prediction, collection: Collection, rows: NDArray[np.int64], kinds: Iterable[str]
+) -> dict[str, Evidence]:
+    """Evidence of a batch, by kind.
+
+    Raises:
+        ValueError: no such kind, or a prediction without what it is made from.
+    """
+    about = (rows, collection.patients[rows], collection.classes)
+    maps = quantise(prediction.maps.float().cpu().numpy())
+    masks = np.stack([region_masks(collection, row) for row in rows])
+    truth, labels = collection.truth[rows], collection.labels[rows]
+    out: dict[str, Evidence] = {}
+    for kind in kinds:
+        if kind == "logits":
+            scores = prediction.scores.float().cpu().numpy()
+            out[kind] = Logits.from_scores(scores, labels, *about, collection.view)
+        elif kind == "regions":
+            if prediction.grid is None:
+                raise ValueError(f"{method.name} has loss thresholds with bounds, but predicts no grid for them")
+            grid = prediction.grid.float().cpu().numpy()
+            cells = region_cells(method, masks, truth, grid.shape[2:])
+            out[kind] = Regions.from_maps(grid, cells, truth, labels, *about)
+        elif kind in FROM_MAPS:
+            out[kind] = FROM_MAPS[kind](maps, masks, truth, *about)
+        else:
+            raise ValueError(f"no kind of evidence '{kind}'; known: {', '.join(KINDS)}")
+    return out
+
+
+def region_cells(
+    method: Method, masks: NDArray[np.uint8], truth: NDArray[np.int8], cells: tuple[int, ...]
+) -> NDArray[np.bool_]:
+    """(N, K, P, Q) cells of the grid that each PRESENT region covers; none of other pairs."""
+    out = np.zeros((*truth.shape, *cells), np.bool_)
+    present = truth > 0
+    if present.any():
+        covered = method.region_cells(torch.from_numpy(masks[present]).float(), (cells[0], cells[1]))
+        out[present] = covered.numpy()
+    return out
 
 
 def region_masks(collection: Collection, row: int) -> NDArray[np.uint8]:
@@ -123,7 +174,13 @@ def evaluate(
 ) -> Evaluation:
     started = time.perf_counter()
     observations = observe(
-        method, model, collection, rows, device=torch.device(device), collective=collective or Alone()
+        method,
+        model,
+        collection,
+        rows,
+        device=torch.device(device),
+        collective=collective or Alone(),
+        kinds=kinds_of(rule, method),
     )
     return Evaluation(
         score=score(observations, rule, given=thresholds["mask_threshold"]),

@@ -9,7 +9,21 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from raysearch.thresholds import METRICS, MaskMetric, at, cross_fit, find_metric, level, scores_at, solve, threshold
+from raysearch.thresholds import (
+    METRICS,
+    Metric,
+    PlainMetric,
+    Sweep,
+    SweepMetric,
+    at,
+    cross_fit,
+    find_metric,
+    level,
+    scores_at,
+    solve,
+    sweep_metric,
+    threshold,
+)
 
 if TYPE_CHECKING:
     from raysearch.training._evaluate import Observations, Rule
@@ -24,14 +38,18 @@ class Score:
 
     Attributes:
         value: of the objective.
-        metrics: every registered metric by name, at the thresholds that the objective chose (cross-fitted where they
-            were solved); metrics that nothing in the split tells about are left out.
+        localization: of the metric that chose the thresholds: the objective, or F1+ where the objective does not depend
+            on thresholds; cross-fitted where they were solved, NaN where no region is known. More is better.
+        metrics: by name the objective and every registered metric whose evidence was collected, at the thresholds that
+            the objective chose (cross-fitted where they were solved); metrics that nothing in the split tells about
+            are left out.
         thresholds: decision thresholds to use on other images: ``mask_threshold``, shared by all classes, or
             ``mask_threshold.<class>``; chosen on the whole split.
         per_pair: (R,) objective of each pair of the evidence, NaN where it does not enter; empty if pooled.
     """
 
     value: float
+    localization: float
     metrics: dict[str, float]
     thresholds: dict[str, float]
     per_pair: NDArray[np.float64]
@@ -44,37 +62,45 @@ def score(observations: Observations, rule: Rule, *, given: float | Mapping[str,
         given: mask threshold in [0, 1], shared or by class, that is used unless the rule solves for it.
 
     Raises:
-        ValueError: the objective needs regions, or labels, and none is known.
+        ValueError: the objective needs regions, or labels, and none is known; or evidence that was not collected.
     """
-    counts = observations.counts
+    evidence = observations.evidence
     aim = find_metric(rule.metric)
-    mask_metrics = [m for m in METRICS.values() if isinstance(m, MaskMetric)]
-    chooser = aim if isinstance(aim, MaskMetric) else METRICS[DEFAULT_MASK_METRIC]
-    assert isinstance(chooser, MaskMetric)
-    metrics: dict[str, float] = {}
+    chooser = aim if isinstance(aim, SweepMetric) else sweep_metric(DEFAULT_MASK_METRIC)
+    if not {aim.evidence, chooser.evidence} <= evidence.keys():
+        raise ValueError(f"{aim.name} needs evidence of kind {aim.evidence}, collected were {', '.join(evidence)}")
+    sweep = evidence[chooser.evidence]
+    assert isinstance(sweep, Sweep)
+    reported = [m for m in {**METRICS, aim.name: aim}.values() if m.evidence in evidence]
+    metrics = plain_metrics(observations, reported)
+    swept = [(m, s) for m in reported if isinstance(m, SweepMetric) and isinstance(s := evidence[m.evidence], Sweep)]
     per_pair = np.zeros(0)
-    by_class = isinstance(given, Mapping)
-    levels = {name: level(given[name] if isinstance(given, Mapping) else given) for name in counts.classes}
-    chosen = named_thresholds(levels, per_class=by_class)
-    if not counts.present.any():
-        if isinstance(aim, MaskMetric):
+    levels = {name: level(given[name] if isinstance(given, Mapping) else given) for name in sweep.classes}
+    chosen = named_thresholds(levels, per_class=isinstance(given, Mapping))
+    if not sweep.present.any():
+        if isinstance(aim, SweepMetric):
             raise ValueError(f"no image with a known region to score {aim.name} on")
     elif rule.decision == "solve":
-        fallback = threshold(levels[counts.classes[0]])
-        fit = cross_fit(counts, chooser, fallback=fallback, seed=rule.seed, per_class=rule.per_class)
-        metrics.update({m.name: fit.rescore(counts, m).value for m in mask_metrics})
+        fallback = threshold(levels[sweep.classes[0]])
+        fit = cross_fit(sweep, chooser, fallback=fallback, seed=rule.seed, per_class=rule.per_class)
+        metrics.update({m.name: fit.rescore(own, m).value for m, own in swept})
         per_pair = fit.scores if fit.scores is not None else per_pair
         if not fit.notes:
-            solution = solve(counts, chooser, per_class=rule.per_class)
-            chosen = named_thresholds(solution.levels, per_class=rule.per_class)
+            chosen = named_thresholds(solve(sweep, chooser, per_class=rule.per_class).levels, per_class=rule.per_class)
     else:
-        metrics.update({m.name: at(counts, m, levels) for m in mask_metrics})
-        per_pair = per_pair if chooser.pooled else scores_at(counts, chooser, levels)
-    metrics.update(score_metrics(observations))
-    if rule.metric not in metrics:
-        raise ValueError(f"no image with a known label to score {aim.name} on")
+        metrics.update({m.name: at(own, m, levels) for m, own in swept})
+        per_pair = per_pair if chooser.pooled else scores_at(sweep, chooser, levels)
     finite = {name: value for name, value in metrics.items() if np.isfinite(value)}
-    return Score(value=metrics[rule.metric], metrics=finite, thresholds=chosen, per_pair=per_pair)
+    if aim.name not in finite:
+        what = "label" if aim.evidence == "logits" else "region"
+        raise ValueError(f"no image with a known {what} to score {aim.name} on")
+    return Score(
+        value=finite[aim.name],
+        localization=finite.get(chooser.name, float("nan")),
+        metrics=finite,
+        thresholds=chosen,
+        per_pair=per_pair,
+    )
 
 
 def named_thresholds(levels: Mapping[str, int], *, per_class: bool) -> dict[str, float]:
@@ -84,11 +110,6 @@ def named_thresholds(levels: Mapping[str, int], *, per_class: bool) -> dict[str,
     return {"mask_threshold": threshold(next(iter(levels.values())))}
 
 
-def score_metrics(observations: Observations) -> dict[str, float]:
-    """Metrics of the class scores, over images whose label is known."""
-    labelled = (observations.labels >= 0).any(axis=1)
-    if not labelled.any():
-        return {}
-    scores, labels = observations.scores[labelled], observations.labels[labelled]
-    target = labels.argmax(axis=1) if observations.single else labels
-    return {m.name: m.function(scores, target) for m in METRICS.values() if not isinstance(m, MaskMetric)}
+def plain_metrics(observations: Observations, metrics: list[Metric]) -> dict[str, float]:
+    """Those of `metrics` that need no threshold, by name; NaN where nothing is known that they could judge."""
+    return {m.name: at(observations.evidence[m.evidence], m) for m in metrics if isinstance(m, PlainMetric)}

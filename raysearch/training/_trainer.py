@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -27,7 +28,11 @@ class NonFiniteLossError(ArithmeticError):
 
 @dataclass(frozen=True, kw_only=True)
 class Assignment:
-    """What a trial trains on: settled once by the study, the same for all its trials."""
+    """What a trial trains on: settled once by the study, the same for all its trials.
+
+    Attributes:
+        annotated: rows of `train` whose regions the method may see; None for all that have some.
+    """
 
     collection: Collection
     train: np.ndarray[Any, np.dtype[np.int64]]
@@ -35,6 +40,7 @@ class Assignment:
     seed: int
     epochs: int
     rule: Rule
+    annotated: np.ndarray[Any, np.dtype[np.int64]] | None = None
 
 
 class Trainer:
@@ -65,7 +71,8 @@ class Trainer:
                 batch=method.batch_size,
                 seed=assignment.seed,
                 augmentation=method.augmentation(),
-                pixel=method.supervision == "pixel",
+                pixel=method.supervision in ("pixel", "region"),
+                annotated=assignment.annotated,
                 rank=self.collective.rank,
                 workers=self.collective.size,
             )
@@ -112,6 +119,16 @@ class Trainer:
             raise NonFiniteLossError(f"non-finite {worst[0]} in epoch {self.epoch}")
         return {**means, "train_seconds": time.perf_counter() - started}
 
+    @property
+    def stage_ends(self) -> bool:
+        """Whether the epoch just trained is followed by one of another stage."""
+        return self.epoch < self.epochs and self._stage_of(self.epoch) != self._stage
+
+    @property
+    def in_last_stage(self) -> bool:
+        """Whether the epoch just trained belongs to the last stage."""
+        return self._stage == len(self.stages) - 1
+
     def train_steps(self, steps: int) -> None:
         """The first `steps` steps of the next epoch, for a probe of time and memory."""
         if self.loader is not None:
@@ -150,6 +167,44 @@ class Trainer:
             self._optimizer.load_state_dict(state["optimizer"])
         if self._schedule is not None:
             self._schedule.load_state_dict(state["schedule"])
+
+    def advance(self, epoch: int) -> None:
+        """Goes to where this training would be after some epochs, without training: weights are still to come."""
+        self.epoch = epoch
+        index = self._stage_of(epoch - 1)
+        self._enter(index)
+        behind = epoch - sum(stage.epochs for stage in self.stages[:index])
+        if self._schedule is not None:
+            with warnings.catch_warnings():
+                warnings.filterwarnings("ignore", "Detected call of `lr_scheduler.step")  # there were no steps
+                for _ in range(behind):
+                    self._schedule.step()
+
+    def take_back(self, state: Mapping[str, Any]) -> None:
+        """Goes on from the weights of an earlier `state` of this training. Time is not taken back: the epoch, and with
+        it the stage and the learning rate, stay what they are."""
+        self.model.load_state_dict(state["model"])
+        if self._optimizer is None or state["stage"] != self._stage:
+            return  # a stage's optimiser remembers nothing of the stages before it
+        rates = [{k: v for k, v in group.items() if k != "params"} for group in self._optimizer.param_groups]
+        self._optimizer.load_state_dict(state["optimizer"])
+        for group, settings in zip(self._optimizer.param_groups, rates, strict=True):
+            group.update(settings)
+
+    def to(self, device: torch.device) -> None:
+        """Moves weights and optimiser to a device, between two epochs."""
+        self.model.to(device)
+        if self._optimizer is not None:
+            for state in self._optimizer.state.values():
+                state.update({k: v.to(device) for k, v in state.items() if isinstance(v, Tensor) and v.ndim})
+
+    @property
+    def size(self) -> int:
+        """Bytes of weights and optimiser."""
+        tensors = [*self.model.parameters(), *self.model.buffers()]
+        if self._optimizer is not None:
+            tensors += [v for s in self._optimizer.state.values() for v in s.values() if isinstance(v, Tensor)]
+        return sum(t.numel() * t.element_size() for t in tensors)
 
     def _stage_of(self, epoch: int) -> int:
         end = 0

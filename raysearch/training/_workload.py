@@ -6,14 +6,18 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import numpy as np
 import torch
 
-from raysearch.data import DataSpec, open_collection
-from raysearch.method import Method, Task, load_method
-from raysearch.thresholds import encode_counts
+from raysearch.alternation import facts
+from raysearch.data import DataSpec, guard, open_collection
+from raysearch.method import Method, load_method
+from raysearch.thresholds import encode_evidence
 from raysearch.training._checkpoint import decode, encode
 from raysearch.training._collective import Collective
 from raysearch.training._evaluate import Rule
+from raysearch.training._parking import Parking
+from raysearch.training._task import training_task
 from raysearch.training._trainer import Assignment, Trainer
 
 
@@ -22,15 +26,15 @@ class Workload:
 
     Args:
         spec: ``method`` (name or ``package.module:Class``), ``data`` (canonical text), ``train`` and ``tuning`` (rows),
-            ``seed``, ``epochs``, ``rule`` (fields of `Rule`).
+            ``annotated`` (rows of train whose regions the method may see, or None for all), ``seed``, ``epochs``,
+            ``rule`` (fields of `Rule`).
     """
 
     def __init__(self, spec: Mapping[str, Any], *, device: torch.device, collective: Collective) -> None:
         self._method: type[Method] = load_method(spec["method"])
-        collection = open_collection(DataSpec.parse(spec["data"]), self._method.view)
-        self._task = Task(
-            classes=collection.classes, view=collection.view, channels=collection.channels, size=collection.size
-        )
+        rows = np.concatenate([spec["train"], spec["tuning"]])
+        collection = guard(open_collection(DataSpec.parse(spec["data"]), self._method.view), rows)
+        self._task = training_task(collection, spec["train"])
         self._assignment = Assignment(
             collection=collection,
             train=spec["train"],
@@ -38,25 +42,61 @@ class Workload:
             seed=spec["seed"],
             epochs=spec["epochs"],
             rule=Rule(**spec["rule"]),
+            annotated=spec["annotated"],
         )
         self._device = device
         self._collective = collective
+        self._parking = Parking(device)
         self._trainer: Trainer | None = None
+        self._round: dict[str, Any] | None = None
+        self._exploited: dict[str, Any] | None = None
 
     def run(self, name: str, payload: Any) -> Any:
-        commands: dict[str, Callable[[Any], Any]] = {"start": self.start, "epoch": self.epoch, "end": self.end}
+        commands: dict[str, Callable[[Any], Any]] = {
+            "start": self.start,
+            "epoch": self.epoch,
+            "park": self.park,
+            "end": self.end,
+        }
         return commands[name](payload)
 
-    def start(self, payload: Mapping[str, Any]) -> dict[str, int]:
-        """Takes a trial: ``number``, ``config`` (settings of the method), ``checkpoint`` (bytes, or None to begin)."""
+    def start(self, payload: Mapping[str, Any]) -> bool:
+        """Takes a trial.
+
+        `payload`: ``number``; ``config``, settings of the method; ``epoch``, epochs that it has behind it;
+        ``checkpoint``, bytes of its last one, or None if there is none, or if it may be parked here; ``kept``, bytes of
+        the checkpoint whose weights are to be taken back, or None; ``round``, None, or the round of an alternation
+        that it is in (``number``, ``first``: epochs before it, ``epochs``: its length, ``thresholds``, ``proposed``,
+        ``taken_back``, ``note``); ``exploited``, None, or what it took over from another trial (``epoch``: after which
+        it did; `checkpoint` is the other one's if that is the epoch that it is at).
+
+        Returns whether it could be taken: not without a checkpoint if it has epochs behind it and is not parked here.
+        """
         self._trainer = None  # the memory of a predecessor that was never let go
-        method = self._method(self._method.Config(**payload["config"]), self._task)
-        self._trainer = Trainer(
-            method, self._assignment, number=payload["number"], device=self._device, collective=self._collective
-        )
-        if payload["checkpoint"] is not None:
-            self._trainer.load(decode(payload["checkpoint"], f"checkpoint of trial {payload['number']}")["trainer"])
-        return {"epoch": self._trainer.epoch, "epochs": self._trainer.epochs}
+        self._round = payload["round"]
+        self._exploited = payload["exploited"]
+        number, epoch = payload["number"], payload["epoch"]
+        settings = {**payload["config"], **(self._round["thresholds"] if self._round else {})}
+        method = self._method(self._method.Config(**settings), self._task)
+        trainer = self._parking.take(number, epoch) if payload["checkpoint"] is None else None
+        if trainer is not None:
+            trainer.method = method
+        elif epoch and payload["checkpoint"] is None:
+            return False
+        else:
+            trainer = Trainer(method, self._assignment, number=number, device=self._device, collective=self._collective)
+            if payload["checkpoint"] is not None:
+                self._parking.drop(number)
+                state = decode(payload["checkpoint"], f"checkpoint of trial {number}")["trainer"]
+                if self._exploited is not None and self._exploited["epoch"] == epoch:
+                    trainer.advance(epoch)
+                    trainer.take_back(state)
+                else:
+                    trainer.load(state)
+        if payload["kept"] is not None:
+            trainer.take_back(decode(payload["kept"], f"kept checkpoint of trial {number}")["trainer"])
+        self._trainer = trainer
+        return True
 
     def epoch(self, payload: Mapping[str, float]) -> dict[str, Any]:
         """Trains an epoch and evaluates it; `payload` holds the decision thresholds that the trial came with.
@@ -68,6 +108,7 @@ class Workload:
         assert trainer is not None
         losses = trainer.train_epoch()
         evaluation = trainer.evaluate(payload)
+        finished = trainer.epoch >= trainer.epochs
         row = {
             "time": time.time(),
             "epoch": trainer.epoch,
@@ -76,17 +117,37 @@ class Workload:
             "thresholds": evaluation.score.thresholds,
             "losses": losses,
             "evaluate_seconds": evaluation.seconds,
-            "finished": trainer.epoch >= trainer.epochs,
+            "finished": finished,
         }
+        if self._round is not None:
+            row["alternation"] = facts(
+                self._round,
+                epoch=trainer.epoch,
+                finished=finished,
+                value=evaluation.score.localization,
+                last_stage=trainer.in_last_stage,
+                stage_ends=trainer.stage_ends,
+            )
+        if self._exploited is not None:
+            row["exploited"] = self._exploited
         if self._collective.rank:
             return {}
         return {
             "row": row,
-            "evidence": encode_counts(evaluation.observations.counts),
+            "evidence": encode_evidence(evaluation.observations.evidence),
             "checkpoint": encode({"trainer": trainer.state(), "row": row}),
         }
+
+    def park(self, payload: None) -> None:
+        """Lets the trial go until its next round, which may begin in this worker or in another."""
+        del payload
+        if self._trainer is not None:
+            self._parking.park(self._trainer)
+        self._trainer = None
 
     def end(self, payload: None) -> None:
         """Lets the trial go and gives its memory back."""
         del payload
+        if self._trainer is not None:
+            self._parking.drop(self._trainer.number)
         self._trainer = None

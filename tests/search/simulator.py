@@ -9,6 +9,7 @@ import itertools
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,16 @@ import pytest
 import torch
 from optuna.storages.journal import JournalFileBackend
 from ray.tune.experiment import Trial
+from ray.tune.schedulers import TrialScheduler
 from ray.tune.search import Searcher
 
+from raysearch.alternation import Next, Outcome, Proposal, StepRule, Thresholds, facts
+from raysearch.method import LossThreshold
 from raysearch.search import _trainable
+from raysearch.search._alternating import AlternatingScheduler, Alternation
 from raysearch.search._events import Events
-from raysearch.search._scheduler import StudyScheduler, inner_scheduler
+from raysearch.search._rules import Rules
+from raysearch.search._scheduler import StudyScheduler, rules_of
 from raysearch.search._searcher import StudySearcher
 from raysearch.search._trainable import SlotTrial
 from raysearch.slots._client import Lease, TrialFailedError
@@ -47,13 +53,99 @@ class Log:
     def ended(self, number: int, state: str, reason: str) -> None:
         self.lines.append(("ended", number, state, reason))
 
+    def noted(self, number: int, text: str) -> None:
+        self.lines.append(("noted", number, text))
+
 
 class TuneTrial:
     """What Tune's controller knows of a trial, as far as it is asked."""
 
-    def __init__(self, trial_id: str) -> None:
+    def __init__(self, trial_id: str, config: dict[str, Any] | None = None) -> None:
         self.trial_id = trial_id
         self.status = Trial.PENDING
+        self.config = config or {}
+
+    def set_config(self, config: dict[str, Any]) -> None:
+        self.config = config or {}
+
+
+class Controller:
+    """Tune's loop, with one trial at a time on one process that is used again."""
+
+    def __init__(self, searcher: StudySearcher, scheduler: TrialScheduler) -> None:
+        self._searcher = searcher
+        self._scheduler = scheduler
+        self._trials: list[TuneTrial] = []
+        self._thin: SlotTrial | None = None
+
+    def run(self) -> None:
+        for name in map("tune{}".format, itertools.count()):
+            config = self._searcher.suggest(name)
+            if config == Searcher.FINISHED:
+                break
+            if config is not None:
+                self._trials.append(TuneTrial(name, config))
+                self._scheduler.on_trial_add(self, self._trials[-1])
+                assert self._searcher.suggest("another") is None, "the slot is taken"
+            chosen = self._scheduler.choose_trial_to_run(self)
+            assert chosen is not None, "nothing runs and nothing starts"
+            self._turn(chosen)
+        assert all(trial.status == Trial.TERMINATED for trial in self._trials)
+        if self._thin is not None:
+            self._thin.cleanup()
+
+    def get_trials(self) -> list[TuneTrial]:
+        return self._trials
+
+    def get_live_trials(self) -> list[TuneTrial]:
+        return [trial for trial in self._trials if trial.status != Trial.TERMINATED]
+
+    def pause_trial(self, trial: TuneTrial, should_checkpoint: bool = True) -> None:
+        trial.status = Trial.PAUSED
+
+    def stop_trial(self, trial: TuneTrial) -> None:
+        self._scheduler.on_trial_remove(self, trial)
+        self._searcher.on_trial_complete(trial.trial_id)
+        trial.status = Trial.TERMINATED
+
+    def _turn(self, trial: TuneTrial) -> None:
+        """Runs a trial until it ends or is paused."""
+        trial.status = Trial.RUNNING
+        if self._thin is None:
+            self._thin = object.__new__(SlotTrial)
+            self._thin.setup(trial.config)
+        else:
+            assert self._thin.reset_config(trial.config)
+        while trial.status == Trial.RUNNING:
+            result = self._thin.step()
+            decision = "STOP" if result["done"] else self._scheduler.on_trial_result(self, trial, result)
+            if decision == "STOP":
+                result["done"] = True
+                trial.status = Trial.TERMINATED
+                self._scheduler.on_trial_complete(self, trial, result)
+                self._searcher.on_trial_complete(trial.trial_id, result=result)
+                return
+            self._searcher.on_trial_result(trial.trial_id, result)
+            if decision == "PAUSE":
+                self.pause_trial(trial)
+
+
+class Steps:
+    """`ThresholdSteps` in this process: `propose` makes the thresholds of the next round from the kept ones."""
+
+    def __init__(self, propose: Callable[[int, Thresholds, int], Thresholds]) -> None:
+        self._propose = propose
+
+    def start(self, number: int, following: Next, history: tuple[Outcome, ...], evidence: Path) -> Any:
+        assert following.thresholds is not None
+        assert evidence.exists()
+        return lambda: self._propose(number, following.thresholds or {}, len(history))
+
+    def ready(self, step: Any, *, seconds: float = 0.0) -> bool:
+        return True
+
+    def proposal(self, step: Any) -> Proposal:
+        return Proposal(step(), ())
 
 
 class Client:
@@ -77,10 +169,21 @@ class Client:
         assert self.leased == 1, "a command without a lease"
         return getattr(self, name)(payload)
 
-    def start(self, payload: dict[str, Any]) -> None:
-        self._trial, self._config = payload["number"], payload["config"]
-        checkpoint = payload["checkpoint"]
-        self._epoch = 0 if checkpoint is None else decode(checkpoint, "test")["trainer"]["epoch"]
+    def start(self, payload: dict[str, Any]) -> bool:
+        if payload["epoch"] and payload["checkpoint"] is None:
+            return False
+        self._trial, self._config, self._round = payload["number"], payload["config"], payload["round"]
+        self._epoch, self._weights = 0, 0.0
+        if payload["checkpoint"] is not None:
+            state = decode(payload["checkpoint"], "test")["trainer"]
+            self._epoch, self._weights = state["epoch"], float(state["model"]["weight"])
+        self._exploited = payload["exploited"]
+        if self._exploited is not None and self._exploited["epoch"] == payload["epoch"]:
+            self._epoch = payload["epoch"]
+        assert self._epoch == payload["epoch"]
+        if payload["kept"] is not None:
+            self._weights = float(decode(payload["kept"], "test")["trainer"]["model"]["weight"])
+        return True
 
     def epoch(self, thresholds: dict[str, Any]) -> dict[str, Any]:
         if self._config["depth"] == 1 and self._config["mode"] == "gated":
@@ -88,6 +191,13 @@ class Client:
         self._epoch += 1
         self._trained.append((self._trial, self._epoch))
         value = value_of(self._config, self._epoch)
+        if self._round is not None:
+            # what was learnt under which thresholds stays in the weights
+            reachable = 1.0 - abs(self._round["thresholds"]["tau"]["a"] - TARGET)
+            self._weights += 0.7 * (reachable - self._weights)
+            value = round(self._weights, 3)
+        elif value == value:
+            self._weights += value
         row = {
             "time": float(next(self._clock)),
             "epoch": self._epoch,
@@ -98,8 +208,17 @@ class Client:
             "evaluate_seconds": 0.25,
             "finished": self._epoch >= self._epochs,
         }
-        trainer = {"epoch": self._epoch, "model": {"weight": torch.tensor([float(self._epoch)])}}
+        if self._round is not None:
+            row["alternation"] = facts(
+                self._round, epoch=self._epoch, finished=row["finished"], value=value, last_stage=True, stage_ends=False
+            )
+        if self._exploited is not None:
+            row["exploited"] = self._exploited
+        trainer = {"epoch": self._epoch, "model": {"weight": torch.tensor([self._weights], dtype=torch.float64)}}
         return {"row": row, "evidence": b"%d" % self._epoch, "checkpoint": encode({"trainer": trainer, "row": row})}
+
+    def park(self, payload: None) -> None:
+        del self._config
 
     def end(self, payload: None) -> None:
         del self._config
@@ -117,8 +236,29 @@ class Machine:
         self.events: list[tuple[Any, ...]] = []
         self._clock = itertools.count(1)
         patch.setattr(_trainable.ray, "get", lambda reference: reference)
+        patch.setattr(_trainable.ray, "put", lambda value: value)
         patch.setattr(os, "fsync", lambda descriptor: None)  # no test here pulls the plug
         self._patch = patch
+
+    def _alternation(self, study: Study, events: Events) -> Alternation | None:
+        config = study.config
+        if config.alternate is None:
+            return None
+        rule = StepRule(
+            proposer=config.alternate,
+            specs=(LossThreshold(name="tau"),),
+            moved=("tau",),
+            classes=("a", "b"),
+            slack_weight=0.5,
+            seed=0,
+        )
+        return Alternation(
+            Steps(toward_target),  # type: ignore[arg-type]
+            rule=rule,
+            epochs=config.round_epochs,
+            evidence=lambda number: study.trial(number).last_evidence,
+            events=events,
+        )
 
     def run(self, study: Study) -> Book:
         """A whole search, or what is left of one."""
@@ -128,21 +268,23 @@ class Machine:
         events = Events(log)
         client = Client(study.config.budget.epochs, self.trained, self._clock)
         self._patch.setattr(_trainable, "SlotClient", lambda pool: client)
+        alternation = self._alternation(study, events)
         while book.remaining:
-            searcher = StudySearcher(book, slots=1, make_config=lambda t: trial_config(study, t), events=events)
-            inner = inner_scheduler(
-                study.config.scheduler,
-                epochs=study.config.budget.epochs,
-                maximise=study.config.direction == "maximize",
-            )
-            scheduler = StudyScheduler(inner, searcher)
-            scheduler.replay(book.reports)
-            tuner(searcher, scheduler)
+            rules = rules_of(study, book)
+            make_config = partial(trial_config, study=study, rules=rules, alternation=alternation)
+            searcher = StudySearcher(book, slots=1, make_config=make_config, events=events)
+            scheduler = StudyScheduler(rules, searcher, slots=1)
+            scheduler.replay(book.reports, book.ended)
+            if alternation is not None:
+                scheduler = AlternatingScheduler(scheduler, searcher, alternation, slots=1, events=events)
+                scheduler.close_settled(book.queued)
+            Controller(searcher, scheduler).run()
         assert client.leased == 0
         return book
 
 
-def trial_config(study: Study, trial: Assigned) -> dict[str, Any]:
+def trial_config(trial: Assigned, study: Study, rules: Rules, alternation: Alternation | None) -> dict[str, Any]:
+    renewed = rules.renewed(trial.number)
     return {
         "pool": "pool",
         "number": trial.number,
@@ -150,38 +292,21 @@ def trial_config(study: Study, trial: Assigned) -> dict[str, Any]:
         "thresholds": trial.thresholds,
         "folder": str(study.trial(trial.number).path),
         "judge": {"select": study.config.select, "maximise": study.config.direction == "maximize"},
+        "pauses": rules.pauses(trial.number),
+        "exploited": None,
+        "round": None if alternation is None else alternation.resume(trial, renewed.get("exploited")),
+        **renewed,
     }
 
 
-def tuner(searcher: StudySearcher, scheduler: StudyScheduler) -> None:
-    """Tune's loop, with one trial at a time on one process that is used again."""
-    thin: SlotTrial | None = None
-    for name in map("tune{}".format, itertools.count()):
-        config = searcher.suggest(name)
-        if config == Searcher.FINISHED:
-            break
-        trial = TuneTrial(name)
-        scheduler.on_trial_add(None, trial)
-        assert scheduler.choose_trial_to_run(None) is trial
-        assert searcher.suggest("another") is None, "the slot is taken"
-        trial.status = Trial.RUNNING
-        if thin is None:
-            thin = object.__new__(SlotTrial)
-            thin.setup(config)
-        else:
-            assert thin.reset_config(config)
-        while True:
-            result = thin.step()
-            if not result["done"] and scheduler.on_trial_result(None, trial, result) != "STOP":
-                searcher.on_trial_result(name, result)
-                continue
-            result["done"] = True
-            trial.status = Trial.TERMINATED
-            scheduler.on_trial_complete(None, trial, result)
-            searcher.on_trial_complete(name, result=result)
-            break
-    if thin is not None:
-        thin.cleanup()
+TARGET = 0.4
+"""The threshold under which weights learn best."""
+
+
+def toward_target(number: int, kept: Thresholds, rounds: int) -> Thresholds:
+    """Half-way to the target, but every third proposal goes far astray, and is to be taken back."""
+    astray = (number + rounds) % 3 == 2
+    return {"tau": {label: 0.99 if astray else (value + TARGET) / 2 for label, value in kept["tau"].items()}}
 
 
 class Killed(BaseException):

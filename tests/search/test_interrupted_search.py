@@ -20,6 +20,35 @@ from search.toy import toy_study
 SEARCHES: dict[str, dict[str, Any]] = {
     "nan": {"scheduler": "fifo", "samples": 3, "epochs": 3, "seed": 18, "keep_checkpoints": 1},
     "asha": {"scheduler": "asha", "samples": 4, "epochs": 4, "seed": 1},
+    "alternating": {
+        "scheduler": "fifo",
+        "samples": 3,
+        "epochs": 7,
+        "seed": 3,
+        "loss_thresholds": "alternate",
+        "alternate": "search",
+        "round_epochs": 2,
+    },
+    "hyperband": {"scheduler": "hyperband", "samples": 6, "epochs": 4, "seed": 1},
+    "pbt": {"scheduler": "pbt", "samples": 5, "epochs": 5, "round_epochs": 2, "seed": 4},
+    "alternating hyperband": {
+        "scheduler": "hyperband",
+        "samples": 4,
+        "epochs": 6,
+        "seed": 3,
+        "loss_thresholds": "alternate",
+        "alternate": "search",
+        "round_epochs": 2,
+    },
+    "alternating pbt": {
+        "scheduler": "pbt",
+        "samples": 4,
+        "epochs": 7,
+        "seed": 3,
+        "loss_thresholds": "alternate",
+        "alternate": "search",
+        "round_epochs": 2,
+    },
     "last": {"scheduler": "fifo", "samples": 2, "epochs": 2, "seed": 2, "select": "last", "direction": "minimize"},
 }
 
@@ -30,6 +59,12 @@ def kept_weights(study: Study) -> dict[int, int]:
     for path in sorted((study.path / "trials").glob("*/checkpoint/best.pt")):
         kept[int(path.parts[-3])] = decode(path.read_bytes(), str(path))["row"]["epoch"]
     return kept
+
+
+def exchanged(study: Study) -> str:
+    """What trials took over from one another."""
+    path = study.path / "exchanges.json"
+    return path.read_text() if path.exists() else ""
 
 
 def whole_lines(path: Path) -> list[bytes]:
@@ -72,6 +107,7 @@ def test_switched_off_at_any_write(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         where = f"{search}: switched off at write {write} ({writes[write]}{', torn' if torn else ''})"
         assert outcome(book.records()) == wanted, where
         assert epochs_of(study) == epochs, where
+        assert exchanged(study) == exchanged(calm), where
         again = [step for step in machine.trained if machine.trained.count(step) > 1]
         assert len(set(again)) <= 1, f"{where}: more than the running epoch was computed again"
         assert not saved & set(again), f"{where}: a recorded epoch ran again"
@@ -115,13 +151,14 @@ def test_the_searches_above_hold_what_they_are_to_show(tmp_path: Path, monkeypat
     assert states == {"complete", "pruned", "failed"}
 
 
-def test_successive_tuners_are_one_search(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    search = {"scheduler": "asha", "samples": 12, "epochs": 4, "seed": 4}
+@pytest.mark.parametrize("scheduler", ["asha", "hyperband", "pbt"])
+def test_successive_tuners_are_one_search(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, scheduler: str) -> None:
+    search = {"scheduler": scheduler, "samples": 12, "epochs": 4, "seed": 4}
     one = Machine(monkeypatch).run(toy_study(tmp_path / "one", **search))
     monkeypatch.setitem(next_action.__kwdefaults__, "limit", 3)
     many = Machine(monkeypatch).run(toy_study(tmp_path / "many", **search))
     assert outcome(many.records()) == outcome(one.records())
-    assert {r.state for r in one.records()} >= {"pruned", "complete"}
+    assert {r.state for r in one.records()} >= {"complete", "failed" if scheduler == "pbt" else "pruned"}
 
 
 def test_more_samples_are_the_first_ones_and_then_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

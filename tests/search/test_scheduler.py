@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from ray.tune.experiment import Trial
-from ray.tune.schedulers import FIFOScheduler
 
-from raysearch.search._scheduler import StudyScheduler, inner_scheduler
-from raysearch.study._book import Report
+from raysearch.search._asha import Asha
+from raysearch.search._hyperband import HyperBand
+from raysearch.search._rules import Rules
+from raysearch.search._scheduler import StudyScheduler, rules_of
+from raysearch.study._book import Book, Report
 from search.simulator import TuneTrial
+from search.toy import toy_study
 
 EPOCHS = 9
 
@@ -21,9 +27,21 @@ EPOCHS = 9
 class Searcher:
     """What the scheduler asks of a searcher: Tune's name of trial 3 is "tune3"."""
 
-    def __init__(self) -> None:
+    def __init__(self, queued: Sequence[int] = ()) -> None:
         self.stopped: list[int] = []
         self.trials: list[TuneTrial] = []
+        self.waiting = list(queued)
+
+    def attach(self, scheduler: StudyScheduler) -> None:
+        self.scheduler = scheduler
+
+    @property
+    def queued(self) -> list[Any]:
+        return [SimpleNamespace(number=number) for number in self.waiting]
+
+    @property
+    def live(self) -> int:
+        return sum(t.status in (Trial.PENDING, Trial.RUNNING) for t in self.trials)
 
     def number(self, trial_id: str) -> int:
         return int(trial_id.removeprefix("tune"))
@@ -34,14 +52,21 @@ class Searcher:
     def pending(self) -> TuneTrial | None:
         return next((t for t in self.trials if t.status == Trial.PENDING), None)
 
-    def stopped_before(self, number: int) -> None:
+    def ended_before(self, number: int, state: str) -> None:
+        self.waiting.remove(number)
         self.stopped.append(number)
 
 
-def scheduler(name: Any = "asha", *, maximise: bool = True) -> tuple[StudyScheduler, Searcher]:
-    searcher = Searcher()
-    inner = inner_scheduler(name, epochs=EPOCHS, maximise=maximise)
-    return StudyScheduler(inner, searcher), searcher  # type: ignore[arg-type]
+def scheduler(
+    name: str = "asha", *, maximise: bool = True, queued: Sequence[int] = (), slots: int = 1
+) -> tuple[StudyScheduler, Searcher]:
+    searcher = Searcher(queued)
+    rules: dict[str, Callable[[], Rules]] = {
+        "fifo": Rules,
+        "asha": lambda: Asha(epochs=EPOCHS, maximise=maximise),
+        "hyperband": lambda: HyperBand(epochs=EPOCHS, samples=14, maximise=maximise),
+    }
+    return StudyScheduler(rules[name](), searcher, slots=slots), searcher  # type: ignore[arg-type]
 
 
 def result(report: Report) -> dict[str, Any]:
@@ -51,10 +76,28 @@ def result(report: Report) -> dict[str, Any]:
 def tell(under_test: StudyScheduler, report: Report) -> str:
     """As Tune does: a trial on which the decision is to stop is reported as complete with the same result."""
     trial: Any = TuneTrial(f"tune{report.number}")
-    decision = under_test.on_trial_result(None, trial, result(report))
+    decision = under_test.on_trial_result(Tune(under_test), trial, result(report))
     if decision == "STOP":
         under_test.on_trial_complete(None, trial, result(report))
     return decision
+
+
+class Tune:
+    """What is asked of Tune's controller."""
+
+    def __init__(self, under_test: StudyScheduler) -> None:
+        self._scheduler = under_test
+        self.stopped: list[str] = []
+
+    def pause_trial(self, trial: TuneTrial, should_checkpoint: bool = True) -> None:
+        assert not should_checkpoint, "Tune would load it when the trial goes on"
+        trial.status = Trial.PAUSED
+
+    def stop_trial(self, trial: Any) -> None:
+        assert trial.status == Trial.PAUSED
+        self._scheduler.on_trial_remove(self, trial)
+        trial.status = Trial.TERMINATED
+        self.stopped.append(trial.trial_id)
 
 
 values = st.sampled_from([0.1, 0.2, 0.2, 0.3, 0.5, 0.7, 0.9, math.nan, math.inf])
@@ -62,12 +105,12 @@ histories = st.lists(st.tuples(st.integers(0, 5), values), max_size=40)
 
 
 def live(history: list[tuple[int, float]], under_test: StudyScheduler) -> tuple[list[Report], list[str]]:
-    """Trials report in the order of `history` until they are stopped or at their end."""
+    """Trials report in the order of `history`, as long as they are let go, until they are stopped or at their end."""
     epochs: dict[int, int] = {}
     over: set[int] = set()
     reports, decisions = [], []
     for number, value in history:
-        if number in over:
+        if number in over or not under_test.lets_go(number):
             continue
         epochs[number] = epochs.get(number, 0) + 1
         report = Report(number, epochs[number], value)
@@ -78,18 +121,27 @@ def live(history: list[tuple[int, float]], under_test: StudyScheduler) -> tuple[
     return reports, decisions
 
 
+def once(decision: str) -> str:
+    """`replay` says PAUSE where `on_trial_result` has paused the trial already."""
+    return "PAUSE" if decision == "NOOP" else decision
+
+
 @settings(max_examples=60, deadline=None)
-@given(history=histories, maximise=st.booleans(), name=st.sampled_from(["asha", "fifo"]))
+@given(history=histories, maximise=st.booleans(), name=st.sampled_from(["asha", "fifo", "hyperband"]))
 def test_every_decision_after_a_rebuild_is_the_undisturbed_one(
     history: list[tuple[int, float]], maximise: bool, name: str
 ) -> None:
     reports, decisions = live(history, scheduler(name, maximise=maximise)[0])
     for cut in range(len(reports) + 1):
-        rebuilt, searcher = scheduler(name, maximise=maximise)
-        assert rebuilt.replay(reports[:cut]) == decisions[:cut]
-        assert [tell(rebuilt, report) for report in reports[cut:]] == decisions[cut:]
         last = {report.number: decision for report, decision in zip(reports[:cut], decisions, strict=False)}
-        assert searcher.stopped == [number for number, decision in last.items() if decision == "STOP"]
+        rebuilt, searcher = scheduler(name, maximise=maximise, queued=sorted(last))
+        replayed = rebuilt.replay(reports[:cut])
+        assert [once(decision) for decision in replayed] == [once(decision) for decision in decisions[:cut]]
+        assert [tell(rebuilt, report) for report in reports[cut:]] == decisions[cut:]
+        told_to_stop = {number for number, decision in last.items() if decision == "STOP"}
+        assert told_to_stop <= set(searcher.stopped)
+        if name != "hyperband":
+            assert told_to_stop == set(searcher.stopped)
 
 
 @pytest.mark.parametrize("name", ["fifo", "asha"])
@@ -110,8 +162,9 @@ def test_asha_keeps_the_better_ones() -> None:
     assert [tell(under_test, Report(0, epoch, 0.0)) for epoch in (2, 3)] == ["CONTINUE"] * 2, "nobody else came so far"
 
 
-def test_a_single_epoch_leaves_nothing_to_stop() -> None:
-    assert type(inner_scheduler("asha", epochs=1, maximise=True)) is FIFOScheduler
+def test_a_single_epoch_leaves_nothing_to_stop(tmp_path: Path) -> None:
+    study = toy_study(tmp_path, scheduler="asha", epochs=1)
+    assert type(rules_of(study, Book(study))) is Rules
 
 
 def test_trials_run_in_the_order_in_which_they_were_made() -> None:
@@ -123,3 +176,61 @@ def test_trials_run_in_the_order_in_which_they_were_made() -> None:
     assert under_test.choose_trial_to_run(None) is trials[1]
     trials[1].status = trials[2].status = Trial.TERMINATED
     assert under_test.choose_trial_to_run(None) is None
+
+
+def paused(under_test: StudyScheduler, tune: Tune, values: Sequence[float]) -> list[Any]:
+    """Trials that have all come to the first rung of a bracket, from the first one on."""
+    trials: list[Any] = [TuneTrial(f"tune{number}") for number in range(len(values))]
+    for number, value in enumerate(values):
+        under_test.on_trial_add(tune, trials[number])
+        trials[number].status = Trial.RUNNING
+        decision = under_test.on_trial_result(tune, trials[number], result(Report(number, 1, value)))
+        if decision == "STOP":
+            trials[number].status = Trial.TERMINATED
+            under_test.on_trial_complete(tune, trials[number], result(Report(number, 1, value)))
+    return trials
+
+
+@pytest.mark.parametrize("slots", [1, 3])
+def test_hyperband_compares_a_whole_bracket_even_with_one_slot(slots: int) -> None:
+    under_test, _ = scheduler("hyperband", slots=slots)
+    tune = Tune(under_test)
+    trials = paused(under_test, tune, [0.1, 0.8, 0.2, 0.9, 0.3, 0.4, 0.5, 0.6])
+    assert {trial.status for trial in trials} == {Trial.PAUSED}
+    assert (under_test.held(), under_test.due(), under_test.waiting()) == (8, 0, 0)
+    assert under_test.choose_trial_to_run(tune) is None, "the ninth is still to come"
+    trials = paused(under_test, tune, [])
+    last: Any = TuneTrial("tune8")
+    under_test.on_trial_add(tune, last)
+    assert under_test.choose_trial_to_run(tune) is last
+    last.status = Trial.RUNNING
+    assert under_test.on_trial_result(tune, last, result(Report(8, 1, 0.7))) == "NOOP"
+    assert under_test.due() == 3
+    going = [under_test.choose_trial_to_run(tune) for _ in range(4)]
+    assert [trial and trial.trial_id for trial in going] == ["tune1", "tune3", "tune8", None]
+    assert tune.stopped == ["tune0", "tune2", "tune4", "tune5", "tune6", "tune7"]
+
+
+def test_a_trial_that_fails_is_not_waited_for() -> None:
+    under_test, _ = scheduler("hyperband")
+    tune = Tune(under_test)
+    paused(under_test, tune, [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, math.nan])
+    failing: Any = TuneTrial("tune8")
+    under_test.on_trial_error(tune, failing)
+    assert under_test.due() == 3
+    assert not under_test.lets_go(7)
+
+
+def test_a_paused_trial_goes_on_only_where_there_is_a_place() -> None:
+    under_test, searcher = scheduler("hyperband", slots=2)
+    tune = Tune(under_test)
+    trials = paused(under_test, tune, [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9])
+    others: list[Any] = [TuneTrial(f"tune{number}") for number in (9, 10)]
+    for other in others:
+        under_test.on_trial_add(tune, other)
+        other.status = Trial.RUNNING
+    assert under_test.choose_trial_to_run(tune) is None
+    others[0].status = Trial.TERMINATED
+    chosen = under_test.choose_trial_to_run(tune)
+    assert chosen is trials[6]
+    assert searcher.live == 1

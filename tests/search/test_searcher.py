@@ -60,21 +60,31 @@ def search(tmp_path: Path) -> Search:
 @given(
     live=st.integers(0, 5),
     slots=st.integers(1, 4),
-    ready=st.integers(0, 2),
+    waiting=st.integers(0, 8),
+    held=st.integers(0, 3),
+    due=st.integers(0, 8),
+    ready=st.integers(0, 3),
     remaining=st.integers(0, 3),
     handed_out=st.integers(0, 4),
 )
-def test_the_next_action_keeps_its_promises(live: int, slots: int, ready: int, remaining: int, handed_out: int) -> None:
-    action = next_action(live=live, slots=slots, ready=ready, remaining=remaining, handed_out=handed_out, limit=3)
+def test_the_next_action_keeps_its_promises(
+    live: int, slots: int, waiting: int, held: int, due: int, ready: int, remaining: int, handed_out: int
+) -> None:
+    due, ready = min(due, waiting + held), min(ready, remaining)
+    action = next_action(
+        live=live, slots=slots, waiting=waiting, held=held, due=due, ready=ready, remaining=remaining,
+        handed_out=handed_out, limit=3,
+    )  # fmt: skip
     if action == "ask":
         assert live < slots
         assert remaining
-        assert not ready
-        assert handed_out < 3
+        assert not due or ready, "who waited goes first"
+        assert live + waiting < 2 * slots
+        assert handed_out < 3 or held, "those that are held may wait for it"
     if action == "finish":
         assert not live
-        assert not ready, "Tune would leave a paused trial behind"
-    if not live and not ready:
+        assert not waiting + held, "Tune would leave a paused trial behind"
+    if not live and not waiting and (remaining or not held) and not due:
         assert action != "wait", "nothing would ever wake it"
 
 

@@ -45,6 +45,7 @@ class Slot:
         self.log.append(name)
         if name == "start":
             self._epoch = int(payload["checkpoint"] or 0)
+            return self._epoch == payload["epoch"]
         if name == "end" and self.lost:
             raise SlotLostError("gone")
         if name != "epoch":
@@ -66,9 +67,14 @@ Make = Callable[..., tuple[SlotTrial, Slot, TrialFolder]]
 @pytest.fixture
 def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Make:
     monkeypatch.setattr(_trainable.ray, "get", lambda reference: reference)
+    monkeypatch.setattr(_trainable.ray, "put", lambda value: value)
 
     def make(
-        script: list[float | Exception], epochs: int = 3, select: str = "best", maximise: bool = True
+        script: list[float | Exception],
+        epochs: int = 3,
+        select: str = "best",
+        maximise: bool = True,
+        pauses: tuple[int, ...] = (),
     ) -> tuple[SlotTrial, Slot, TrialFolder]:
         slot = Slot(script, epochs)
         monkeypatch.setattr(_trainable, "SlotClient", lambda pool: slot)
@@ -77,7 +83,8 @@ def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Make:
         trial = object.__new__(SlotTrial)
         trial.setup({
             "pool": "p", "number": 0, "config": {}, "thresholds": {}, "folder": str(folder.path),
-            "judge": {"select": select, "maximise": maximise},
+            "judge": {"select": select, "maximise": maximise}, "round": None,
+            "pauses": pauses, "exploited": None,
         })  # fmt: skip
         return trial, slot, folder
 
@@ -189,10 +196,37 @@ def test_the_next_trial_gets_the_slot_of_a_stopped_one(make: Make, tmp_path: Pat
     other.create({})
     assert trial.reset_config({
         "pool": "p", "number": 1, "config": {}, "thresholds": {}, "folder": str(other.path),
-        "judge": {"select": "best", "maximise": True},
+        "judge": {"select": "best", "maximise": True}, "round": None, "pauses": (), "exploited": None,
     })  # fmt: skip
     assert slot.log == ["lease", "start", "epoch", "end", "release"]
     run(trial)
     assert [row["value"] for row in other.rows()] == [0.2, 0.3, 0.4]
     trial.cleanup()
     assert slot.leased == 0
+
+
+def test_a_trial_that_is_going_to_pause_gives_its_slot_back(make: Make) -> None:
+    trial, slot, _ = make([0.1, 0.2, 0.3], pauses=(2,))
+    trial.step()
+    assert slot.leased == 1
+    trial.step()
+    assert slot.leased == 0
+    assert slot.log == ["lease", "start", "epoch", "epoch", "park", "release"]
+    trial.step()
+    assert slot.log[6:] == ["lease", "start", "start", "epoch", "end", "release"], "parked, or else from its checkpoint"
+
+
+def test_who_takes_over_goes_on_from_the_other_ones_checkpoint_once(make: Make) -> None:
+    trial, slot, folder = make([0.1, 0.2, 0.3, 0.4], epochs=4, pauses=(2,))
+    trial.step()
+    trial.step()
+    folder.donor.write_bytes(b"2")
+    folder.last.write_bytes(b"7")
+    exploited = {"from": 1, "epoch": 2, "params": {}, "loss_thresholds": None}
+    assert trial.reset_config({**trial._trial, "exploited": exploited})
+    trial.step()
+    assert slot.log[6:] == ["lease", "start", "epoch"], "what it had parked is not what it goes on from"
+    assert [row["epoch"] for row in folder.rows()] == [1, 2, 3]
+    assert not folder.donor.exists()
+    trial.step()
+    assert folder.last.read_bytes() == b"4"

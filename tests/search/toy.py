@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from torch import Tensor, nn
 
-from raysearch.method import Batch, Method, Prediction, Stage, Step
+from raysearch.method import Batch, LossThreshold, Method, PerClass, Prediction, Stage, Step
 from raysearch.space import load_space
 from raysearch.study._config import Budget, Resources, StudyConfig
 from raysearch.study._study import Study, create_study
@@ -23,6 +23,7 @@ class ToyConfig:
     depth: int = 2
     mode: Literal["plain", "gated"] = "plain"
     gate: float = 0.5
+    tau: PerClass = 0.9
 
 
 class Toy(Method):
@@ -33,6 +34,7 @@ class Toy(Method):
     Config = ToyConfig
     view = "single"
     spaces = "search"
+    loss_thresholds = (LossThreshold(name="tau"),)
 
     def build(self) -> nn.Module:
         raise NotImplementedError
@@ -60,7 +62,10 @@ def toy_study(root: Path, name: str = "toy", **changes: Any) -> Study:
     """A new study of `Toy`; `changes` are fields of `StudyConfig`, `Budget` and `Resources`."""
     changes = {"classes": ["a", "b"], **changes}
     space = load_space(Toy, "small").for_classes(changes["classes"])
-    space = space.with_modes(decision_thresholds=changes.get("decision_thresholds", "solve"))
+    space = space.with_modes(
+        loss_thresholds=changes.get("loss_thresholds", "fixed"),
+        decision_thresholds=changes.get("decision_thresholds", "solve"),
+    )
     budget = Budget(
         samples=changes.pop("samples", 6), epochs=changes.pop("epochs", 3), seconds=changes.pop("seconds", None)
     )
@@ -68,7 +73,9 @@ def toy_study(root: Path, name: str = "toy", **changes: Any) -> Study:
         name=name, method="search.toy:Toy", preset="small", space=space.to_dict(), space_digest=space.digest(),
         data="phantom", fingerprint="0", classes=["a", "b"], view="single",
         split={"how": "random", "seed": 0, "digest": "d"}, metric="f1_plus", direction="maximize", select="best",
-        decision_thresholds="solve", loss_thresholds="sample", per_class=False, scheduler="fifo", sampler="tpe",
+        decision_thresholds="solve", loss_thresholds="fixed", alternate=None,
+        round_epochs=3, slack_weight=0.5, annotated=None, unannotated=1.0, evidence=["counts", "logits"],
+        per_class=False, scheduler="fifo", mutable=["lr", "gate"], sampler="tpe",
         seed=7, keep_checkpoints=2, budget=budget, resources=Resources(), versions={}, created="",
     )  # fmt: skip
     return create_study(dataclasses.replace(config, **changes), root)

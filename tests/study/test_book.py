@@ -15,7 +15,7 @@ from search.toy import Toy, toy_study
 
 from raysearch.errors import StudyError
 from raysearch.space import FloatRange, load_space
-from raysearch.study._book import Book, TrialRecord, best_of, searched_defaults
+from raysearch.study._book import Book, TrialRecord, best_of
 from raysearch.study._records import read_records
 from raysearch.study._study import Study
 from raysearch.training import encode
@@ -58,7 +58,7 @@ def test_the_first_trial_is_the_default_one(tmp_path: Path) -> None:
     study = toy_study(tmp_path)
     book = Book(study)
     first = book.next()
-    assert first.config == {"lr": 0.1, "depth": 2, "mode": "plain", "gate": 0.5}
+    assert first.config == {"lr": 0.1, "depth": 2, "mode": "plain", "gate": 0.5, "tau": 0.9}
     assert first.thresholds == {"mask_threshold": 0.5}
     assert book.next().config != first.config
     assert study.trial(0).config == {"config": first.config, "thresholds": first.thresholds}
@@ -69,7 +69,7 @@ def test_decision_thresholds_of_each_class_are_sampled_and_given_to_the_trial(tm
     space = load_space(Toy, "small").for_classes(["a", "b"]).with_modes(decision_thresholds="sample")
     threshold = replace(space.parameters["mask_threshold"], per_class=True, domain=FloatRange(low=0.0, high=1.0))
     space = replace(space, parameters={**space.parameters, "mask_threshold": threshold})  # type: ignore[type-var]
-    assert searched_defaults(space)["mask_threshold[b]"] == 0.5
+    assert space.first_point()["mask_threshold[b]"] == 0.5
     study = Study(study.path, replace(study.config, space=space.to_dict(), decision_thresholds="sample"))
     book = Book(study)
     assert book.next().thresholds == {"mask_threshold": {"a": 0.5, "b": 0.5}}
@@ -168,7 +168,7 @@ def test_the_budget_counts_what_was_begun(tmp_path: Path) -> None:
     assert book.remaining == 1
     again = Book(study)
     assert again.remaining == 2, "the interrupted one and a new one"
-    assert again.queued(1)
+    assert [waiting.number for waiting in again.queued] == [1]
     assert again.next().number == 1
     assert again.next().number == 2
     assert again.remaining == 0

@@ -8,8 +8,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+from export.finished_studies import copy_of_finished, finished_study
 from search.toy import toy_study
 
+from raysearch.cli import main
+from raysearch.study import Study
 from raysearch.study._looks import record_look
 from raysearch.study._quiet import chatter_to
 
@@ -34,6 +38,26 @@ def test_a_look_cut_short_hides_no_other(tmp_path: Path) -> None:
         file.write(b'{"digest": "d", "stu')
     assert record_look(study, "export", 1) == 2
     assert record_look(study, "export", 2) == 3
+
+
+def test_the_second_look_says_so(
+    tmp_path: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("RAYSEARCH_STUDIES", str(tmp_path / "studies"))
+    study = copy_of_finished(tmp_path_factory.getbasetemp(), tmp_path / "studies")
+
+    def exported(study: Study, out: str) -> str:
+        with pytest.raises(SystemExit, match="0"):
+            main(["export", study.config.name, "--out", str(tmp_path / out)])
+        return capsys.readouterr().err
+
+    assert "look" not in exported(study, "first")
+    assert "warning: look 2 at this test split; choosing by it makes it a tuning split" in exported(study, "second")
+    renamed = finished_study(study.path.parent, name="renamed")
+    assert "warning: look 3 at this test split" in exported(renamed, "third"), "a new name resets nothing"
 
 
 def test_chatter_goes_to_the_log_and_words_to_the_terminal(tmp_path: Path) -> None:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
 
-from raysearch.thresholds import Counts, quantise
+from raysearch.thresholds import Counts, Logits, quantise
 from raysearch.training import Observations, Rule, evaluate, score
 from training.tiny import tiny_assignment, tiny_collection, tiny_method
 
@@ -32,12 +32,13 @@ def observations(
     labels = np.tile(np.array([[1, 0], [0, 1]], np.int8), (4, 1)) if labels is None else labels
     scores = np.where(labels > 0, 0.8, 0.2).astype(np.float32)
     scores[0] = scores[0, ::-1]  # one image is wrong
+    about = (np.arange(count), [f"p{n}" for n in range(count)], CLASSES)
+    view: Literal["single", "multi"] = "single" if single else "multi"
     found = Observations(
-        counts=Counts.from_maps(quantised, masks, truth, np.arange(count), [f"p{n}" for n in range(count)], CLASSES),
-        rows=np.arange(count),
-        scores=scores,
-        labels=labels,
-        single=single,
+        evidence={
+            "counts": Counts.from_maps(quantised, masks, truth, *about),
+            "logits": Logits.from_scores(scores, labels, *about, view),
+        }
     )
     return found, quantised, masks
 
@@ -126,9 +127,9 @@ def test_an_evaluation_takes_both_forms_of_thresholds(thresholds: Any) -> None:
     assert model.training, "it is given back as it came"
     expected = {"mask_threshold"} if isinstance(thresholds, float) else {f"mask_threshold.{k}" for k in "abc"}
     assert set(found.score.thresholds) == expected
-    assert (found.observations.rows == assignment.tuning).all()
+    assert (found.observations.logits.image == assignment.tuning).all()
     with torch.no_grad():
         scores = method.predict(
             model.eval(), torch.from_numpy(tiny_collection().images[assignment.tuning] / 255.0).float()
         )
-    np.testing.assert_allclose(found.observations.scores, scores.scores.numpy(), rtol=1e-5)
+    np.testing.assert_allclose(found.observations.logits.scores, scores.scores.numpy(), rtol=1e-5)

@@ -34,9 +34,9 @@ def train(collective: Collective) -> dict[str, Any]:
         "value": found.score.value,
         "metrics": found.score.metrics,
         "thresholds": found.score.thresholds,
-        "rows": torch.from_numpy(found.observations.rows),
+        "rows": torch.from_numpy(found.observations.logits.image),
         "foreground": torch.from_numpy(counts.foreground.astype("int64")),
-        "scores": torch.from_numpy(found.observations.scores),
+        "scores": torch.from_numpy(found.observations.logits.scores),
         "refusal": refusal,
         "word": broadcast(f"from rank {collective.rank}", collective),
     }

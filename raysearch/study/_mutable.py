@@ -1,0 +1,67 @@
+"""Which searched numbers may change while a network is trained."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from optuna.distributions import FloatDistribution, IntDistribution
+
+from raysearch.errors import RaysearchError
+from raysearch.method import Method, Task
+from raysearch.space import AnySpace, settings_of
+
+
+def mutable_numbers(space: AnySpace, method: type[Method], task: Task, epochs: int) -> list[str]:
+    """Names of the searched numbers of kind train or loss, but for those of which another value needs other weights.
+
+    At both ends of its range, everything else at its default, a number must leave the network with the same tensors,
+    its stages with the same epochs, and their optimisers with the same parameters. One of which an end cannot be built
+    is left out too.
+    """
+    out: list[str] = []
+    for asked, distribution in space.distributions().items():
+        name = asked.partition("[")[0]
+        known = space.parameters.get(name)
+        if name in out or not isinstance(distribution, FloatDistribution | IntDistribution):
+            continue
+        if known is not None and known.kind not in ("train", "loss"):
+            continue
+        try:
+            low, high = (
+                _form(space, method, task, epochs, asked, end) for end in (distribution.low, distribution.high)
+            )
+        except (RaysearchError, ValueError):
+            continue
+        if low == high:
+            out.append(name)
+    return out
+
+
+def _form(space: AnySpace, method: type[Method], task: Task, epochs: int, asked: str, value: float) -> Any:
+    """What weights and optimiser states of a training have to fit, with a number at a value."""
+    config, _ = settings_of(space, {**_point(space, asked), asked: value})
+    made = method(method.Config(**config), task)
+    model = made.build()
+    names = {id(parameter): name for name, parameter in model.named_parameters()}
+    stages = [
+        (stage.name, stage.epochs, [[names[id(p)] for p in group["params"]] for group in optimizer.param_groups])
+        for stage in made.stages(epochs)
+        for optimizer in [stage.optimizer(model)]
+    ]
+    return {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}, stages
+
+
+def _point(space: AnySpace, asked: str) -> dict[str, Any]:
+    """Values of everything that is asked for, defaults where there are any, such that a number is asked for too."""
+    point: dict[str, Any] = {}
+    for name, distribution in space.distributions().items():
+        number = isinstance(distribution, FloatDistribution | IntDistribution)
+        point[name] = distribution.low if number else distribution.choices[0]  # type: ignore[attr-defined]
+    point |= space.first_point()
+    above = [asked.partition("[")[0]]
+    while above:
+        parameter = space.parameters.get(above.pop())
+        for parent, values in parameter.when.items() if parameter is not None else ():
+            point[parent] = values[0]
+            above.append(parent)
+    return point

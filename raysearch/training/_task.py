@@ -1,0 +1,22 @@
+"""What a method is told of the data that it trains on."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from raysearch.data import Collection
+from raysearch.method import Task
+
+
+def training_task(collection: Collection, train: NDArray[np.int64]) -> Task:
+    """The task of a collection, with the balance of its training split's labels."""
+    labels = collection.labels[train]
+    positive, negative = (labels > 0).sum(axis=0), (labels == 0).sum(axis=0)
+    return Task(
+        classes=collection.classes,
+        view=collection.view,
+        channels=collection.channels,
+        size=collection.size,
+        positives=tuple(np.where(negative > 0, positive / np.maximum(negative, 1), 1.0).tolist()),
+    )
