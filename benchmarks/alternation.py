@@ -7,7 +7,7 @@ between them; between rounds it holds the pause, the threshold step, the lease a
 Busy slot: two trials on one slot and a threshold step that is made to last 2 seconds; the share of the time in which
 the slot trains or evaluates, and the swap between two trials.
 
-    python -m benchmarks.alternation              table, and benchmarks/results/alternation.json (some 8 minutes)
+    python -m benchmarks.alternation              table, and benchmarks/results/alternation.json (some 10 minutes)
     python -m benchmarks.alternation --repeats 1
 """
 
@@ -29,7 +29,7 @@ HERE = Path(__file__).parent
 STEP_SECONDS = 2.0
 COMMON = ["--method", "limited_annotation", "--annotated", "0.1", "--slots", "1", "--fix", "crf=none", "--study", "s"]
 OVERHEAD = [*COMMON, "--data", "phantom:images=2500", "--samples", "1", "--epochs", "15", "--round-epochs", "3"]
-BUSY = [*COMMON, "--samples", "2", "--epochs", "30", "--round-epochs", "5"]
+BUSY = [*COMMON, "--data", "phantom:images=800", "--samples", "2", "--epochs", "24", "--round-epochs", "3"]
 
 
 def slow_tune(arguments: list[str]) -> None:
@@ -101,7 +101,7 @@ def busy() -> dict[str, float]:
         "swap": statistics.median(end - begin for begin, end in swaps),
         "slowest_swap": max(end - begin for begin, end in swaps),
         "swaps": len(swaps),
-        "round": 5 * statistics.median(row["time"] - row["begin"] for row in rows),
+        "round": 3 * statistics.median(row["time"] - row["begin"] for row in rows),
     }
 
 

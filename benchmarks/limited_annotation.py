@@ -82,7 +82,7 @@ def rounds(trial: Path) -> list[dict[str, Any]]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
-    parser.add_argument("--samples", type=int, default=8)
+    parser.add_argument("--samples", type=int, default=6)
     parser.add_argument("--epochs", type=int, default=None)
     parser.add_argument("--out", type=Path, default=HERE / "results" / "limited_annotation.json")
     arguments = parser.parse_args()

@@ -178,6 +178,9 @@ class PatchConfig(NetworkConfig, AdamConfig):
     box_rule: Literal["any", "centre", "half"] = "any"
     """Patches that a region covers: those of which it has some area, the centre, or half the area. The last two may
     leave a small region without a patch."""
+    geometry: Literal["exact", "grid"] = "exact"
+    """What masks of patches are compared with when they are scored: the region itself, or the patches that it covers
+    (``grid``, where a perfect answer is possible). The paper leaves it open."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -185,3 +188,4 @@ class PatchConfig(NetworkConfig, AdamConfig):
         expect_range("hidden", self.hidden, 1)
         expect_range("lambda_ann", self.lambda_ann, 0, open_low=True)
         expect_in("box_rule", self.box_rule, ("any", "centre", "half"))
+        expect_in("geometry", self.geometry, ("exact", "grid"))

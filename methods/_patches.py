@@ -11,7 +11,7 @@ from methods._config import PatchConfig
 from methods._optim import augmentation
 from methods.layers.backbone import Backbone, build_backbone
 from methods.layers.blur import anti_alias
-from methods.layers.grid import covered, to_grid
+from methods.layers.grid import covered, to_grid, to_pixels
 from methods.layers.images import Normalize
 from raysearch.method import Augmentation, Batch, Method
 
@@ -41,7 +41,7 @@ class PatchNetwork(nn.Module):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Regions:
+class AnnotatedPairs:
     """The M annotated pairs of a batch: ``a`` of the paper is 1 for them and 0 for all others.
 
     Attributes:
@@ -93,10 +93,17 @@ class PatchMethod(Method):
             return super().region_cells(masks, cells)
         return covered(masks, cells, self.config.box_rule)
 
-    def regions(self, batch: Batch) -> Regions:
+    def scored_regions(self, masks: Tensor) -> Tensor:
+        if self.config.geometry == "exact":
+            return masks
+        side = self.config.patches
+        cells = self.region_cells(masks, (side, side))
+        return to_pixels(cells[None].to(masks.dtype), (masks.shape[1], masks.shape[2]))[0]
+
+    def regions(self, batch: Batch) -> AnnotatedPairs:
         """The annotated pairs of a batch: those whose region is known to be there."""
         if batch.masks is None or batch.truth is None:
             raise ValueError(f"a batch without masks: {self.name} declares region supervision and cannot do without")
         image, label = (batch.truth == 1).nonzero().unbind(1)
         side = self.config.patches
-        return Regions(image=image, label=label, cells=self.region_cells(batch.masks, (side, side)))
+        return AnnotatedPairs(image=image, label=label, cells=self.region_cells(batch.masks, (side, side)))

@@ -8,7 +8,7 @@ from typing import ClassVar, cast
 from torch import Tensor, nn
 
 from methods._optim import adam_stage
-from methods._patches import PatchMethod, Regions
+from methods._patches import AnnotatedPairs, PatchMethod
 from methods.layers.grid import to_pixels
 from methods.layers.mode import evaluating
 from methods.limited_annotation import losses
@@ -77,7 +77,7 @@ class LimitedAnnotation(PatchMethod):
             "empty_regions": empty.to(loss.dtype),
         }
 
-    def loss(self, z: Tensor, regions: Regions, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def loss(self, z: Tensor, regions: AnnotatedPairs, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Eq. 12 (or eq. 5 and 8) of patch values z (N, K, P, P) and labels (N, K), and its two parts."""
         c = self.config
         patches = z.shape[2] * z.shape[3]

@@ -73,8 +73,9 @@ def facts(
     """What the row of an epoch says of the round that it belongs to, under ``alternation``.
 
     Args:
-        plan: of the round: ``number``, ``first`` (epochs before it), ``epochs`` (its length), ``thresholds``,
-            ``proposed``, ``taken_back`` (it began with the weights of the last kept round) and ``note``.
+        plan: of the round: ``number``, ``first`` (epochs before it), ``epochs`` (its length), ``pauses`` (epochs after
+            which the trial is compared with others: a round ends there too), ``thresholds``, ``proposed``,
+            ``taken_back`` (it began with the weights of the last kept round) and ``note``.
         epoch: of the row, from 1.
         finished: whether it is the last one of the trial.
         value: cross-fitted localization.
@@ -88,7 +89,7 @@ def facts(
         "taken_back": plan["taken_back"],
         "note": plan["note"],
         "value": value,
-        "ends": finished or stage_ends or epoch >= plan["first"] + plan["epochs"],
+        "ends": finished or stage_ends or epoch in plan["pauses"] or epoch >= plan["first"] + plan["epochs"],
         "last_stage": last_stage,
         "stage_ends": stage_ends,
     }
@@ -168,9 +169,10 @@ def what_next(rounds: Sequence[Round]) -> Next:
 def settled(rounds: Sequence[Round]) -> bool:
     """Whether the kept thresholds have not moved over the last `SETTLED_ROUNDS` rounds, all of one stage, and the
     metric has not improved. A proposal that was taken back moves nothing."""
-    before, recent = rounds[:-SETTLED_ROUNDS], rounds[-SETTLED_ROUNDS:]
+    stage = rounds[1 + max((i for i, r in enumerate(rounds[:-1]) if r.stage_ends), default=-1) :]
+    before, recent = stage[:-SETTLED_ROUNDS], stage[-SETTLED_ROUNDS:]
     start = last_kept(before)
-    if start is None or before[-1].stage_ends or any(r.stage_ends for r in recent[:-1]):
+    if start is None:
         return False
     kept = [r for r in recent if r.kept]
     best = max((r.value for r in before if r.kept and not math.isnan(r.value)), default=-math.inf)

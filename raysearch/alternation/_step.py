@@ -22,6 +22,7 @@ class StepRule:
         moved: names of those that alternate; the others are fixed.
         slack_weight: mu of the proposer ``criterion``.
         seed: of the study.
+        origin: that the evidence has to have.
     """
 
     proposer: Proposer
@@ -30,6 +31,7 @@ class StepRule:
     classes: tuple[str, ...]
     slack_weight: float
     seed: int
+    origin: str
 
 
 def threshold_step(
@@ -52,7 +54,7 @@ def threshold_step(
         if spec.name in rule.moved
     ]
     bounded = rule.proposer != "search" and any(spec.bounds for spec in moved)
-    regions = load_evidence(evidence, ("regions",))["regions"] if bounded else None
+    regions = load_evidence(evidence, ("regions",), origin=rule.origin)["regions"] if bounded else None
     assert regions is None or isinstance(regions, Regions)
     proposal = propose(
         rule.proposer,

@@ -52,7 +52,7 @@ _REQUEST = [
         "--split",
         default="random",
         show_default=True,
-        metavar="random|official|FILE",
+        metavar="random|official|fold:I/K|FILE",
         help="How images are divided, by patient, into train, tuning and test.",
     ),
     click.option("--split-seed", default=0, show_default=True, type=click.IntRange(min=0), help="Seed of the split."),
@@ -72,7 +72,7 @@ _REQUEST = [
     click.option(
         "--keep-evidence",
         metavar="KIND[,KIND]",
-        help="Evidence beyond what the search needs, for rethreshold: ranks, components, maps.",
+        help="More evidence than the search needs: components (rethreshold by boxes); ranks, maps (from Python).",
     ),
     click.option(
         "--select",

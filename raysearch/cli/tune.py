@@ -30,4 +30,5 @@ def tune(name: str | None, address: str | None, **request: Any) -> None:
 
     study = save_study(prepared)
     show_notes(prepared)
+    del prepared  # it knows the labels of the test split, and nothing of a search may
     run_and_report(study, cluster)

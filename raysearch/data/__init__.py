@@ -8,6 +8,7 @@ from raysearch.data._cache import UnusableDataError, load_collection, open_colle
 from raysearch.data._check import CheckReport, ClassCount, check
 from raysearch.data._collection import ABSENT, PRESENT, UNKNOWN, Collection, View
 from raysearch.data._guard import guard
+from raysearch.data._parts import PARTS, UNUSED
 from raysearch.data._phantom import PHANTOM_OPTIONS, PHANTOM_VERSION, phantom_arrays
 from raysearch.data._spec import DataSpec
 from raysearch.data._split import Split, make_folds, make_split
@@ -15,10 +16,12 @@ from raysearch.data.kinds import all_kinds, get_kind
 
 __all__ = [
     "ABSENT",
+    "PARTS",
     "PHANTOM_OPTIONS",
     "PHANTOM_VERSION",
     "PRESENT",
     "UNKNOWN",
+    "UNUSED",
     "Annotation",
     "CheckReport",
     "ClassCount",

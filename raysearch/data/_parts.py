@@ -14,6 +14,8 @@ from raysearch.data.kinds._tables import read_table
 from raysearch.errors import DataError, nearest
 
 PARTS = ("train", "tuning", "test")
+UNUSED = "unused"
+"""What a study's split.csv says of training images that ``--unannotated`` has left out."""
 _TRAIN, _TUNING, _TEST = range(3)
 
 
@@ -56,7 +58,8 @@ def official_parts(
 
 
 def parts_from_file(collection: Collection, known: NDArray[np.bool_], path: Path) -> NDArray[np.int64]:
-    """As `random_parts`, from a CSV file with columns image and split. Unlabelled images may be absent from it.
+    """As `random_parts`, from a CSV file with columns image and split, such as the split.csv of a study or an export.
+    Unlabelled images may be absent from it; those that it calls ``unused`` are in no part.
 
     Raises:
         DataError: no such file or column, an image or a split that is not known, named twice or not named, or a patient
@@ -70,17 +73,19 @@ def parts_from_file(collection: Collection, known: NDArray[np.bool_], path: Path
     table = read_table(path, ("image", "split"))
     row_of = {name: row for row, name in enumerate(collection.image_ids)}
     part = np.full(len(collection), -1, np.int64)
+    named = np.zeros(len(collection), bool)
     for image, name in zip(table["image"], table["split"], strict=True):
         if image not in row_of:
             raise DataError(
                 f"split file {path}: image '{image}' is not in {collection.source}; {nearest(image, row_of)}"
             )
-        if name not in PARTS:
+        if name not in (*PARTS, UNUSED):
             raise DataError(f"split file {path}: image '{image}' is in '{name}'; expected one of {', '.join(PARTS)}")
-        if part[row_of[image]] >= 0:
+        if named[row_of[image]]:
             raise DataError(f"split file {path}: image '{image}' is named twice; keep one of the lines")
-        part[row_of[image]] = PARTS.index(name)
-    missing = np.flatnonzero(known & (part < 0))
+        named[row_of[image]] = True
+        part[row_of[image]] = PARTS.index(name) if name in PARTS else -1
+    missing = np.flatnonzero(known & ~named)
     if missing.size:
         raise DataError(
             f"split file {path}: {missing.size} labelled images of {collection.source} are not named, "

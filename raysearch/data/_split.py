@@ -156,7 +156,7 @@ def _warnings(collection: Collection, tuning: NDArray[np.int64], needs_regions: 
     ]:
         warnings.append(
             f"tuning has fewer than {_FEW_IMAGES} images of {', '.join(few)}: scores and ranks are uncertain; "
-            "use more data, or --folds"
+            "use more data, or --split fold:I/K"
         )
     if not needs_regions:
         return warnings
@@ -168,7 +168,7 @@ def _warnings(collection: Collection, tuning: NDArray[np.int64], needs_regions: 
     if few:
         warnings.append(
             f"tuning has fewer than {_FEW_PATIENTS} patients with a region of {', '.join(few)}: their thresholds are "
-            "uncertain; annotate more, or use --folds"
+            "uncertain; annotate more, or use --split fold:I/K"
         )
     annotated, anywhere = (truth == PRESENT).any(axis=0), (collection.truth == PRESENT).any(axis=0)
     shared = "shared thresholds are used, and these classes are left out of localization means"

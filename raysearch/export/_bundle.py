@@ -17,9 +17,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import nn
 
+from raysearch.data import PARTS, UNUSED
 from raysearch.errors import ExportError
 from raysearch.method import Method, Task, load_method
-from raysearch.study._split_file import PARTS, UNUSED
 from raysearch.thresholds import level, threshold
 
 CONFIG, THRESHOLDS, WEIGHTS, RESULTS, SPLIT = (

@@ -84,7 +84,10 @@ def _export(study: Study, out: Path, record: TrialRecord) -> tuple[Exported, dic
     method, model = _trained(study, record, settings, collection)
     metric = find_metric(config.metric)
     evidence = load_evidence(
-        study.trial(record.number).path / "evidence" / "best.npz", {"counts", metric.evidence}, classes=config.classes
+        study.trial(record.number).path / "evidence" / "best.npz",
+        {"counts", metric.evidence},
+        classes=config.classes,
+        origin=config.origin,
     )
     decision = record.result["thresholds"]
     rows = read_parts(study)["test"]

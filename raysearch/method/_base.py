@@ -179,6 +179,10 @@ class Method(abc.ABC):
     def predict(self, model: nn.Module, images: Tensor) -> Prediction:
         """Of (N, C, H, W) float32 images in [0, 1], in evaluation mode. An image's answer depends on no other image."""
 
+    def scored_regions(self, masks: Tensor) -> Tensor:
+        """(M, H, W) region masks in {0, 1} as metrics compare the maps with them; here the regions as they are."""
+        return masks
+
     def region_cells(self, masks: Tensor, cells: tuple[int, int]) -> Tensor:
         """(M, P, Q) bool of (M, H, W) masks: the cells of `Prediction.grid` that a region covers. Here every cell of
         which it covers some area: cell (r, c) spans rows [r H / P, (r + 1) H / P), and columns likewise."""

@@ -15,9 +15,9 @@ from optuna.distributions import BaseDistribution, FloatDistribution, IntDistrib
 
 from raysearch._random import derive
 from raysearch.errors import UserError
-from raysearch.search._exchanges import Exchanges, Move
 from raysearch.search._rules import Rules, Verdict
 from raysearch.study._book import Book
+from raysearch.study._exchanges import Exchanges, Move
 from raysearch.study._study import Study
 
 POPULATION = 4

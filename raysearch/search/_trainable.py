@@ -137,7 +137,8 @@ class SlotTrial(tune.Trainable):  # type: ignore[misc]
             kept = ray.put(self._folder.kept.read_bytes())
         elif before and begins:
             self._folder.keep()
-        return {"round": {**plan, "first": before[-1] if before else 0}, "kept": kept}
+        first = before[-1] if before else 0
+        return {"round": {**plan, "first": first, "pauses": self._trial["pauses"]}, "kept": kept}
 
     def _is_best(self, row: dict[str, Any]) -> bool:
         """Whether the trial is judged by this epoch so far."""

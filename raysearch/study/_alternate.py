@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from raysearch.alternation import check_proposer
-from raysearch.alternation._propose import SLACK_WEIGHT
+from raysearch.alternation import SLACK_WEIGHT, check_proposer
 from raysearch.errors import MethodError, UserError
 from raysearch.method import LossThreshold, Method
-from raysearch.space import AnySpace
+from raysearch.space import AnySpace, FloatRange
 from raysearch.study._config import LossMode, Proposer
 
 if TYPE_CHECKING:
@@ -20,7 +19,7 @@ ROUND_EPOCHS = 3
 
 
 @dataclass(frozen=True, kw_only=True)
-class Alternation:
+class AlternationSettings:
     """The fields of `StudyConfig` with these names."""
 
     alternate: Proposer | None
@@ -42,7 +41,7 @@ def loss_mode(asked: LossMode | None, space: AnySpace, method: type[Method]) -> 
     return asked or ("alternate" if movable else "sample")
 
 
-def alternation(request: Request, space: AnySpace, method: type[Method], epochs: int) -> Alternation:
+def alternation(request: Request, space: AnySpace, method: type[Method], epochs: int) -> AlternationSettings:
     """How loss thresholds alternate with weights.
 
     Args:
@@ -50,12 +49,19 @@ def alternation(request: Request, space: AnySpace, method: type[Method], epochs:
         epochs: of a trial.
 
     Raises:
-        UserError: an option about alternation where nothing alternates, a proposer that can move none of the
-            thresholds, or a trial of fewer than two rounds.
+        UserError: an option about alternation where nothing alternates, a threshold that has no range to move in, a
+            proposer that can move none of them, or a trial of fewer than two rounds.
     """
     if not space.alternated:
         _refuse_unused(request, space, method)
-        return Alternation(alternate=None, round_epochs=request.round_epochs or ROUND_EPOCHS)
+        return AlternationSettings(alternate=None, round_epochs=request.round_epochs or ROUND_EPOCHS)
+    for name in space.alternated:
+        parameter = space.parameters[name]
+        if not isinstance(parameter.domain, FloatRange):
+            raise UserError(
+                f"{parameter.origin}: {name} has the values {parameter.domain}, and what alternates moves within a"
+                f" range of numbers; pass --set {name}=float:LOW:HIGH, or --loss-thresholds sample"
+            )
     specs = [threshold for threshold in method.loss_thresholds if threshold.name in space.alternated]
     proposer = request.alternate or _default_proposer(specs)
     check_proposer(proposer, specs)
@@ -72,7 +78,7 @@ def alternation(request: Request, space: AnySpace, method: type[Method], epochs:
             f" pass --epochs {2 * rounds} or more,{shorter} or --loss-thresholds fixed"
         )
     weight = SLACK_WEIGHT if request.slack_weight is None else request.slack_weight
-    return Alternation(alternate=proposer, round_epochs=rounds, slack_weight=weight)
+    return AlternationSettings(alternate=proposer, round_epochs=rounds, slack_weight=weight)
 
 
 def _default_proposer(specs: Sequence[LossThreshold]) -> Proposer:

@@ -87,6 +87,11 @@ class StudyConfig:
     versions: dict[str, str]
     created: str
 
+    @property
+    def origin(self) -> str:
+        """What the study's evidence says of where it comes from."""
+        return f"{self.method} on {self.data} ({self.fingerprint[:12]})"
+
     def to_yaml(self) -> str:
         return str(yaml.safe_dump(dataclasses.asdict(self), sort_keys=False, width=120))
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
+import numpy as np
 import psutil
 import torch
 
+from raysearch.data import guard
 from raysearch.study._prepare import Prepared
 from raysearch.study._resources import BASE_MEMORY, GROUP_MEMORY, WORKER_MEMORY
 from raysearch.training import Assignment, Rule, Trainer, encode
@@ -38,10 +40,10 @@ def estimate(prepared: Prepared) -> Estimate:
     started = time.perf_counter()
     process = psutil.Process()
     before = process.memory_info().rss
-    tuning = prepared.split.tuning
+    train, tuning = prepared.annotation.train, prepared.split.tuning
     assignment = Assignment(
-        collection=prepared.collection,
-        train=prepared.annotation.train,
+        collection=guard(prepared.collection, np.concatenate([train, tuning])),
+        train=train,
         annotated=prepared.annotation.annotated,
         tuning=tuning[: min(len(tuning), 32)],
         seed=config.seed,

@@ -189,7 +189,13 @@ def prepare(request: Request, cluster: Cluster) -> Prepared:
         collection=collection,
         split=split,
         annotation=annotation,
-        warnings=(*collection.notes, *split.notes, *annotation.notes),
+        warnings=(
+            *collection.notes,
+            *split.notes,
+            *split.warnings,
+            *annotation.notes,
+            *_boundless(method, collection, annotation),
+        ),
     )
     prepared.default_method().build()  # an unknown backbone or a weights file that is none is found here
     return prepared
@@ -317,6 +323,20 @@ def _check_annotated(request: Request, method: type[Method]) -> None:
                 f"{option} {share:g}: {method.name} trains on no regions (supervision {method.supervision}), so it"
                 " changes nothing; leave it out"
             )
+
+
+def _boundless(method: type[Method], collection: Collection, annotation: Annotation) -> list[str]:
+    """A line on regions that leave nothing outside, for a method that has a threshold on what is outside."""
+    if not any(threshold.bounds == "outside" for threshold in method.loss_thresholds):
+        return []
+    rows = collection.mask_row[annotation.annotated]
+    whole = [int(row) for row in rows[rows >= 0] if collection.masks[row].all()]
+    if not whole:
+        return []
+    return [
+        f"{len(whole)} of {int((rows >= 0).sum())} annotated regions cover the whole image: they say how much is"
+        " inside, and nothing of what is outside"
+    ]
 
 
 def _check_batch(space: AnySpace, images: int, collection: Collection) -> None:

@@ -97,7 +97,7 @@ class _Source:
         if kind not in self._read:
             try:
                 path = self.study.trial(self.number).path / "evidence" / "best.npz"
-                self._read |= load_evidence(path, [kind], classes=config.classes)
+                self._read |= load_evidence(path, [kind], classes=config.classes, origin=config.origin)
             except StudyError as error:
                 self._read[kind] = f"cannot be judged: {error}"
         found = self._read[kind]

@@ -68,7 +68,8 @@ def _search(study: Study, cluster: Cluster, book: Book, events: Events) -> None:
     """Ray Tune over the study's slots, as successive Tuners until the book has nothing left."""
     from ray import tune
 
-    from raysearch.search._alternating import AlternatingScheduler, start_alternation
+    from raysearch.search._alternating import AlternatingScheduler
+    from raysearch.search._planner import start_planner
     from raysearch.search._scheduler import StudyScheduler, rules_of
     from raysearch.search._searcher import StudySearcher
     from raysearch.search._trainable import SlotTrial
@@ -89,7 +90,7 @@ def _search(study: Study, cluster: Cluster, book: Book, events: Events) -> None:
             slots = start_slots(spec, config.resources.slots)
             try:
                 slots.wait_for_first()
-                alternation = start_alternation(study, events) if config.alternate else None
+                planner = start_planner(study, events) if config.alternate else None
 
                 def make_config(trial: Assigned, rules: Rules) -> dict[str, Any]:
                     renewed = rules.renewed(trial.number)
@@ -103,7 +104,7 @@ def _search(study: Study, cluster: Cluster, book: Book, events: Events) -> None:
                         "judge": {"select": config.select, "maximise": maximise},
                         "pauses": rules.pauses(trial.number),
                         "exploited": None,
-                        "round": alternation.resume(trial, exploited) if alternation else None,
+                        "round": planner.resume(trial, exploited) if planner else None,
                         **renewed,
                     }
 
@@ -112,13 +113,15 @@ def _search(study: Study, cluster: Cluster, book: Book, events: Events) -> None:
                     searcher = StudySearcher(
                         book, slots=config.resources.slots, make_config=partial(make_config, rules=rules), events=events
                     )
+                    if planner:
+                        for number in planner.prepare(book.queued):
+                            searcher.ended_before(number, "complete")
                     scheduler = StudyScheduler(rules, searcher, slots=config.resources.slots)
                     scheduler.replay(book.reports, book.ended)
-                    if alternation:
+                    if planner:
                         scheduler = AlternatingScheduler(
-                            scheduler, searcher, alternation, slots=config.resources.slots, events=events
+                            scheduler, searcher, planner, slots=config.resources.slots, events=events
                         )
-                        scheduler.close_settled(book.queued)
                     if not book.remaining:
                         break  # it was only left to stop what had been interrupted
                     tune.Tuner(

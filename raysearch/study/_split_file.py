@@ -9,14 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from raysearch.data import Annotation, Collection, Split
+from raysearch.data import PARTS, UNUSED, Annotation, Collection, Split
 from raysearch.errors import StudyError
 from raysearch.study._study import Study
 from raysearch.study._trial_folder import write_atomically
 
-PARTS = ("train", "tuning", "test")
-UNUSED = "unused"
-"""Training images that ``--unannotated`` left out."""
 _COLUMNS = ["row", "image", "split", "annotated"]
 
 

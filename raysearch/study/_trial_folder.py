@@ -45,6 +45,10 @@ class TrialFolder:
         return self.path / "evidence" / "last.npz"
 
     @property
+    def _next_evidence(self) -> Path:
+        return self.path / "evidence" / "next.npz"
+
+    @property
     def config(self) -> dict[str, Any] | None:
         """What the trial was started with (``config`` and ``thresholds``), or None if it never was.
 
@@ -78,12 +82,15 @@ class TrialFolder:
 
     def record(self, row: dict[str, Any], *, evidence: bytes, checkpoint: bytes, best: bool) -> None:
         """Writes a finished epoch; `best` if the trial is judged by it from now on."""
-        write_atomically(self.last_evidence, evidence)
+        write_atomically(self._next_evidence, evidence)
         write_atomically(self.last, checkpoint)
         self.complete(row, best=best)
 
     def complete(self, row: dict[str, Any], *, best: bool) -> None:
-        """The rest of `record`, once evidence and checkpoint are written."""
+        """The rest of `record`, once evidence and checkpoint are written: evidence of an epoch that was never recorded
+        must not be taken for that of the last one."""
+        if self._next_evidence.exists():
+            os.replace(self._next_evidence, self.last_evidence)
         if best:
             link_atomically(self.last_evidence, self.path / "evidence" / "best.npz")
             link_atomically(self.last, self.best)

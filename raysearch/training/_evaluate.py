@@ -123,6 +123,12 @@ def evidence_of(
     maps = quantise(prediction.maps.float().cpu().numpy())
     masks = np.stack([region_masks(collection, row) for row in rows])
     truth, labels = collection.truth[rows], collection.labels[rows]
+    regions = torch.from_numpy(masks[truth > 0])
+    scored_regions = method.scored_regions(regions)
+    scored = masks
+    if scored_regions is not regions:
+        scored = masks.copy()
+        scored[truth > 0] = scored_regions.numpy()
     out: dict[str, Evidence] = {}
     for kind in kinds:
         if kind == "logits":
@@ -135,7 +141,7 @@ def evidence_of(
             cells = region_cells(method, masks, truth, grid.shape[2:])
             out[kind] = Regions.from_maps(grid, cells, truth, labels, *about)
         elif kind in FROM_MAPS:
-            out[kind] = FROM_MAPS[kind](maps, masks, truth, *about)
+            out[kind] = FROM_MAPS[kind](maps, scored, truth, *about)
         else:
             raise ValueError(f"no kind of evidence '{kind}'; known: {', '.join(KINDS)}")
     return out

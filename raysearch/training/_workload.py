@@ -25,9 +25,9 @@ class Workload:
     """The commands of one study in one worker.
 
     Args:
-        spec: ``method`` (name or ``package.module:Class``), ``data`` (canonical text), ``train`` and ``tuning`` (rows),
-            ``annotated`` (rows of train whose regions the method may see, or None for all), ``seed``, ``epochs``,
-            ``rule`` (fields of `Rule`).
+        spec: ``method`` (name or ``package.module:Class``), ``data`` (canonical text), ``origin`` (of the evidence, in
+            words), ``train`` and ``tuning`` (rows), ``annotated`` (rows of train whose regions the method may see, or
+            None for all), ``seed``, ``epochs``, ``rule`` (fields of `Rule`).
     """
 
     def __init__(self, spec: Mapping[str, Any], *, device: torch.device, collective: Collective) -> None:
@@ -44,6 +44,7 @@ class Workload:
             rule=Rule(**spec["rule"]),
             annotated=spec["annotated"],
         )
+        self._origin: str = spec["origin"]
         self._device = device
         self._collective = collective
         self._parking = Parking(device)
@@ -66,9 +67,8 @@ class Workload:
         `payload`: ``number``; ``config``, settings of the method; ``epoch``, epochs that it has behind it;
         ``checkpoint``, bytes of its last one, or None if there is none, or if it may be parked here; ``kept``, bytes of
         the checkpoint whose weights are to be taken back, or None; ``round``, None, or the round of an alternation
-        that it is in (``number``, ``first``: epochs before it, ``epochs``: its length, ``thresholds``, ``proposed``,
-        ``taken_back``, ``note``); ``exploited``, None, or what it took over from another trial (``epoch``: after which
-        it did; `checkpoint` is the other one's if that is the epoch that it is at).
+        that it is in (the `plan` of `raysearch.alternation.facts`); ``exploited``, None, or what it took over from
+        another trial (``epoch``: after which it did; `checkpoint` is the other one's if it is at that epoch).
 
         Returns whether it could be taken: not without a checkpoint if it has epochs behind it and is not parked here.
         """
@@ -134,7 +134,7 @@ class Workload:
             return {}
         return {
             "row": row,
-            "evidence": encode_evidence(evaluation.observations.evidence),
+            "evidence": encode_evidence(evaluation.observations.evidence, self._origin),
             "checkpoint": encode({"trainer": trainer.state(), "row": row}),
         }
 

@@ -22,7 +22,7 @@ def rows(
     out: Rows = []
     for number, (tau, proposed, values) in enumerate(rounds):
         plan = {
-            "number": number, "first": len(out), "epochs": length, "thresholds": {"tau": {"a": tau}},
+            "number": number, "first": len(out), "epochs": length, "pauses": (), "thresholds": {"tau": {"a": tau}},
             "proposed": proposed, "taken_back": False, "note": "",
         }  # fmt: skip
         for value in values:

@@ -229,6 +229,9 @@ def test_split_from_a_file(tmp_path: Path) -> None:
     split = make_split(data, write(tmp_path / "s.csv", [f"i{row},{name}" for row, name in enumerate(names)]))
     assert [part.tolist() for part in parts(split)] == [[0, 1, 2, 3, 4, 5], [6, 7], [8, 9]]
     assert split.how == str(tmp_path / "s.csv")
+    names[0] = "unused"  # as a study writes it after --unannotated
+    split = make_split(data, write(tmp_path / "s.csv", [f"i{row},{name}" for row, name in enumerate(names)]))
+    assert [part.tolist() for part in parts(split)] == [[1, 2, 3, 4, 5], [6, 7], [8, 9]]
 
 
 @pytest.mark.parametrize(

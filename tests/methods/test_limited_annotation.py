@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from methods.layers.grid import to_pixels
 from methods.li_base import LiBase, LiBaseConfig
 from methods.limited_annotation import LimitedAnnotation, LimitedAnnotationConfig
 from methods.limited_annotation.crf import potts
@@ -201,6 +202,17 @@ def test_the_rule_decides_which_patches_a_region_covers(rule: str, expected: int
     regions = made(box_rule=rule).regions(batch())
     assert (regions.image.tolist(), regions.label.tolist()) == ([0], [0])
     assert int(regions.cells.sum()) == expected
+
+
+@pytest.mark.parametrize("geometry", ["exact", "grid"])
+def test_masks_of_patches_are_scored_against_the_region_or_its_patches(geometry: str) -> None:
+    data, method = batch(), made(geometry=geometry)
+    assert data.masks is not None
+    scored = method.scored_regions(data.masks)
+    cells = method.regions(data).cells
+    answer = to_pixels(cells[None].float(), (data.masks.shape[1], data.masks.shape[2]))[0]
+    assert torch.equal(scored, answer if geometry == "grid" else data.masks)
+    assert not torch.equal(answer, data.masks), "the two geometries differ here"
 
 
 def test_a_region_without_a_patch_is_reported() -> None:

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.autograd import gradcheck
 
-from methods._patches import Regions
+from methods._patches import AnnotatedPairs
 from methods.li_base import losses as base
 from methods.limited_annotation.losses import (
     annotated_loss,
@@ -96,7 +96,7 @@ def test_the_gradient_of_a_condition_that_holds_is_zero() -> None:
 
 
 def test_an_annotated_pair_counts_by_its_region_alone() -> None:
-    regions = Regions(image=torch.tensor([0]), label=torch.tensor([1]), cells=LEFT)
+    regions = AnnotatedPairs(image=torch.tensor([0]), label=torch.tensor([1]), cells=LEFT)
     unannotated = torch.tensor([[1.0, 100.0], [2.0, 3.0]])
     loss, first, second = regions.total(torch.tensor([0.5]), unannotated, 70.0)
     assert float(first) == pytest.approx(70 * 0.5 / 2)

@@ -23,8 +23,9 @@ from ray.tune.search import Searcher
 from raysearch.alternation import Next, Outcome, Proposal, StepRule, Thresholds, facts
 from raysearch.method import LossThreshold
 from raysearch.search import _trainable
-from raysearch.search._alternating import AlternatingScheduler, Alternation
+from raysearch.search._alternating import AlternatingScheduler
 from raysearch.search._events import Events
+from raysearch.search._planner import RoundPlanner
 from raysearch.search._rules import Rules
 from raysearch.search._scheduler import StudyScheduler, rules_of
 from raysearch.search._searcher import StudySearcher
@@ -138,8 +139,8 @@ class Steps:
 
     def start(self, number: int, following: Next, history: tuple[Outcome, ...], evidence: Path) -> Any:
         assert following.thresholds is not None
-        assert evidence.exists()
-        return lambda: self._propose(number, following.thresholds or {}, len(history))
+        epoch = int(evidence.read_bytes())
+        return lambda: self._propose(number, following.thresholds or {}, epoch)
 
     def ready(self, step: Any, *, seconds: float = 0.0) -> bool:
         return True
@@ -151,8 +152,9 @@ class Steps:
 class Client:
     """`SlotClient` over a group in this process; `trained` counts the epochs of each trial that were computed."""
 
-    def __init__(self, epochs: int, trained: list[tuple[int, int]], clock: Iterator[int]) -> None:
+    def __init__(self, epochs: int, trained: list[tuple[int, int]], clock: Iterator[int], stage_ends: int) -> None:
         self._epochs = epochs
+        self._stage_ends = stage_ends
         self._trained = trained
         self._clock = clock
         self.leased = 0
@@ -210,7 +212,12 @@ class Client:
         }
         if self._round is not None:
             row["alternation"] = facts(
-                self._round, epoch=self._epoch, finished=row["finished"], value=value, last_stage=True, stage_ends=False
+                self._round,
+                epoch=self._epoch,
+                finished=row["finished"],
+                value=value,
+                last_stage=self._epoch > self._stage_ends,
+                stage_ends=self._epoch == self._stage_ends,
             )
         if self._exploited is not None:
             row["exploited"] = self._exploited
@@ -240,7 +247,7 @@ class Machine:
         patch.setattr(os, "fsync", lambda descriptor: None)  # no test here pulls the plug
         self._patch = patch
 
-    def _alternation(self, study: Study, events: Events) -> Alternation | None:
+    def _planner(self, study: Study, events: Events) -> RoundPlanner | None:
         config = study.config
         if config.alternate is None:
             return None
@@ -251,8 +258,9 @@ class Machine:
             classes=("a", "b"),
             slack_weight=0.5,
             seed=0,
+            origin="",
         )
-        return Alternation(
+        return RoundPlanner(
             Steps(toward_target),  # type: ignore[arg-type]
             rule=rule,
             epochs=config.round_epochs,
@@ -266,24 +274,27 @@ class Machine:
         log = Log()
         self.events = log.lines
         events = Events(log)
-        client = Client(study.config.budget.epochs, self.trained, self._clock)
+        # where trials are compared too, stages end elsewhere than rounds
+        stage_ends = 0 if study.config.scheduler == "fifo" else STAGE_ENDS
+        client = Client(study.config.budget.epochs, self.trained, self._clock, stage_ends)
         self._patch.setattr(_trainable, "SlotClient", lambda pool: client)
-        alternation = self._alternation(study, events)
+        planner = self._planner(study, events)
         while book.remaining:
             rules = rules_of(study, book)
-            make_config = partial(trial_config, study=study, rules=rules, alternation=alternation)
+            make_config = partial(trial_config, study=study, rules=rules, planner=planner)
             searcher = StudySearcher(book, slots=1, make_config=make_config, events=events)
+            for number in planner.prepare(book.queued) if planner else ():
+                searcher.ended_before(number, "complete")
             scheduler = StudyScheduler(rules, searcher, slots=1)
             scheduler.replay(book.reports, book.ended)
-            if alternation is not None:
-                scheduler = AlternatingScheduler(scheduler, searcher, alternation, slots=1, events=events)
-                scheduler.close_settled(book.queued)
+            if planner is not None:
+                scheduler = AlternatingScheduler(scheduler, searcher, planner, slots=1, events=events)
             Controller(searcher, scheduler).run()
         assert client.leased == 0
         return book
 
 
-def trial_config(trial: Assigned, study: Study, rules: Rules, alternation: Alternation | None) -> dict[str, Any]:
+def trial_config(trial: Assigned, study: Study, rules: Rules, planner: RoundPlanner | None) -> dict[str, Any]:
     renewed = rules.renewed(trial.number)
     return {
         "pool": "pool",
@@ -294,7 +305,7 @@ def trial_config(trial: Assigned, study: Study, rules: Rules, alternation: Alter
         "judge": {"select": study.config.select, "maximise": study.config.direction == "maximize"},
         "pauses": rules.pauses(trial.number),
         "exploited": None,
-        "round": None if alternation is None else alternation.resume(trial, renewed.get("exploited")),
+        "round": None if planner is None else planner.resume(trial, renewed.get("exploited")),
         **renewed,
     }
 
@@ -303,9 +314,16 @@ TARGET = 0.4
 """The threshold under which weights learn best."""
 
 
-def toward_target(number: int, kept: Thresholds, rounds: int) -> Thresholds:
-    """Half-way to the target, but every third proposal goes far astray, and is to be taken back."""
-    astray = (number + rounds) % 3 == 2
+STAGE_ENDS = 3
+
+
+def toward_target(number: int, kept: Thresholds, epoch: int) -> Thresholds:
+    """Half-way to the target, but every third proposal goes far astray, and is to be taken back.
+
+    Args:
+        epoch: of which the evidence is.
+    """
+    astray = (number + (epoch + 1) // 2) % 3 == 2
     return {"tau": {label: 0.99 if astray else (value + TARGET) / 2 for label, value in kept["tau"].items()}}
 
 

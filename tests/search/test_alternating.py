@@ -12,8 +12,9 @@ from ray.tune.experiment import Trial
 from raysearch.alternation import Next, Proposal, StepRule, rounds_of
 from raysearch.method import LossThreshold
 from raysearch.search import _steps
-from raysearch.search._alternating import AlternatingScheduler, Alternation, Waiting
+from raysearch.search._alternating import AlternatingScheduler, Waiting
 from raysearch.search._events import Events
+from raysearch.search._planner import RoundPlanner
 from raysearch.search._rules import Rules
 from raysearch.search._scheduler import StudyScheduler
 from raysearch.search._steps import StepFailedError, ThresholdSteps
@@ -67,7 +68,7 @@ def test_rounds_are_kept_or_taken_back(tmp_path: Path, machine: Machine) -> None
 def test_a_trial_in_which_nothing_moves_ends_as_complete(
     tmp_path: Path, machine: Machine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("search.simulator.toward_target", lambda number, kept, rounds: kept)
+    monkeypatch.setattr("search.simulator.toward_target", lambda number, kept, epoch: kept)
     study = toy_study(tmp_path, samples=2, epochs=40, **ALTERNATING)
     records = machine.run(study).records()
     assert [r.state for r in records] == ["complete", "complete"]
@@ -117,12 +118,13 @@ def scheduler(slots: int) -> tuple[AlternatingScheduler, Later, Searcher, Log]:
     """With two trials that wait, the first since before the second had its round."""
     steps, searcher, log = Later(), Searcher(), Log()
     rule = StepRule(
-        proposer="search", specs=(LossThreshold(name="tau"),), moved=("tau",), classes=("a",), slack_weight=0.5, seed=0
-    )
+        proposer="search", specs=(LossThreshold(name="tau"),), moved=("tau",), classes=("a",), slack_weight=0.5,
+        seed=0, origin="",
+    )  # fmt: skip
     events = Events(log)
-    alternation = Alternation(steps, rule=rule, epochs=2, evidence=lambda number: Path(str(number)), events=events)
+    planner = RoundPlanner(steps, rule=rule, epochs=2, evidence=lambda number: Path(str(number)), events=events)
     base = StudyScheduler(Rules(), searcher, slots=slots)  # type: ignore[arg-type]
-    made = AlternatingScheduler(base, searcher, alternation, slots=slots, events=events)  # type: ignore[arg-type]
+    made = AlternatingScheduler(base, searcher, planner, slots=slots, events=events)  # type: ignore[arg-type]
     for number, turn in ((0, 1), (1, 2)):
         trial = TuneTrial(str(number), {"config": {"tau": 0.5}, "round": {"number": 0}})
         trial.status = Trial.PAUSED

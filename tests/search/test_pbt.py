@@ -14,9 +14,9 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 
 from raysearch.alternation import facts, rounds_of
 from raysearch.errors import StudyError, UserError
-from raysearch.search._exchanges import Exchanges, Move
 from raysearch.search._pbt import check_mutable, check_population, exchange, moved, perturb
 from raysearch.study._book import Book
+from raysearch.study._exchanges import Exchanges, Move
 from raysearch.study._study import Study
 from raysearch.training import decode
 from search.simulator import Machine
@@ -247,7 +247,7 @@ def test_a_donor_gives_what_it_would_go_on_from_itself(
         study.trial(number).create({"config": {}, "thresholds": {}})
     study.trial(1).last.write_bytes(b"last")
     study.trial(1).kept.write_bytes(b"kept")
-    plan = {"epochs": 2, "taken_back": False, "note": ""}
+    plan = {"epochs": 2, "pauses": (), "taken_back": False, "note": ""}
     first = {**plan, "number": 0, "first": 0, "thresholds": {"tau": {"a": 0.9}}, "proposed": False}
     second = {**plan, "number": 1, "first": 2, "thresholds": {"tau": {"a": 0.4}}, "proposed": True}
     rows = [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 
 from raysearch.errors import UserError
 from raysearch.study import Cluster, Prepared, Request, StudyConfig, open_study, prepare, read_parts, save_study
+from raysearch.study._prepare import _boundless
 from raysearch.study._workload_spec import workload_spec
 
 THRESHOLDS = ("tau", "rho", "tau_hat", "rho_hat")
@@ -54,6 +56,22 @@ def test_thresholds_that_only_search_can_move_are_moved_by_it(prepared: Any, mon
     assert (study.space.alternated, study.config.alternate) == (("tau",), "search")
     with pytest.raises(UserError, match=r"--alternate criterion: none of tau bounds .*use --alternate search"):
         prepared(fixes=("batch=8", *FIXED[1:]), alternate="criterion")
+
+
+def test_a_threshold_without_a_range_cannot_alternate(prepared: Any) -> None:
+    with pytest.raises(UserError, match=r"--set tau=choice:0.5,0.7: tau has the values .*--set tau=float:LOW:HIGH"):
+        prepared(sets=("tau=choice:0.5,0.7",))
+    assert "tau" in prepared(sets=("tau=choice:0.5,0.7",), loss_thresholds="sample").space.searched
+
+
+def test_warnings_of_split_and_regions_are_shown(prepared: Any) -> None:
+    study = prepared()
+    assert any("tuning has fewer than 50 images" in warning for warning in study.warnings)
+    assert not any("whole image" in warning for warning in study.warnings)
+    every = replace(study.collection, masks=np.ones_like(study.collection.masks))
+    (warning,) = _boundless(study.method, every, study.annotation)
+    assert "cover the whole image" in warning
+    assert _boundless(prepared("cam_avg").method, every, study.annotation) == []
 
 
 def test_evidence_is_what_something_needs(prepared: Any) -> None:

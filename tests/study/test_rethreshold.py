@@ -108,7 +108,7 @@ def test_the_winner_depends_on_the_metric(study: Study) -> None:
     patients = np.array([f"p{n}" for n in range(images)])
     for number, maps in enumerate((half, few)):
         counts = Counts.from_maps(maps, masks, truth, np.arange(images), patients, study.config.classes)
-        best_npz(study, number).write_bytes(encode_evidence({"counts": counts}))
+        best_npz(study, number).write_bytes(encode_evidence({"counts": counts}, study.config.origin))
     table = rethreshold(study, metrics=["iou_accuracy@0.9", "f1_plus"])
     assert table.winners == {"iou_accuracy@0.9": 1, "f1_plus": 0}
     assert [row.number for row in table.rows] == [1, 0]
@@ -154,11 +154,16 @@ def test_damaged_evidence_of_one_trial_leaves_the_others(study: Study) -> None:
 
 
 def test_evidence_of_another_method_is_refused(study: Study) -> None:
-    other = replace(counts_of(study, 0), classes=tuple(f"other {name}" for name in study.config.classes))
-    best_npz(study, 0).write_bytes(encode_evidence({"counts": other}))
-    (problem,) = only_trial_1(rethreshold(study, metrics=["iou"]))
-    assert "trial 0 cannot be judged" in problem
-    assert "other nodule" in problem
+    counts = counts_of(study, 0)
+    other = replace(counts, classes=tuple(f"other {name}" for name in study.config.classes))
+    for part, origin, says in (
+        (other, study.config.origin, "other nodule"),
+        (counts, "unet on phantom", "evidence of unet on phantom, expected cam_avg on phantom"),
+    ):
+        best_npz(study, 0).write_bytes(encode_evidence({"counts": part}, origin))
+        (problem,) = only_trial_1(rethreshold(study, metrics=["iou"]))
+        assert "trial 0 cannot be judged" in problem
+        assert says in problem
 
 
 def only_trial_1(table: Table) -> tuple[str, ...]:

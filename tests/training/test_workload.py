@@ -27,7 +27,7 @@ def workload(tmp_path_factory: pytest.TempPathFactory) -> Workload:
         rows = np.arange(len(collection))
         spec = {
             "method": "training.tiny:Tiny", "data": DATA, "train": rows[:20], "tuning": rows[20:32], "seed": 1,
-            "annotated": None, "epochs": 4,
+            "annotated": None, "origin": "test", "epochs": 4,
             "rule": {"metric": "f1_plus", "decision": "solve", "per_class": False, "seed": 1},
         }  # fmt: skip
         return Workload(spec, device=torch.device("cpu"), collective=Alone())
@@ -38,7 +38,8 @@ CONFIG = {"lr": 0.1, "dropout": 0.2, "noise": 0.0, "batch": 5, "wish": "work"}
 
 
 PLAN = {
-    "number": 1, "first": 2, "epochs": 1, "thresholds": {}, "proposed": True, "taken_back": False, "note": "",
+    "number": 1, "first": 2, "epochs": 1, "pauses": (), "thresholds": {}, "proposed": True,
+    "taken_back": False, "note": "",
 }  # fmt: skip
 
 
