@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
+import torch
 from torch import Tensor, nn
 
 from methods._config import PatchConfig
@@ -98,7 +99,9 @@ class PatchMethod(Method):
             return masks
         side = self.config.patches
         cells = self.region_cells(masks, (side, side))
-        return to_pixels(cells[None].to(masks.dtype), (masks.shape[1], masks.shape[2]))[0]
+        # a region without a patch stays what it is: an empty mask must not be right about it
+        missed = ~cells.flatten(1).any(1)[:, None, None]
+        return torch.where(missed, masks, to_pixels(cells[None].to(masks.dtype), (masks.shape[1], masks.shape[2]))[0])
 
     def regions(self, batch: Batch) -> AnnotatedPairs:
         """The annotated pairs of a batch: those whose region is known to be there."""

@@ -74,7 +74,7 @@ class LimitedAnnotation(PatchMethod):
             "loss": loss.detach(),
             "loss_annotated": annotated.detach(),
             "loss_unannotated": unannotated.detach(),
-            "empty_regions": empty.to(loss.dtype),
+            "empty_regions": empty.to(loss.dtype) / len(batch.images),
         }
 
     def loss(self, z: Tensor, regions: AnnotatedPairs, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -65,6 +65,7 @@ def propose(
     history: Sequence[Outcome],
     *,
     seed: int,
+    start: Thresholds | None = None,
     slack_weight: float = SLACK_WEIGHT,
 ) -> Proposal:
     """The next thresholds; always in their domains and under those that they stay below.
@@ -78,9 +79,9 @@ def propose(
         current: the kept thresholds.
         specs: of the method.
         classes: K names, in the order of the evidence.
-        history: outcomes of all rounds, the first one first. ``criterion`` and ``quantile`` need it only to know where
-            the trial started (`current` if it is empty).
+        history: outcomes of all rounds, the first one first.
         seed: of ``search``, beside the length of the history.
+        start: from which `reach` counts; None for the first round of the history (`current` if it is empty).
         slack_weight: mu of ``criterion``, above 0.
 
     Raises:
@@ -89,13 +90,14 @@ def propose(
     """
     check_proposer(proposer, specs)
     check_thresholds(current, specs, classes)
+    if start is None:
+        start = history[0].thresholds if history else current
     if proposer == "search":
-        found = search_thresholds(current, specs, history, seed=seed)
+        found = search_thresholds(start, specs, history, seed=seed)
         return Proposal(constrain(found, specs, classes))
     if not slack_weight > 0:
         raise ValueError(f"slack_weight must be above 0, got {slack_weight}: without it no slack is too much")
     if regions is not None and regions.classes != tuple(classes):
         raise ValueError(f"evidence of the classes {', '.join(regions.classes)}, expected {', '.join(classes)}")
-    start = history[0].thresholds if history else current
     found, notes = from_evidence(parts_of(proposer, slack_weight), regions, current, start, specs, classes)
     return Proposal(constrain(found, specs, classes), tuple(notes))

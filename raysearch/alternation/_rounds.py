@@ -16,8 +16,8 @@ from raysearch.alternation._constrain import Outcome, Thresholds
 
 SETTLED_ROUNDS = 3
 """Successive rounds over which the kept thresholds do not move, and the metric does not improve, in a settled trial."""
-SETTLED_THRESHOLD = 0.02
-"""Largest change of a threshold that counts as none."""
+SETTLED_THRESHOLD = 0.05
+"""Largest change of a threshold, as a share of its value, that counts as none: they differ by orders of magnitude."""
 SETTLED_VALUE = 0.005
 """Largest improvement of the localization metric that counts as none."""
 
@@ -101,7 +101,7 @@ def keep(before: float, after: float) -> bool:
     >>> keep(0.5, 0.5), keep(0.5, 0.4), keep(0.5, float("nan"))
     (True, False, False)
     """
-    return math.isnan(before) or after >= before
+    return after >= before or (math.isnan(before) and not math.isnan(after))
 
 
 def rounds_of(rows: Sequence[dict[str, Any]]) -> tuple[Round, ...]:
@@ -176,9 +176,15 @@ def settled(rounds: Sequence[Round]) -> bool:
         return False
     kept = [r for r in recent if r.kept]
     best = max((r.value for r in before if r.kept and not math.isnan(r.value)), default=-math.inf)
+    return all(stays(start.thresholds, r.thresholds) and not r.value > best + SETTLED_VALUE for r in kept)
+
+
+def stays(before: Thresholds, after: Thresholds) -> bool:
+    """Whether no threshold of any class has changed by more than `SETTLED_THRESHOLD` of its value."""
     return all(
-        distance(r.thresholds, start.thresholds) <= SETTLED_THRESHOLD and not r.value > best + SETTLED_VALUE
-        for r in kept
+        abs(after[name][label] - value) <= SETTLED_THRESHOLD * max(abs(value), abs(after[name][label]))
+        for name, values in before.items()
+        for label, value in values.items()
     )
 
 

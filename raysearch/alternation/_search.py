@@ -24,7 +24,7 @@ REACH = math.log(SLACK)
 
 
 def search_thresholds(
-    current: Thresholds,
+    start: Thresholds,
     specs: Sequence[LossThreshold],
     history: Sequence[Outcome],
     *,
@@ -32,13 +32,12 @@ def search_thresholds(
 ) -> Thresholds:
     """One shift of each threshold, the same for all classes: an outcome a round is too little to tell classes apart.
 
-    A shift is in log odds within the domain, from the values of the trial's first round, by `REACH` at most: what
+    A shift is in log odds within the domain, from `start`, by `REACH` at most: what
     differs by class goes on differing, and domains hold. Depends on `seed` and the history alone. Outcomes without a
     value teach nothing.
     """
     import optuna  # most of a second, and no other proposer needs it
 
-    start = history[0].thresholds if history else current
     distributions = {spec.name: optuna.distributions.FloatDistribution(-REACH, REACH) for spec in specs}
     sampler = optuna.samplers.TPESampler(
         seed=derive(seed, len(history)) % 2**32, n_startup_trials=STARTUP, multivariate=True

@@ -20,6 +20,7 @@ class StepRule:
     Attributes:
         specs: all loss thresholds of the method, with the domains of the study.
         moved: names of those that alternate; the others are fixed.
+        start: values that every trial begins with.
         slack_weight: mu of the proposer ``criterion``.
         seed: of the study.
         origin: that the evidence has to have.
@@ -28,6 +29,7 @@ class StepRule:
     proposer: Proposer
     specs: tuple[LossThreshold, ...]
     moved: tuple[str, ...]
+    start: Thresholds
     classes: tuple[str, ...]
     slack_weight: float
     seed: int
@@ -64,6 +66,7 @@ def threshold_step(
         rule.classes,
         history,
         seed=derive(rule.seed, number, len(history)),
+        start=rule.start,
         slack_weight=rule.slack_weight,
     )
     thresholds = constrain({**current, **proposal.thresholds}, rule.specs, rule.classes)

@@ -106,7 +106,7 @@ _REQUEST = [
     ),
     click.option(
         "--slack-weight",
-        type=FiniteRange(min=0),
+        type=FiniteRange(min=0, min_open=True),
         metavar="MU",
         help="What criterion gives for tighter thresholds beside hits; default: 0.5.",
     ),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -56,7 +56,7 @@ class RoundPlanner:
 
     def plan(self, number: int, following: Next, step: ray.ObjectRef | None, config: dict[str, Any]) -> dict[str, Any]:
         """The next round of a trial, for the trainable; waits for the step. One that failed keeps the thresholds."""
-        kept = following.thresholds or initial(config, self._rule)
+        kept = following.thresholds or by_name(config, self._rule.specs, self._rule.classes)
         thresholds, notes = kept, tuple[str, ...]()
         try:
             if step is not None:
@@ -111,11 +111,13 @@ def start_planner(study: Study, events: Events) -> RoundPlanner:
     assert config.alternate is not None
     method = load_method(config.method)
     space = space_from_dict(config.space, method)
+    specs, classes = tuple(narrowed(spec, space) for spec in method.loss_thresholds), tuple(config.classes)
     rule = StepRule(
         proposer=config.alternate,
-        specs=tuple(narrowed(spec, space) for spec in method.loss_thresholds),
+        specs=specs,
         moved=space.alternated,
-        classes=tuple(config.classes),
+        start=by_name(space.defaults(), specs, classes),
+        classes=classes,
         slack_weight=config.slack_weight,
         seed=config.seed,
         origin=config.origin,
@@ -142,9 +144,6 @@ def just_taken_over(rows: Rows, exploited: dict[str, Any] | None) -> bool:
     return exploited is not None and bool(rows) and rows[-1]["epoch"] == exploited["epoch"]
 
 
-def initial(config: dict[str, Any], rule: StepRule) -> Thresholds:
-    """The thresholds of a trial's settings, by class."""
-    return {
-        spec.name: dict(zip(rule.classes, by_class(config[spec.name], rule.classes), strict=True))
-        for spec in rule.specs
-    }
+def by_name(settings: Mapping[str, Any], specs: Sequence[LossThreshold], classes: Sequence[str]) -> Thresholds:
+    """The loss thresholds among a trial's settings, by class."""
+    return {spec.name: dict(zip(classes, by_class(settings[spec.name], classes), strict=True)) for spec in specs}

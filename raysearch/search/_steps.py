@@ -21,8 +21,10 @@ class Thinker:
     def step(self, rule: StepRule, number: int, current: Thresholds, history: list[Outcome], evidence: str) -> Proposal:
         return threshold_step(rule, number, current, history, Path(evidence))
 
-    def warm_up(self) -> None:
-        """Returns once the process is up and has imported what it needs."""
+    def warm_up(self, rule: StepRule) -> None:
+        """Returns once the process is up and has imported what the steps need."""
+        if rule.proposer == "search":
+            import optuna  # noqa: F401
 
 
 class StepFailedError(RuntimeError):
@@ -40,7 +42,7 @@ class ThresholdSteps:
             .options(num_cpus=0, max_restarts=-1, max_concurrency=STEPS_AT_A_TIME, scheduling_strategy=here)
             .remote()
         )
-        self._thinker.warm_up.remote()
+        self._thinker.warm_up.remote(rule)
 
     def start(self, number: int, following: Next, history: tuple[Outcome, ...], evidence: Path) -> ray.ObjectRef:
         """Begins the step of a trial at the end of a round."""

@@ -31,13 +31,17 @@ def loss_mode(asked: LossMode | None, space: AnySpace, method: type[Method]) -> 
     """Who searches loss thresholds: what was asked for, else the alternating scheduler where there are any to move.
 
     Raises:
-        UserError: they are to alternate, and there is none.
+        UserError: there is none, or they are to alternate and none can.
     """
     movable = any(p.kind == "loss" and p.domain is not None for p in space.parameters.values())
+    if asked is not None and not method.loss_thresholds:
+        raise UserError(f"--loss-thresholds {asked}: {method.name} has no loss thresholds; leave the option out")
     if asked == "alternate" and not movable:
         names = ", ".join(t.name for t in method.loss_thresholds)
-        found = f"all of {method.name}'s are fixed ({names})" if names else f"{method.name} has no loss thresholds"
-        raise UserError(f"--loss-thresholds alternate: {found}, so nothing could alternate; leave the option out")
+        raise UserError(
+            f"--loss-thresholds alternate: all of {method.name}'s are fixed ({names}), so nothing could alternate;"
+            " leave the option out"
+        )
     return asked or ("alternate" if movable else "sample")
 
 

@@ -232,7 +232,9 @@ class Book:
         """Completes the epoch whose checkpoint was written just before the crash, and its line not yet."""
         folder = self._folders.trial(number)
         if not folder.last.exists():
-            return rows
+            if rows:
+                folder.set_aside()  # its weights were deleted: it begins again
+            return []
         from raysearch.training import decode
 
         state = decode(folder.last.read_bytes(), str(folder.last))

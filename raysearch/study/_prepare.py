@@ -130,6 +130,8 @@ def prepare(request: Request, cluster: Cluster) -> Prepared:
     epochs = request.epochs or space.budget.epochs
     alternating = alternation(request, space, method, epochs)
     if request.per_class:
+        if request.decision_thresholds == "fixed":
+            raise UserError("--per-class: --decision-thresholds is fixed, so nothing is chosen by class; leave it out")
         space = decide_per_class(space)
     samples = request.samples or space.budget.samples
     if not space.searched:
@@ -195,6 +197,7 @@ def prepare(request: Request, cluster: Cluster) -> Prepared:
             *split.warnings,
             *annotation.notes,
             *_boundless(method, collection, annotation),
+            *_unsearched(space, request.samples),
         ),
     )
     prepared.default_method().build()  # an unknown backbone or a weights file that is none is found here
@@ -283,10 +286,12 @@ def decide_per_class(space: AnySpace) -> AnySpace:
     """The space with a decision threshold a class where it has a shared one.
 
     Raises:
-        UserError: the space is a function, which names its own thresholds.
+        UserError: the space is a function, which names its own thresholds, or all of them are fixed.
     """
     if not isinstance(space, Space):
         raise UserError("--per-class: a search space that is a function decides by itself what it asks for by class")
+    if not any(p.kind == "decision" and p.domain is not None for p in space.parameters.values()):
+        raise UserError("--per-class: all decision thresholds are fixed, so nothing is chosen by class; leave it out")
     changed = {
         name: replace(p, per_class=p.domain is not None) if p.kind == "decision" else p
         for name, p in space.parameters.items()
@@ -323,6 +328,12 @@ def _check_annotated(request: Request, method: type[Method]) -> None:
                 f"{option} {share:g}: {method.name} trains on no regions (supervision {method.supervision}), so it"
                 " changes nothing; leave it out"
             )
+
+
+def _unsearched(space: AnySpace, samples: int | None) -> list[str]:
+    if space.searched or samples in (None, 1):
+        return []
+    return [f"--samples {samples}: nothing is searched, so every trial would be the same one; 1 is run"]
 
 
 def _boundless(method: type[Method], collection: Collection, annotation: Annotation) -> list[str]:

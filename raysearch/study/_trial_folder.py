@@ -122,6 +122,10 @@ class TrialFolder:
                 ) from None
         return rows
 
+    def set_aside(self) -> None:
+        """Keeps the recorded epochs under another name: they tell of weights that are gone."""
+        os.replace(self.path / "metrics.jsonl", self.path / "metrics.jsonl.old")
+
     def drop_checkpoints(self, *, keep_best: bool) -> None:
         """Deletes the checkpoints, or all but that of the epoch that the trial is judged by."""
         for path in (self.last, self.kept, self.donor, *(() if keep_best else (self.best,))):

@@ -84,11 +84,35 @@ def class_levels(evidence: Sweep, levels: Levels) -> NDArray[np.int64]:
     return np.broadcast_to(out, (len(evidence.classes),))
 
 
+_BLOCK = 20_000
+"""Pairs of which all positions are held at once: 0.2 GB."""
+
+
+def entering(evidence: Sweep, metric: SweepMetric, weights: Floats) -> tuple[Sweep, Floats]:
+    """The pairs that enter a metric, and their columns of (B, R) weights."""
+    rows = np.flatnonzero(pairs_of(evidence, metric))
+    return (evidence, weights) if len(rows) == len(evidence) else (evidence.select(rows), weights[:, rows])
+
+
+def _columns(row_levels: ArrayLike) -> NDArray[np.int64]:
+    """(R, B) of (R, B) or (R,)."""
+    levels = np.asarray(row_levels, np.int64)
+    return levels[:, None] if levels.ndim == 1 else levels
+
+
 def statistics_at(evidence: Sweep, metric: SweepMetric, row_levels: ArrayLike) -> tuple[Counted, ...]:
     """`SweepMetric.statistics`, (R, B), of each pair at its own positions, (R, B) or (R,) for B = 1."""
-    row_levels = np.asarray(row_levels, np.int64).reshape(len(evidence), -1)
-    rows = np.arange(len(evidence))[:, None]
-    return tuple(each[rows, row_levels] for each in metric.statistics(evidence))
+    row_levels = _columns(row_levels)
+    if len(evidence) <= _BLOCK:
+        rows = np.arange(len(evidence))[:, None]
+        return tuple(each[rows, row_levels] for each in metric.statistics(evidence))
+    # all positions of all pairs would not fit: the known pairs of NIH are a million
+    starts = range(0, len(evidence), _BLOCK)
+    parts = [
+        statistics_at(evidence.select(np.arange(start, min(start + _BLOCK, len(evidence)))), metric, levels)
+        for start, levels in ((start, row_levels[start : start + _BLOCK]) for start in starts)
+    ]
+    return tuple(np.concatenate(each) for each in zip(*parts, strict=True))
 
 
 def at(evidence: Evidence, metric: Metric, levels: Levels | None = None) -> float:
@@ -126,8 +150,9 @@ def _by_class_at(evidence: Evidence, metric: SweepMetric, levels: Levels | None,
     _check_kind(evidence, metric)
     if not isinstance(evidence, Sweep) or levels is None:
         raise ValueError(f"{metric.name} has a value at given levels only")
-    statistics = statistics_at(evidence, metric, class_levels(evidence, levels)[evidence.label])
-    return class_values(evidence, statistics, metric, weights)
+    part, weights = entering(evidence, metric, weights)
+    statistics = statistics_at(part, metric, class_levels(part, levels)[part.label])
+    return class_values(part, statistics, metric, weights)
 
 
 def _check_kind(evidence: Evidence, metric: Metric) -> None:
@@ -148,5 +173,10 @@ def pair_scores(evidence: Sweep, metric: SweepMetric, row_levels: ArrayLike) -> 
     """`scores_at`, (R, B), with levels of each pair's own, (R, B) or (R,) for B = 1."""
     if metric.pooled:
         raise ValueError(f"{metric.name} pools pixels over images: a single pair has no value")
-    scores = metric.function(*statistics_at(evidence, metric, row_levels))
-    return np.where(pairs_of(evidence, metric)[:, None], scores, np.nan)
+    row_levels = _columns(row_levels)
+    enters = np.flatnonzero(pairs_of(evidence, metric))
+    scores = np.full(row_levels.shape, np.nan)
+    if len(enters):
+        part = evidence if len(enters) == len(evidence) else evidence.select(enters)
+        scores[enters] = metric.function(*statistics_at(part, metric, row_levels[enters]))
+    return scores

@@ -6,7 +6,7 @@ import functools
 from typing import Literal, NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from raysearch.thresholds._average import Levels, at, pairs_of, weighted
 from raysearch.thresholds._evidence import Evidence
@@ -43,7 +43,7 @@ def bootstrap(values: ArrayLike, groups: ArrayLike, *, resamples: int = 2000, se
         raise ValueError("no value to resample")
     names, group = np.unique(owners[enters], return_inverse=True)
     sums, sizes = np.bincount(group, weights=scores[enters]), np.bincount(group)
-    means = [(draws @ sums) / (draws @ sizes) for draws in _draws(len(names), resamples, seed)]
+    means = [(draws @ sums) / (draws.astype(np.float64) @ sizes) for draws in _draws(len(names), resamples, seed)]
     return _interval(float(scores[enters].mean()), np.concatenate(means), len(names))
 
 
@@ -90,7 +90,7 @@ def interval(
         evidence = evidence.select(pairs_of(evidence, metric))
     names, group = np.unique(evidence.patient if by == "patient" else evidence.image, return_inverse=True)
     means = [
-        weighted(evidence, metric, levels, draws[:, group])
+        weighted(evidence, metric, levels, draws[:, group].astype(np.float64))
         for draws in _draws(len(names), resamples, seed, width=len(evidence))
     ]
     resampled = np.concatenate(means)
@@ -98,13 +98,13 @@ def interval(
 
 
 @functools.lru_cache(maxsize=2)  # trials of a study have the same patients: drawing costs more than averaging
-def _draws(groups: int, resamples: int, seed: int, width: int = 0) -> tuple[Floats, ...]:
+def _draws(groups: int, resamples: int, seed: int, width: int = 0) -> tuple[NDArray[np.uint16], ...]:
     """How often each group is drawn in each resample, (B, G) in blocks that with (B, `width`) stay small."""
     generator = np.random.default_rng(seed)
     block = max(1, _BLOCK // max(groups, width))
     sizes = [min(block, resamples - done) for done in range(0, resamples, block)]
     shares = np.full(groups, 1 / groups)
-    return tuple(generator.multinomial(groups, shares, size).astype(np.float64) for size in sizes)
+    return tuple(generator.multinomial(groups, shares, size).astype(np.uint16) for size in sizes)
 
 
 def _interval(mean: float, resampled: Floats, groups: int) -> Interval:

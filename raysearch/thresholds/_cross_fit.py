@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from raysearch.thresholds._average import class_values, pair_scores, pairs_of, statistics_at
+from raysearch.thresholds._average import class_values, entering, pair_scores, pairs_of, statistics_at
 from raysearch.thresholds._pairs import Pairs
 from raysearch.thresholds._solve import best_levels
 from raysearch.thresholds._sweep import Floats, Sweep, SweepMetric
@@ -112,7 +112,8 @@ def cross_fit(
         generator = np.random.default_rng(seed)
         half = np.stack([_halve(strata, generator) for _ in range(repeats)])
         weights = np.stack([half == 0, half == 1], axis=1).reshape(2 * repeats, -1)[:, patient].astype(np.float64)
-        by_class = class_values(evidence, metric.statistics(evidence), metric, weights)
+        part, weights = entering(evidence, metric, weights)
+        by_class = class_values(part, metric.statistics(part), metric, weights)
         levels = best_levels(by_class, metric.direction, per_class).reshape(repeats, 2, -1)
     chosen = CrossFit(metric.name, evidence.parameter, 0.0, None, patients, half, levels, notes)
     return chosen.rescore(evidence, metric)

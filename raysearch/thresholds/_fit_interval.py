@@ -29,7 +29,7 @@ def fit_interval(
     width = len(evidence) + statistics[0].shape[1] * len(evidence.classes)
     values = np.concatenate(
         [
-            class_values(evidence, statistics, metric, draws[:, group]).mean().mean(axis=1)
+            class_values(evidence, statistics, metric, draws[:, group].astype(np.float64)).mean().mean(axis=1)
             for draws in _draws(len(names), resamples, seed, width=width)
         ]
     )

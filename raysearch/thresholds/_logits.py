@@ -94,8 +94,8 @@ def classification_error(logits: Logits, weights: Floats, label: int | None = No
 def auc(logits: Logits, weights: Floats, label: int | None = None) -> Floats:
     """Area under the ROC curve of each class against the rest, in [0, 1], under (B, R) weightings; (B,).
 
-    The mean is over classes that have both labels: one with a single label is skipped. 0.5, chance, if no class has
-    both; NaN where no label is known.
+    The mean is over classes that have both labels: one with a single label is skipped. 0.5, chance, if no class of the
+    evidence has both; NaN where no label is known, and for weightings that leave no class with both.
 
     Args:
         label: of this class alone; NaN if it does not have both labels.
@@ -106,7 +106,8 @@ def auc(logits: Logits, weights: Floats, label: int | None = None) -> Floats:
     defined = ~np.isnan(areas)
     mean = np.where(defined, areas, 0).sum(axis=0) / np.maximum(defined.sum(axis=0), 1)
     known = weights @ (logits.labels >= 0).any(axis=1) > 0
-    return np.where(known, np.where(defined.any(axis=0), mean, 0.5), np.nan)
+    both = ((logits.labels > 0).any(axis=0) & (logits.labels == 0).any(axis=0)).any()
+    return np.where(known, np.where(defined.any(axis=0), mean, np.nan if both else 0.5), np.nan)
 
 
 def _area(logits: Logits, weights: Floats, k: int) -> Floats:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from raysearch.thresholds._average import ClassValues, class_values
+from raysearch.thresholds._average import ClassValues, class_values, entering
 from raysearch.thresholds._sweep import Direction, Floats, Sweep, SweepMetric
 
 TIE = 1e-12
@@ -45,7 +45,8 @@ def solve(evidence: Sweep, metric: SweepMetric, *, per_class: bool = False) -> S
     Raises:
         ValueError: no pair enters the metric, or the evidence is not of its kind.
     """
-    by_class = class_values(evidence, metric.statistics(evidence), metric, np.ones((1, len(evidence))))
+    part, weights = entering(evidence, metric, np.ones((1, len(evidence))))
+    by_class = class_values(part, metric.statistics(part), metric, weights)
     curve = by_class.mean()[0]
     if np.isnan(curve[0]):
         raise ValueError(f"no {metric.needs} pair to choose a threshold by {metric.name}")

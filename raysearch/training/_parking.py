@@ -9,8 +9,10 @@ import torch
 from raysearch.training._trainer import Trainer
 
 LIMIT = 1 << 30
-"""Bytes of weights and optimiser states that wait in a worker; beyond it the one that waits longest is let go, and goes
+"""Bytes of weights and optimiser states that wait in a worker. Beyond it the one that waits longest is let go, and goes
 on from its checkpoint."""
+PLACES = 4
+"""Trainings that wait in a worker: two trials take turns on a slot, and some that wait will have been ended."""
 
 
 class Parking:
@@ -25,9 +27,11 @@ class Parking:
         """Moves a training to the host's memory."""
         if trainer.size > self._limit:
             return
+        for parameter in trainer.model.parameters():
+            parameter.grad = None
         trainer.to(torch.device("cpu"))
         self._parked[trainer.number] = trainer
-        while sum(other.size for other in self._parked.values()) > self._limit:
+        while len(self._parked) > PLACES or sum(other.size for other in self._parked.values()) > self._limit:
             self._parked.popitem(last=False)
 
     def take(self, number: int, epoch: int) -> Trainer | None:

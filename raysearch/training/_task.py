@@ -18,5 +18,5 @@ def training_task(collection: Collection, train: NDArray[np.int64]) -> Task:
         view=collection.view,
         channels=collection.channels,
         size=collection.size,
-        positives=tuple(np.where(negative > 0, positive / np.maximum(negative, 1), 1.0).tolist()),
+        positives=tuple(np.where((positive > 0) & (negative > 0), positive / np.maximum(negative, 1), 1.0).tolist()),
     )

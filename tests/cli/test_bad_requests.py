@@ -117,7 +117,7 @@ ALL_FIXED = ("--fix", "tau=0.6", "--fix", "rho=0.2", "--fix", "tau_hat=0.1", "--
         (("--epochs", "5"), ("--epochs 5 is fewer than two rounds of 3", "--epochs 6", "--round-epochs 2")),
         (("--epochs", "1"), ("--epochs 1 is fewer", "--epochs 6 or more, or --loss-thresholds fixed")),
         (("--round-epochs", "0"), ("--round-epochs", "0 is not in the range x>=1")),
-        (("--slack-weight", "-1"), ("--slack-weight", "-1.0 is not in the range x>=0")),
+        (("--slack-weight", "0"), ("--slack-weight", "0.0 is not in the range x>0")),
         (("--slack-weight", "1", "--alternate", "quantile"), ("--slack-weight 1", "only the proposer criterion")),
         (("--alternate", "criterian"), ("--alternate", "'criterion', 'quantile', 'search'")),
         (("--alternate", "search", "--loss-thresholds", "fixed"), ("--alternate search", "--loss-thresholds is fixed")),

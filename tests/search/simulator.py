@@ -255,6 +255,7 @@ class Machine:
             proposer=config.alternate,
             specs=(LossThreshold(name="tau"),),
             moved=("tau",),
+            start={},
             classes=("a", "b"),
             slack_weight=0.5,
             seed=0,

@@ -118,7 +118,8 @@ def scheduler(slots: int) -> tuple[AlternatingScheduler, Later, Searcher, Log]:
     """With two trials that wait, the first since before the second had its round."""
     steps, searcher, log = Later(), Searcher(), Log()
     rule = StepRule(
-        proposer="search", specs=(LossThreshold(name="tau"),), moved=("tau",), classes=("a",), slack_weight=0.5,
+        proposer="search", specs=(LossThreshold(name="tau"),), moved=("tau",), start={}, classes=("a",),
+        slack_weight=0.5,
         seed=0, origin="",
     )  # fmt: skip
     events = Events(log)

@@ -244,3 +244,21 @@ def test_optuna_is_not_asked_for_all_trials_to_show_one(tmp_path: Path, monkeypa
     number = complete(study, book, 0.5)
     monkeypatch.setattr(optuna.Study, "get_trials", lambda *_, **__: pytest.fail("all trials were read"))
     assert book.record(number).value == 0.5
+
+
+def test_a_trial_whose_checkpoint_was_deleted_begins_again(tmp_path: Path) -> None:
+    """As the message on a damaged checkpoint tells the user to do."""
+    study = toy_study(tmp_path, samples=2)
+    book = Book(study)
+    number = book.next().number
+    folder = study.trial(number)
+    row = {"epoch": 1, "value": 0.5, "time": 1.0, "finished": False, "losses": {"train_seconds": 0.0}}
+    folder.record({**row, "evaluate_seconds": 0.0}, evidence=b"e", checkpoint=b"c", best=True)
+    book.report(number, folder.rows()[0])
+    folder.last.unlink()
+    again = Book(study)
+    (waiting,) = again.queued
+    assert (waiting.number, waiting.rows) == (number, [])
+    assert folder.rows() == []
+    assert (folder.path / "metrics.jsonl.old").exists()
+    assert again.reports == []

@@ -211,3 +211,14 @@ def test_nothing_to_choose_by() -> None:
     counts = Counts.from_maps(**random_batch(0))
     with pytest.raises(ValueError, match="no present pair"):
         cross_fit(counts.select(~counts.present), mask_metric("iou_pooled"))
+
+
+@pytest.mark.parametrize("name", ["f1_plus", "iou_pooled", "false_positive_area"])
+def test_many_pairs_are_looked_at_in_parts(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    counts = Counts.from_maps(**random_batch(3, images=12))
+    fit = cross_fit(counts, mask_metric("iou"), seed=1)
+    whole = fit.rescore(counts, mask_metric(name))
+    monkeypatch.setattr("raysearch.thresholds._average._BLOCK", 5)
+    parts = fit.rescore(counts, mask_metric(name))
+    assert parts.value == whole.value
+    np.testing.assert_array_equal(parts.scores, whole.scores)
