@@ -19,7 +19,6 @@ import os
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 from typing import Any
 
@@ -47,12 +46,12 @@ def raysearch(arguments: list[str], folder: Path) -> None:
 
 
 def search(arm: str, seed: int, budget: list[str], folder: Path) -> dict[str, Any]:
-    """Runs an arm; localization accuracy of its best trial, pair by pair, on the tuning and on the test split."""
-    started = time.monotonic()
-    raysearch(["tune", *ARMS[arm], "--annotated", "0.02", "--seed", str(seed), "--study", arm, *budget], folder)
-    seconds = time.monotonic() - started
+    """Runs an arm, unless `folder` has it; localization accuracy of its best trial, pair by pair, on the tuning and on
+    the test split."""
     out = folder / f"{arm}-model"
-    raysearch(["export", arm, "--out", str(out)], folder)
+    if not out.exists():
+        raysearch(["tune", *ARMS[arm], "--annotated", "0.02", "--seed", str(seed), "--study", arm, *budget], folder)
+        raysearch(["export", arm, "--out", str(out)], folder)
     results = json.loads((out / "results.json").read_text())
     trial = folder / arm / "trials" / str(results["trial"])
     counts: Any = load_evidence(trial / "evidence" / "best.npz", ("counts",))["counts"]
@@ -63,7 +62,6 @@ def search(arm: str, seed: int, budget: list[str], folder: Path) -> dict[str, An
     test = {(e["image"], e["class"]): e[METRIC] for e in results["per_image"] if METRIC in e}
     epochs = [len((path / "metrics.jsonl").read_text().splitlines()) for path in (folder / arm / "trials").iterdir()]
     return {
-        "seconds": seconds,
         "trial": results["trial"],
         "epochs": sum(epochs),
         "tuning": {"scores": fit.scores[entering], "patients": counts.patient[entering]},
@@ -84,6 +82,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
     parser.add_argument("--samples", type=int, default=6)
     parser.add_argument("--epochs", type=int, default=None)
+    parser.add_argument("--studies", type=Path, help="keeps the studies there, and goes on from what is there")
     parser.add_argument("--out", type=Path, default=HERE / "results" / "limited_annotation.json")
     arguments = parser.parse_args()
     from raysearch.data import DataSpec, open_collection
@@ -94,7 +93,7 @@ def main() -> None:
     budget += ["--epochs", str(arguments.epochs)] if arguments.epochs else []
     runs: dict[str, list[dict[str, Any]]] = {arm: [] for arm in ARMS}
     for seed in arguments.seeds:
-        folder = Path(tempfile.mkdtemp(prefix="limited-annotation-"))
+        folder = Path(arguments.studies or tempfile.mkdtemp(prefix="limited-annotation-")) / f"seed-{seed}"
         for arm, done in runs.items():
             done.append(search(arm, seed, budget, folder))
             run = done[-1]
@@ -102,7 +101,7 @@ def main() -> None:
             tuning, test = (run[split]["scores"].mean() for split in ("tuning", "test"))
             print(
                 f"seed {seed} {arm:<10} tuning {tuning:.4f} test {test:.4f} iou {run['metrics']['iou']:.4f}"
-                f"  trial {run['trial']}  {run['epochs']} epochs {run['seconds']:.0f} s",
+                f"  trial {run['trial']}  {run['epochs']} epochs",
                 flush=True,
             )
     report: dict[str, Any] = {
@@ -115,7 +114,7 @@ def main() -> None:
         "runs": {
             arm: [
                 {
-                    **{key: run[key] for key in ("seconds", "trial", "epochs", "metrics", "rounds")},
+                    **{key: run[key] for key in ("trial", "epochs", "metrics", "rounds")},
                     **{split: float(run[split]["scores"].mean()) for split in ("tuning", "test")},
                 }
                 for run in done
