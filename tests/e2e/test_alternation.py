@@ -20,7 +20,7 @@ pytestmark = pytest.mark.ray
 TUNE = (
     "tune", "--method", "limited_annotation", "--data", "phantom:images=60,size=32", "--annotated", "0.3",
     "--fix", "batch=12", "--fix", "patches=8", "--fix", "lr=0.01", "--samples", "2", "--epochs", "10",
-    "--round-epochs", "2", "--slots", "1",
+    "--round-epochs", "2", "--alternate", "quantile", "--slots", "1",
 )  # fmt: skip
 DATA = Path(os.environ.get("RAYSEARCH_DATA", Path(__file__).parents[3] / "shared" / "data"))
 
