@@ -73,6 +73,7 @@ def from_evidence(
     start: Thresholds,
     specs: Sequence[LossThreshold],
     classes: Sequence[str],
+    rounds: int,
 ) -> tuple[Thresholds, list[str]]:
     """Thresholds within `reach` of the current ones and the first ones, and a line for all that was not solved.
 
@@ -87,7 +88,9 @@ def from_evidence(
         own = {bound: bounded[bound] for bound in part.bounds}
         labels_by_remark: dict[str, list[str]] = {}
         for k, label in enumerate(classes):
-            limits = {b: reach(spec, current[spec.name][label], start[spec.name][label]) for b, spec in own.items()}
+            limits = {
+                b: reach(spec, current[spec.name][label], start[spec.name][label], rounds) for b, spec in own.items()
+            }
             values, remark = _solve(part, regions, k, limits)
             labels_by_remark.setdefault(remark, []).append(label)
             for bound, value in values.items():

@@ -99,5 +99,6 @@ def propose(
         raise ValueError(f"slack_weight must be above 0, got {slack_weight}: without it no slack is too much")
     if regions is not None and regions.classes != tuple(classes):
         raise ValueError(f"evidence of the classes {', '.join(regions.classes)}, expected {', '.join(classes)}")
-    found, notes = from_evidence(parts_of(proposer, slack_weight), regions, current, start, specs, classes)
+    rounds = max(1, len(history))
+    found, notes = from_evidence(parts_of(proposer, slack_weight), regions, current, start, specs, classes, rounds)
     return Proposal(constrain(found, specs, classes), tuple(notes))

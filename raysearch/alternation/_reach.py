@@ -1,9 +1,10 @@
 """How far one proposal, and all proposals of a trial together, may move a loss threshold.
 
 Weights that were trained under slacker thresholds make maps that ask for slacker ones still: paper 000 warns of the end
-of that road, thresholds that bound nothing. So evidence of one round moves a threshold by a factor of `STEP` at most,
-and that of all rounds together by `SLACK` at most towards its slack end, counted from where the trial started. Factors
-are of odds (v - low) / (high - v) within the domain [low, high], which makes 0.01 and 0.99 equally far from their ends.
+of that road, thresholds that bound nothing. So evidence of the first round moves a threshold by a factor of `STEP` at
+most, that of round n by ``STEP ** (1 / n ** 2)``, so that thresholds come to rest, and all rounds together by `SLACK`
+at most towards its slack end, counted from where the trial started. Factors are of odds (v - low) / (high - v) within
+the domain [low, high], which makes 0.01 and 0.99 equally far from their ends.
 """
 
 from __future__ import annotations
@@ -30,16 +31,18 @@ class Reach(NamedTuple):
         return min(max(value, self.low), self.high)
 
 
-def reach(spec: LossThreshold, current: float, start: float) -> Reach:
+def reach(spec: LossThreshold, current: float, start: float, rounds: int = 1) -> Reach:
     """Where a proposal may move a threshold that bounds something.
 
     Args:
         spec: ``inside`` and ``present`` are slack at the low end of the domain, ``outside`` and ``absent`` at the high.
         current: its value now.
         start: its value in the trial's first round.
+        rounds: that the trial has behind it, at least 1.
     """
     place, origin = log_odds(spec, current), log_odds(spec, start)
-    low, high = place - math.log(STEP), place + math.log(STEP)
+    step = math.log(STEP) / rounds**2
+    low, high = place - step, place + step
     if spec.bounds in ("inside", "present"):
         low = max(low, origin - math.log(SLACK))
         high = max(high, low)

@@ -32,10 +32,23 @@ def test_no_row_of_proposals_passes_the_slack_limit(name: str, start: float, sla
     spec = next(spec for spec in SPECS if spec.name == name)
     current = start
     for round_ in range(10):
-        window = reach(spec, current, start)
+        window = reach(spec, current, start)  # were it the first round each time
         following = window.low if slackest < start else window.high
         ratio = abs(log_odds(spec, following) - log_odds(spec, current))
         assert ratio == pytest.approx(0.6931 if round_ < 2 else 0, abs=1e-4)
         current = following
     assert current == pytest.approx(slackest, abs=1e-4)
     assert (STEP, SLACK) == (2, 4)
+
+
+@given(specs, st.floats(0, 1), st.floats(0, 1))
+def test_steps_get_smaller_until_thresholds_rest(spec: LossThreshold, start: float, toward: float) -> None:
+    start, toward = (spec.low + share * (spec.high - spec.low) for share in (start, toward))
+    current, moves = start, []
+    for rounds in range(1, 12):
+        following = reach(spec, current, start, rounds).clip(toward)
+        moves.append(abs(log_odds(spec, following) - log_odds(spec, current)))
+        current = following
+    assert moves[0] <= 0.6932
+    assert all(move <= 0.6932 / n**2 + 1e-9 for n, move in enumerate(moves, 1))
+    assert sum(moves[-3:]) < 0.03
