@@ -2,7 +2,7 @@
 
 from raysearch.alternation._constrain import Outcome, Thresholds
 from raysearch.alternation._propose import SLACK_WEIGHT, Proposal, check_proposer, propose
-from raysearch.alternation._rounds import Next, Round, distance, facts, keep, last_kept, outcomes, rounds_of, what_next
+from raysearch.alternation._rounds import Next, Round, facts, keep, last_kept, outcomes, rounds_of, what_next
 from raysearch.alternation._step import StepRule, threshold_step
 
 __all__ = [
@@ -14,7 +14,6 @@ __all__ = [
     "StepRule",
     "Thresholds",
     "check_proposer",
-    "distance",
     "facts",
     "keep",
     "last_kept",

@@ -188,11 +188,6 @@ def stays(before: Thresholds, after: Thresholds) -> bool:
     )
 
 
-def distance(one: Thresholds, other: Thresholds) -> float:
-    """Largest change of any threshold of any class."""
-    return max((abs(one[name][label] - other[name][label]) for name in one for label in one[name]), default=0.0)
-
-
 def outcomes(rounds: Sequence[Round]) -> tuple[Outcome, ...]:
     """What came of the thresholds of each complete round, for proposers that learn from it."""
     return tuple(Outcome(thresholds=r.thresholds, value=r.value, kept=bool(r.kept)) for r in rounds if r.complete)

@@ -9,7 +9,7 @@ from typing import Any
 
 import ray
 
-from raysearch.alternation import Next, StepRule, Thresholds, distance, outcomes, rounds_of, what_next
+from raysearch.alternation import Next, StepRule, Thresholds, outcomes, rounds_of, what_next
 from raysearch.method import LossThreshold, by_class, load_method
 from raysearch.search._events import Events
 from raysearch.search._steps import StepFailedError, ThresholdSteps
@@ -69,7 +69,7 @@ class RoundPlanner:
             "number": following.number,
             "epochs": self._epochs,
             "thresholds": thresholds,
-            "proposed": distance(thresholds, kept) > 0,
+            "proposed": thresholds != kept,
             "taken_back": following.take_back,
             "note": "; ".join(notes),
         }

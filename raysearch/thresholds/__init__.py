@@ -16,7 +16,7 @@ from raysearch.thresholds._kinds import FROM_MAPS, KINDS
 from raysearch.thresholds._logits import Logits
 from raysearch.thresholds._maps import Maps
 from raysearch.thresholds._metrics import MaskMetric
-from raysearch.thresholds._pairs import Pairs
+from raysearch.thresholds._pairs import Pairs, known_pairs
 from raysearch.thresholds._quantise import BINS, LEVELS, binarise, level, quantise, threshold
 from raysearch.thresholds._ranks import PERCENTILES, Ranks
 from raysearch.thresholds._regions import Regions
@@ -73,6 +73,7 @@ __all__ = [
     "find_metric",
     "fit_interval",
     "interval",
+    "known_pairs",
     "level",
     "load_evidence",
     "mask_metric",

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import ClassVar, NamedTuple, Self
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from raysearch.thresholds._boxes import BOX_RULES, CONNECTIVITIES, BoxRule, Connectivity, region_boxes
 from raysearch.thresholds._evidence import Column
 from raysearch.thresholds._logits import Logits
-from raysearch.thresholds._pairs import known_pairs
+from raysearch.thresholds._pairs import FromMaps, MapPairs
 from raysearch.thresholds._quantise import BINS, LEVELS
 from raysearch.thresholds._ranks import PERCENTILES, Ranks, rank_levels
 from raysearch.thresholds._sweep import Sweep
@@ -36,7 +35,7 @@ class BoxAreas(Sweep, abc.ABC):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Components(BoxAreas):
+class Components(BoxAreas, FromMaps):
     """What box rules make of R PRESENT pairs at all 257 levels: boxes of `boxes_at` beside those of `region_boxes`.
 
     Only PRESENT pairs have a row: of an absent one every box is wrong, whatever the threshold. Boxes themselves are not
@@ -74,17 +73,7 @@ class Components(BoxAreas):
             raise ValueError(f"percentiles stand for levels 0..{LEVELS - 1}, found {self.percentiles.max()}")
 
     @classmethod
-    def from_maps(
-        cls,
-        maps: NDArray[np.uint8],
-        masks: NDArray[np.uint8],
-        truth: NDArray[np.int8],
-        rows: ArrayLike,
-        patients: ArrayLike,
-        classes: Sequence[str],
-    ) -> Self:
-        """Of N images; arguments and errors of `known_pairs`."""
-        pairs = known_pairs(maps, masks, truth, rows, patients, classes)
+    def from_pairs(cls, pairs: MapPairs) -> Self:
         present = pairs.index["present"]
         shape = (np.count_nonzero(present), *_SHAPE, LEVELS)
         overlap, either = np.zeros(shape, np.uint32), np.zeros(shape, np.uint32)

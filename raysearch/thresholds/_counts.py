@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Self
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from raysearch.thresholds._confusion import Confusion, MaskSweep
 from raysearch.thresholds._evidence import Column
-from raysearch.thresholds._pairs import known_pairs
+from raysearch.thresholds._pairs import FromMaps, MapPairs
 from raysearch.thresholds._quantise import BINS, LEVELS
 
 
 @dataclass(frozen=True, kw_only=True)
-class Counts(MaskSweep):
+class Counts(MaskSweep, FromMaps):
     """Histograms of R known pairs: enough for every pixel metric at every threshold, 2 KiB a pair before compression.
 
     Attributes:
@@ -40,17 +39,7 @@ class Counts(MaskSweep):
             raise ValueError("an absent pair has no foreground, but foreground was counted for one")
 
     @classmethod
-    def from_maps(
-        cls,
-        maps: NDArray[np.uint8],
-        masks: NDArray[np.uint8],
-        truth: NDArray[np.int8],
-        rows: ArrayLike,
-        patients: ArrayLike,
-        classes: Sequence[str],
-    ) -> Counts:
-        """Counts N images; arguments and errors of `known_pairs`."""
-        pairs = known_pairs(maps, masks, truth, rows, patients, classes)
+    def from_pairs(cls, pairs: MapPairs) -> Self:
         histograms = np.zeros((len(pairs), 2, BINS), np.uint32)
         for out, (quantised, region) in zip(histograms, pairs, strict=True):
             if region is None:

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Self
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from raysearch.thresholds._evidence import Column
-from raysearch.thresholds._pairs import Pairs, known_pairs
+from raysearch.thresholds._pairs import FromMaps, MapPairs
 
 
 @dataclass(frozen=True, kw_only=True)
-class Maps(Pairs):
+class Maps(FromMaps):
     """Maps and regions of R known pairs: for what depends on where a pixel lies (distances between outlines, structural
     similarity, dense CRF, pictures). 9/8 byte a pixel before compression: collected only on demand.
 
@@ -25,7 +24,7 @@ class Maps(Pairs):
 
     kind: ClassVar[str] = "maps"
     columns: ClassVar[dict[str, Column]] = {
-        **Pairs.columns,
+        **FromMaps.columns,
         "maps": (np.uint8, (None, None)),
         "packed": (np.uint8, (None,)),
     }
@@ -42,18 +41,8 @@ class Maps(Pairs):
             raise ValueError("an absent pair has no region, but bits are set for one")
 
     @classmethod
-    def from_maps(
-        cls,
-        maps: NDArray[np.uint8],
-        masks: NDArray[np.uint8],
-        truth: NDArray[np.int8],
-        rows: ArrayLike,
-        patients: ArrayLike,
-        classes: Sequence[str],
-    ) -> Maps:
-        """Of N images; arguments and errors of `known_pairs`."""
-        pairs = known_pairs(maps, masks, truth, rows, patients, classes)
-        size = maps.shape[2:]
+    def from_pairs(cls, pairs: MapPairs) -> Self:
+        size = pairs.maps.shape[2:]
         quantised = np.zeros((len(pairs), *size), np.uint8)
         packed = np.zeros((len(pairs), -(-size[0] * size[1] // 8)), np.uint8)
         for r, (own, region) in enumerate(pairs):

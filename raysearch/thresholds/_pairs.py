@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import abc
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -116,3 +117,26 @@ def known_pairs(
         "present": present[which, label],
     }
     return MapPairs(index, which, maps, masks, truth)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FromMaps(Pairs, abc.ABC):
+    """Evidence that is made from localization maps and regions."""
+
+    @classmethod
+    @abc.abstractmethod
+    def from_pairs(cls, pairs: MapPairs) -> Self:
+        """Of the known pairs of a batch."""
+
+    @classmethod
+    def from_maps(
+        cls,
+        maps: NDArray[np.uint8],
+        masks: NDArray[np.uint8],
+        truth: NDArray[np.int8],
+        rows: ArrayLike,
+        patients: ArrayLike,
+        classes: Sequence[str],
+    ) -> Self:
+        """Of a batch of N images; arguments and errors of `known_pairs`."""
+        return cls.from_pairs(known_pairs(maps, masks, truth, rows, patients, classes))

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Self
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from raysearch.thresholds._confusion import Confusion, MaskSweep
 from raysearch.thresholds._counts import Counts, at_least
 from raysearch.thresholds._evidence import Column
+from raysearch.thresholds._pairs import FromMaps, MapPairs
 
 PERCENTILES = 101
 """Positions of a percentile rule: 0, 1, ... 100 percent."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Ranks(MaskSweep):
+class Ranks(MaskSweep, FromMaps):
     """What a percentile rule makes of R known pairs, at 101 percentiles.
 
     The rule of paper 001 (its code; spec 1.6): at percentile q the threshold is the map's value of rank round(n q), the
@@ -73,20 +73,11 @@ class Ranks(MaskSweep):
             raise ValueError("a mask has more pixels inside, or outside, the region than there are")
 
     @classmethod
-    def from_maps(
-        cls,
-        maps: NDArray[np.uint8],
-        masks: NDArray[np.uint8],
-        truth: NDArray[np.int8],
-        rows: ArrayLike,
-        patients: ArrayLike,
-        classes: Sequence[str],
-    ) -> Ranks:
-        """Of N images; arguments and errors of `known_pairs`."""
-        return cls.from_counts(Counts.from_maps(maps, masks, truth, rows, patients, classes))
+    def from_pairs(cls, pairs: MapPairs) -> Self:
+        return cls.from_counts(Counts.from_pairs(pairs))
 
     @classmethod
-    def from_counts(cls, counts: Counts) -> Ranks:
+    def from_counts(cls, counts: Counts) -> Self:
         """Of the same pairs."""
         levels = rank_levels(counts.foreground + counts.background)
         tp, fp = (

@@ -15,7 +15,7 @@ from torch import nn
 from raysearch.data import Collection
 from raysearch.data._loader import evaluation_batches
 from raysearch.method import Method, Prediction
-from raysearch.thresholds import FROM_MAPS, KINDS, Counts, Evidence, Logits, Regions, find_metric, quantise
+from raysearch.thresholds import FROM_MAPS, KINDS, Counts, Evidence, Logits, Regions, find_metric, known_pairs, quantise
 from raysearch.training._collective import Alone, Collective
 from raysearch.training._score import Score, score
 
@@ -129,6 +129,7 @@ def evidence_of(
     if scored_regions is not regions:
         scored = masks.copy()
         scored[truth > 0] = scored_regions.numpy()
+    pairs = known_pairs(maps, scored, truth, *about)
     out: dict[str, Evidence] = {}
     for kind in kinds:
         if kind == "logits":
@@ -141,7 +142,7 @@ def evidence_of(
             cells = region_cells(method, masks, truth, grid.shape[2:])
             out[kind] = Regions.from_maps(grid, cells, truth, labels, *about)
         elif kind in FROM_MAPS:
-            out[kind] = FROM_MAPS[kind](maps, scored, truth, *about)
+            out[kind] = FROM_MAPS[kind].from_pairs(pairs)
         else:
             raise ValueError(f"no kind of evidence '{kind}'; known: {', '.join(KINDS)}")
     return out

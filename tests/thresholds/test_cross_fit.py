@@ -53,7 +53,7 @@ def test_no_image_has_a_say_in_its_own_threshold(
     own = batch["patients"] == patient
     changed["maps"][own] = rng.integers(0, 256, changed["maps"][own].shape)
     changed["masks"][own] = rng.random(changed["masks"][own].shape) < 0.3
-    first, second = (FROM_MAPS[kind](**each) for each in (batch, changed))
+    first, second = (FROM_MAPS[kind].from_maps(**each) for each in (batch, changed))
     assert isinstance(first, Sweep)
     assert isinstance(second, Sweep)
     fit, again = (cross_fit(part, sweep_metric(name), repeats=3, per_class=per_class) for part in (first, second))

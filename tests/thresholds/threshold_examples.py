@@ -89,7 +89,7 @@ def _from_maps(kind: str) -> Make:
     def make(rows: Any) -> Evidence:
         batch = random_batch(1)
         part = {name: value if name == "classes" else np.asarray(value)[rows] for name, value in batch.items()}
-        return FROM_MAPS[kind](**part)
+        return FROM_MAPS[kind].from_maps(**part)
 
     return make
 
