@@ -6,42 +6,64 @@ loaded at first use.
 
 from __future__ import annotations
 
+import importlib
 from typing import TYPE_CHECKING, Any
 
 from raysearch.method._loss_threshold import LossThreshold, PerClass, by_class
 from raysearch.method._registry import load_method, method_names, titles
 
 if TYPE_CHECKING:
-    from raysearch.method._base import (
-        Augmentation,
-        Batch,
-        Method,
-        Prediction,
-        Stage,
-        Step,
-        Task,
-    )
+    from raysearch.method._augmentation import Augmentation
+    from raysearch.method._base import Method, Prediction
+    from raysearch.method._batch import Batch, Task
+    from raysearch.method._stream import Pool, PseudoRegions, Stream, shuffled
+    from raysearch.method._training import Outcome, Stage, Step, Training
+    from raysearch.method._upstream import TrainingImages, Upstream
+
+_MODULES = {
+    "Augmentation": "_augmentation",
+    "Batch": "_batch",
+    "Method": "_base",
+    "Outcome": "_training",
+    "Pool": "_stream",
+    "Prediction": "_base",
+    "PseudoRegions": "_stream",
+    "Stage": "_training",
+    "Step": "_training",
+    "Stream": "_stream",
+    "Task": "_batch",
+    "Training": "_training",
+    "TrainingImages": "_upstream",
+    "Upstream": "_upstream",
+    "shuffled": "_stream",
+}
 
 __all__ = [
     "Augmentation",
     "Batch",
     "LossThreshold",
     "Method",
+    "Outcome",
     "PerClass",
+    "Pool",
     "Prediction",
+    "PseudoRegions",
     "Stage",
     "Step",
+    "Stream",
     "Task",
+    "Training",
+    "TrainingImages",
+    "Upstream",
     "by_class",
     "load_method",
     "method_names",
+    "shuffled",
     "titles",
 ]
 
 
 def __getattr__(name: str) -> Any:
-    if name not in __all__:
+    if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from raysearch.method import _base
-
-    return getattr(_base, name)
+    return getattr(importlib.import_module(f"raysearch.method.{_MODULES[name]}"), name)

@@ -32,6 +32,7 @@ class Assignment:
 
     Attributes:
         annotated: rows of `train` whose regions the method may see; None for all that have some.
+        labelled: rows of `train` whose labels the method may see; None for all.
     """
 
     collection: Collection
@@ -41,6 +42,7 @@ class Assignment:
     epochs: int
     rule: Rule
     annotated: np.ndarray[Any, np.dtype[np.int64]] | None = None
+    labelled: np.ndarray[Any, np.dtype[np.int64]] | None = None
 
 
 class Trainer:
