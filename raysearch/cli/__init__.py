@@ -30,6 +30,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     ),
     "export": ("raysearch.cli.export:export", "Write the best model and its thresholds to a folder that runs."),
     "verify": ("raysearch.cli.verify:verify", "Score an exported model again and compare."),
+    "evaluate": ("raysearch.cli.evaluate:evaluate", "Score an exported model on data of another domain."),
     "predict": ("raysearch.cli.predict:predict", "Predict masks of new images with an exported model."),
     "dashboard": ("raysearch.cli.dashboard:dashboard", "Show a study live in the browser."),
 }

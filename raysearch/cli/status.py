@@ -2,29 +2,44 @@
 
 from __future__ import annotations
 
-from typing import Any
+import dataclasses
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from raysearch.cli._options import json_option, print_json, study_argument
 
+if TYPE_CHECKING:
+    from raysearch.study import Repeats, StudyConfig
+
 
 @click.command()
 @study_argument
+@click.option(
+    "--mean-over",
+    metavar="NAME",
+    help="Take trials together that differ in this parameter alone: number, mean and 95% interval of each group.",
+)
 @json_option
-def status(study: str | None, as_json: bool) -> None:
+def status(study: str | None, mean_over: str | None, as_json: bool) -> None:
     """Show a study's trials and its best one; works while it runs.
 
     \b
     raysearch status
     raysearch status minmax_entropy-1 --json
+    raysearch status chexseg-1 --mean-over subset
     """
     from raysearch.study import best_of, open_study, read_records
+    from raysearch.study import mean_over as group_trials
 
     found = open_study(study)
     config = found.config
     records = read_records(found)
-    best = best_of(records, maximise=config.direction == "maximize")
+    maximise = config.direction == "maximize"
+    best = best_of(records, maximise=maximise)
+    if mean_over is not None:
+        _show_groups(config, mean_over, group_trials(records, mean_over, maximise=maximise), as_json=as_json)
+        return
     if as_json:
         print_json(
             {
@@ -43,13 +58,28 @@ def status(study: str | None, as_json: bool) -> None:
     click.echo(f"{config.name}: {config.method} ({config.preset} preset) on {config.data}, {config.metric}")
     for record in records:
         value = "-" if record.value is None else f"{record.value:.4f}"
-        params = " ".join(f"{k}={_short(v)}" for k, v in record.params.items())
+        params = _line(record.params)
         mark = "*" if best is not None and record.number == best.number else " "
         click.echo(
             f"{mark}{record.number:>4} {record.state:<9} {value:>7} {record.epochs:>4} epochs  {params} {record.reason}"
         )
     finished = sum(r.state != "running" for r in records)
     click.echo(f"{finished} of {config.budget.samples} trials finished{', running' if found.running else ''}")
+
+
+def _show_groups(config: StudyConfig, name: str, groups: list[Repeats], *, as_json: bool) -> None:
+    if as_json:
+        told = {"study": config.name, "method": config.method, "metric": config.metric, "mean_over": name}
+        print_json({**told, "groups": [dataclasses.asdict(group) for group in groups]})
+        return
+    click.echo(f"{config.name}: {config.method} on {config.data}, mean {config.metric} over {name}")
+    for group in groups:
+        bounds = "" if group.low is None else f" [{group.low:.4f}, {group.high:.4f}]"
+        click.echo(f" {group.mean:.4f}{bounds} of {len(group.numbers)} trials  {_line(group.params)}")
+
+
+def _line(params: dict[str, Any]) -> str:
+    return " ".join(f"{name}={_short(value)}" for name, value in params.items())
 
 
 def _row(record: Any) -> dict[str, Any]:

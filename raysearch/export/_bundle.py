@@ -84,7 +84,7 @@ def load_bundle(path: Path, device: torch.device | str = "cpu") -> Bundle:
         decision = {name: float(entry["value"]) for name, entry in _json(path / THRESHOLDS).items()}
         results = _json(path / RESULTS)
         results["metrics"] = {name: float(value) for name, value in results["metrics"].items()}
-        split = _split(path / SPLIT)
+        split = read_split(path / SPLIT)
         data = config["data"]
         data["source"], data["fingerprint"] = str(data["source"]), str(data["fingerprint"])
         cls = load_method(config["method"])
@@ -93,6 +93,8 @@ def load_bundle(path: Path, device: torch.device | str = "cpu") -> Bundle:
             view=data["view"],
             channels=int(data["channels"]),
             size=(int(data["size"][0]), int(data["size"][1])),
+            sources=tuple(data["sources"]),
+            source_classes=tuple(data["source_classes"]),
         )
         if task.channels not in (1, 3) or not 0 < task.size[0] == task.size[1]:
             raise ValueError(f"images of {task.channels} channels and {data['size']} pixels in {CONFIG}")
@@ -137,7 +139,8 @@ def at_level(value: float) -> float:
     return threshold(level(value))
 
 
-def _split(path: Path) -> dict[str, tuple[str, ...]]:
+def read_split(path: Path) -> dict[str, tuple[str, ...]]:
+    """Names of the images of each part, from split.csv; ValueError if it is none."""
     with open(path, newline="", encoding="utf-8") as file:
         lines = [(line["image"], line["split"]) for line in csv.DictReader(file)]
     parts = {part: tuple(image for image, name in lines if name == part) for part in (*PARTS, UNUSED)}

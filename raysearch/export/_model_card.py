@@ -10,10 +10,6 @@ from raysearch.thresholds import find_metric
 
 def model_card(study: Study, record: TrialRecord, results: dict[str, Any], thresholds: dict[str, Any]) -> str:
     config = study.config
-    rows = [
-        f"| {find_metric(name).title} | {value:.4f} | {_interval(results['intervals'].get(name))} |"
-        for name, value in results["metrics"].items()
-    ]
     chosen = [
         f"| `{name}` | {entry['value']:.4f} | {entry['chosen_by']} on the {entry['split']} split by {entry['metric']} |"
         for name, entry in thresholds.items()
@@ -36,16 +32,17 @@ def model_card(study: Study, record: TrialRecord, results: dict[str, Any], thres
             "",
             look,
             "",
-            "| metric | value | 95% interval over patients |",
-            "|---|---|---|",
-            *rows,
+            *_table(results),
             "",
+            *_reference(results.get("reference")),
+            *_optimistic(results.get("optimistic")),
             "## Thresholds",
             "",
             "| threshold | value | chosen by |",
             "|---|---|---|",
             *chosen,
             "",
+            *_boxes(thresholds),
             f"On the tuning split {config.metric} is {record.value:.4f} (cross-fitted: no image is scored by a"
             " threshold that it helped to choose)."
             if record.value is not None
@@ -67,6 +64,62 @@ def model_card(study: Study, record: TrialRecord, results: dict[str, Any], thres
             "",
         ]
     )
+
+
+def _table(scores: dict[str, Any]) -> list[str]:
+    return [
+        "| metric | value | 95% interval over patients |",
+        "|---|---|---|",
+        *(
+            f"| {find_metric(name).title} | {value:.4f} | {_interval(scores['intervals'].get(name))} |"
+            for name, value in scores["metrics"].items()
+        ),
+    ]
+
+
+def _optimistic(scores: dict[str, Any] | None) -> list[str]:
+    if scores is None:
+        return []
+    chosen = ", ".join(f"`{name}` {value:.4f}" for name, value in scores["thresholds"].items())
+    return [
+        "### Optimistic: thresholds chosen on the test images",
+        "",
+        f"These thresholds were chosen by {scores['chosen_by']} on the very images that they score ({chosen}), as some"
+        " papers do. They are not the model's, and the numbers are too good: what to expect of new images stands above."
+        f" Look {scores['look']} at this test split.",
+        "",
+        *_table(scores),
+        "",
+    ]
+
+
+def _reference(standing: dict[str, Any] | None) -> list[str]:
+    if standing is None:
+        return []
+    lines = {**standing["classes"], "mean of these classes": standing["mean"]}
+    return [
+        f"### Beside a reference: {find_metric(standing['metric']).title}",
+        "",
+        "| class | model | reference | baseline | gap closed |",
+        "|---|---|---|---|---|",
+        *(
+            f"| {name} | {each['model']:.4f} | {each['reference']:.4f} | {_number(each['baseline'])} |"
+            f" {_number(each['gap_closed'], 100, '.1f', '%')} |"
+            for name, each in lines.items()
+        ),
+        "",
+        "Gap closed: (model - baseline) / (reference - baseline).",
+        "",
+    ]
+
+
+def _boxes(thresholds: dict[str, Any]) -> list[str]:
+    rules = {entry["box_rule"] for entry in thresholds.values() if "box_rule" in entry}
+    return [f"Boxes are made by the rule `{rule}`." for rule in rules] + [""] * len(rules)
+
+
+def _number(value: float | None, factor: float = 1, form: str = ".4f", unit: str = "") -> str:
+    return "-" if value is None else f"{factor * value:{form}}{unit}"
 
 
 def _interval(bounds: list[float] | None) -> str:

@@ -16,17 +16,18 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
 
-from raysearch.data._decode import Fit, UnreadableError, read_image
+from raysearch.data._picture import Fit, UnreadableError, read_image
 from raysearch.errors import ExportError, StorageError
 from raysearch.export._bundle import Bundle
 from raysearch.export._draw import COLOURS, Box, Mark, draw, heat_map
 from raysearch.method import Task
 from raysearch.study._study import is_disk_full
-from raysearch.thresholds import binarise, quantise
+from raysearch.thresholds import binarise, boxes_at, quantise
+from raysearch.thresholds._boxes import Boxes, cover
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
-COLUMNS = ("image", "class", "score", "threshold", "area", "x1", "y1", "x2", "y2", "mask", "overlay")
-MULTI_COLUMNS = (*COLUMNS, "boxes", "map")
+COLUMNS = ("image", "class", "score", "threshold", "area", "x1", "y1", "x2", "y2", "mask", "overlay", "boxes")
+MULTI_COLUMNS = (*COLUMNS, "map")
 
 
 @dataclass(frozen=True)
@@ -39,8 +40,9 @@ class PredictedImage:
         label: the class.
         score: its probability.
         threshold: that the map was cut at.
-        boxes: around the mask, or in the multi view around each of its regions (8-connected, in the order of their
-            first rows); none if it is empty.
+        boxes: that the method's rule makes of the model's own mask (`Method.box_rule`). Without a rule around the mask,
+            or in the multi view around each of its regions (8-connected, in the order of their first rows). None if it
+            is empty.
     """
 
     source: Path
@@ -58,8 +60,11 @@ class PredictedImage:
 
     @property
     def box(self) -> Box | None:
-        """Around the mask; None if it is empty."""
-        return _box(self.mask)
+        """Around all of `boxes`; None without any."""
+        if not self.boxes:
+            return None
+        left, top, right, bottom = zip(*self.boxes, strict=True)
+        return min(left), min(top), max(right), max(bottom)
 
 
 def predict_images(bundle: Bundle, images: Sequence[Path], out: Path) -> Iterator[PredictedImage]:
@@ -92,7 +97,8 @@ def predict_images(bundle: Bundle, images: Sequence[Path], out: Path) -> Iterato
                 Image.fromarray(overlay(file, answers, task.classes)).save(out / f"{name}_overlay.png")
                 for answer in answers:
                     stem = name + suffixes[answer.label]
-                    writer.writerow([*_line(answer, stem), f"{name}_overlay.png", *_multi(answer, stem, task)])
+                    maps = [f"{stem}_map.png"] if task.view == "multi" else []
+                    writer.writerow([*_line(answer, stem), f"{name}_overlay.png", _text(answer.boxes), *maps])
                     Image.fromarray(answer.mask.astype(np.uint8) * 255).save(out / f"{stem}_mask.png")
                     if task.view == "multi":
                         Image.fromarray(heat_map(answer.map)).save(out / f"{stem}_map.png")
@@ -114,6 +120,7 @@ def predict_image(bundle: Bundle, file: Path) -> list[PredictedImage]:
     top = int(scores.argmax())
     maps = quantise(prediction.maps[0].numpy())
     levels = [bundle.levels[label] for label in task.classes]
+    rule = bundle.method.box_rule
     several = task.view == "multi" and len(maps) == len(task.classes)
     answers = []
     for index in range(len(task.classes)) if several else (top,):
@@ -128,7 +135,9 @@ def predict_image(bundle: Bundle, file: Path) -> list[PredictedImage]:
                     label=task.classes[index],
                     score=float(scores[index]),
                     threshold=levels[index] / 255,
-                    boxes=_boxes(mask, each=task.view == "multi"),
+                    boxes=_boxes(mask, each=task.view == "multi")
+                    if rule is None
+                    else _rule_boxes(boxes_at(values, levels[index], rule), values.shape, fit),
                 )
             )
     return answers
@@ -153,11 +162,9 @@ def _line(answer: PredictedImage, stem: str) -> list[Any]:
     return [answer.source, answer.label, *numbers, *(answer.box or ("",) * 4), f"{stem}_mask.png"]
 
 
-def _multi(answer: PredictedImage, stem: str, task: Task) -> list[str]:
-    """The columns of the multi view alone; boxes as ``x1 y1 x2 y2``, with semicolons between them."""
-    if task.view == "single":
-        return []
-    return [";".join(" ".join(map(str, box)) for box in answer.boxes), f"{stem}_map.png"]
+def _text(boxes: Sequence[Box]) -> str:
+    """``x1 y1 x2 y2``, with semicolons between them."""
+    return ";".join(" ".join(map(str, box)) for box in boxes)
 
 
 def _box(mask: NDArray[np.bool_]) -> Box | None:
@@ -174,6 +181,12 @@ def _boxes(mask: NDArray[np.bool_], *, each: bool) -> tuple[Box, ...]:
         return () if whole is None else (whole,)
     regions, _ = ndimage.label(mask, np.ones((3, 3)))
     return tuple((x.start, y.start, x.stop, y.stop) for y, x in ndimage.find_objects(regions))
+
+
+def _rule_boxes(boxes: Boxes, size: tuple[int, ...], fit: Fit) -> tuple[Box, ...]:
+    """Boxes in pixels of the model, at the file's pixels by the nearest one; without those that have none there."""
+    placed = (_box(_to_source(cover(box[None], (size[0], size[1])), fit)) for box in boxes)
+    return tuple(box for box in placed if box is not None)
 
 
 def _to_source(values: NDArray[Any], fit: Fit) -> NDArray[Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,9 +11,28 @@ from numpy.typing import NDArray
 from torch import nn
 
 from raysearch.data import Collection
+from raysearch.errors import ExportError
 from raysearch.method import Method
-from raysearch.thresholds import METRICS, Sweep, SweepMetric, at, at_by_class, find_metric, interval, scores_at
+from raysearch.thresholds import (
+    Evidence,
+    Interval,
+    LevelMetric,
+    Levels,
+    Metric,
+    Sweep,
+    at,
+    at_by_class,
+    bootstrap,
+    find_metric,
+    interval,
+    scores_at,
+    solve,
+)
 from raysearch.training import Alone, Observations, observe
+from raysearch.training._score import chooser_of, named_thresholds, reported_metrics
+
+NOTHING = Interval(float("nan"), float("nan"), float("nan"))
+"""Of a metric that nothing known enters."""
 
 
 def score_rows(
@@ -20,42 +40,101 @@ def score_rows(
     model: nn.Module,
     collection: Collection,
     rows: NDArray[np.int64],
-    levels: dict[str, int],
+    levels: Levels,
     metric: str,
 ) -> dict[str, Any]:
-    """Metrics of `rows` at the given levels: `metric` and all that the same evidence tells about.
+    """Metrics of `rows` at the given levels; see `observe_rows` and `summarise`, and ``images``, their number."""
+    observations = observe_rows(method, model, collection, rows, metric)
+    return {"images": len(rows), **summarise(observations, collection, levels, (metric, *method.reports))}
 
-    Returns ``images``, ``metrics`` (name to value), ``intervals`` (name to [low, high], 95% over patients),
-    ``by_class`` (name to class to value), ``per_image`` (one entry a known pair: image, class, and its mask metrics).
-    """
-    kinds = frozenset({find_metric(metric).evidence})
-    observations = observe(method, model, collection, rows, device=torch.device("cpu"), collective=Alone(), kinds=kinds)
-    return {"images": len(rows), **summarise(observations, collection, levels, metric)}
+
+def observe_rows(
+    method: Method, model: nn.Module, collection: Collection, rows: NDArray[np.int64], metric: str
+) -> Observations:
+    """Evidence of `rows` for `metric` and for all that the method reports."""
+    kinds = frozenset(find_metric(name).evidence for name in (metric, *method.reports))
+    return observe(method, model, collection, rows, device=torch.device("cpu"), collective=Alone(), kinds=kinds)
 
 
 def summarise(
-    observations: Observations, collection: Collection, levels: dict[str, int], metric: str
+    observations: Observations, collection: Collection, levels: Levels, names: Sequence[str]
 ) -> dict[str, Any]:
+    """The metrics of `names` and all others that the same evidence tells about.
+
+    Returns ``metrics`` (name to value), ``intervals`` (name to [low, high], 95% over patients), ``by_class`` (name to
+    class to value), ``per_image`` (one entry a known pair: image, class, and its mask metrics).
+    """
     metrics: dict[str, float] = {}
     intervals: dict[str, list[float]] = {}
     by_class: dict[str, dict[str, float]] = {}
     per_image: dict[tuple[int, int], dict[str, Any]] = {}
-    for name, each in {**METRICS, metric: find_metric(metric)}.items():
-        evidence = observations.evidence.get(each.evidence)
-        if evidence is None or not np.isfinite(value := at(evidence, each, levels)):
+    for each in reported_metrics(observations.evidence, names):
+        evidence = observations.evidence[each.evidence]
+        if isinstance(each, LevelMetric) and isinstance(evidence, Sweep) and not each.pooled:
+            scores = scores_at(evidence, each, levels)
+            found, own_classes = _of_pairs(evidence, scores)
+            for r in np.flatnonzero(np.isfinite(scores)):
+                image, label = int(evidence.image[r]), int(evidence.label[r])
+                entry = {"image": collection.image_ids[image], "class": evidence.classes[label]}
+                per_image.setdefault((image, label), entry)[each.name] = float(scores[r])
+        else:
+            found, own_classes = _of_all(evidence, each, levels)
+        if not np.isfinite(found.mean):
             continue
-        metrics[name] = value
-        by_class[name] = at_by_class(evidence, each, levels)
-        found = interval(evidence, each, levels)
+        metrics[each.name], by_class[each.name] = found.mean, own_classes
         if np.isfinite(found.low):
-            intervals[name] = [found.low, found.high]
-        if isinstance(each, SweepMetric) and isinstance(evidence, Sweep) and not each.pooled:
-            for i, k, own in zip(evidence.image, evidence.label, scores_at(evidence, each, levels), strict=True):
-                entry = {"image": collection.image_ids[i], "class": evidence.classes[k]}
-                per_image.setdefault((int(i), int(k)), entry).update({name: float(own)} if np.isfinite(own) else {})
+            intervals[each.name] = [found.low, found.high]
     return {
         "metrics": metrics,
         "intervals": intervals,
         "by_class": by_class,
         "per_image": [per_image[pair] for pair in sorted(per_image)],
+    }
+
+
+def _of_pairs(evidence: Sweep, scores: NDArray[np.float64]) -> tuple[Interval, dict[str, float]]:
+    """A mean over pairs with its interval, and by class; pairs that are NaN do not enter."""
+    enters = np.isfinite(scores)
+    if not enters.any():
+        return NOTHING, {}
+    by_class = {
+        name: float(scores[own].mean())
+        for k, name in enumerate(evidence.classes)
+        if (own := enters & (evidence.label == k)).any()
+    }
+    return bootstrap(scores, evidence.patient), by_class
+
+
+def _of_all(evidence: Evidence, metric: Metric, levels: Levels) -> tuple[Interval, dict[str, float]]:
+    """The same of any other metric."""
+    if not np.isfinite(at(evidence, metric, levels)):
+        return NOTHING, {}
+    return interval(evidence, metric, levels), at_by_class(evidence, metric, levels)
+
+
+def optimistic(
+    observations: Observations, collection: Collection, names: Sequence[str], *, per_class: bool
+) -> dict[str, Any]:
+    """What the metrics would be at thresholds chosen on the very images that they score, as paper 001 publishes them.
+
+    Args:
+        names: metrics; the first one chooses, or F1+ where thresholds do not change it.
+
+    Raises:
+        ExportError: no region is known to choose by.
+    """
+    chooser = chooser_of(find_metric(names[0]))
+    sweep = observations.evidence[chooser.evidence]
+    assert isinstance(sweep, Sweep)
+    try:
+        found = solve(sweep, chooser, per_class=per_class)
+    except ValueError as error:
+        raise ExportError(f"--thresholds-on test: {error} among the test images; leave it out") from None
+    summary = summarise(observations, collection, found.levels, names)
+    del summary["per_image"]
+    return {
+        "about": "thresholds chosen on the test images that they score: not those of the model",
+        "chosen_by": chooser.name,
+        "thresholds": named_thresholds(found.levels, per_class=per_class),
+        **summary,
     }

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from raysearch.data import DataSpec, open_collection
+from raysearch.data import open_collection, parse_data
 from raysearch.errors import DataError, ExportError
 from raysearch.export._bundle import Bundle
 from raysearch.export._score import score_rows
@@ -40,7 +40,7 @@ def verify_bundle(bundle: Bundle, data: str | None = None) -> Comparison:
     """
     source = str(bundle.config["data"]["source"]) if data is None else data
     try:
-        collection = open_collection(DataSpec.parse(source), bundle.method.view)
+        collection = open_collection(parse_data(source), bundle.method.view)
     except DataError as error:
         if data is not None:
             raise

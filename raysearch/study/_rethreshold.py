@@ -169,6 +169,7 @@ def optimum_of(evidence: Evidence, metric: Metric, *, per_class: bool, seed: int
         value = interval(evidence, metric)
         return Optimum(value=value.mean, low=value.low, high=value.high, thresholds={})
     assert isinstance(evidence, Sweep)
+    assert isinstance(metric, SweepMetric)  # all that may rank trials
     fit = cross_fit(evidence, metric, per_class=per_class, seed=seed)
     solution = solve(evidence, metric, per_class=per_class)
     spread = fit_interval(fit, evidence, metric)

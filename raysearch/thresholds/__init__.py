@@ -14,6 +14,7 @@ from raysearch.thresholds._fit_interval import fit_interval
 from raysearch.thresholds._joint import JointSolution, coordinate_sweeps, summed_lines, table_line
 from raysearch.thresholds._kinds import FROM_MAPS, KINDS
 from raysearch.thresholds._logits import Logits
+from raysearch.thresholds._map_metrics import MapMetric
 from raysearch.thresholds._maps import Maps
 from raysearch.thresholds._metrics import MaskMetric
 from raysearch.thresholds._pairs import Pairs, known_pairs
@@ -23,7 +24,7 @@ from raysearch.thresholds._regions import Regions
 from raysearch.thresholds._registry import METRICS, find_metric, mask_metric, objective, sweep_metric
 from raysearch.thresholds._solve import Solution, solve
 from raysearch.thresholds._store import encode_evidence, load_evidence
-from raysearch.thresholds._sweep import Metric, PlainMetric, Sweep, SweepMetric
+from raysearch.thresholds._sweep import LevelMetric, Metric, PlainMetric, Sweep, SweepMetric
 from raysearch.thresholds._sweep_boxes import BoxSweep, dense_ranks, sweep_boxes
 
 __all__ = [
@@ -46,8 +47,10 @@ __all__ = [
     "Evidence",
     "Interval",
     "JointSolution",
+    "LevelMetric",
     "Levels",
     "Logits",
+    "MapMetric",
     "Maps",
     "MaskMetric",
     "MaskSweep",

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from raysearch.thresholds._evidence import Evidence
 from raysearch.thresholds._pairs import Pairs
-from raysearch.thresholds._sweep import Counted, Floats, Metric, PlainMetric, Sweep, SweepMetric
+from raysearch.thresholds._sweep import Counted, Floats, LevelMetric, Metric, PlainMetric, Sweep
 
 Levels = int | Sequence[int] | Mapping[str, int] | NDArray[np.int64]
 """One position (level 0..256 of `Counts`) for all classes, or one a class: in their order, or by name."""
@@ -39,14 +39,14 @@ class ClassValues:
         return ClassValues(chosen, self.weight).mean()[:, 0]
 
 
-def pairs_of(pairs: Pairs, metric: SweepMetric) -> NDArray[np.bool_]:
+def pairs_of(pairs: Pairs, metric: LevelMetric) -> NDArray[np.bool_]:
     """(R,) whether a pair enters the metric."""
     if metric.pairs == "known":
         return np.ones(len(pairs), np.bool_)
     return pairs.present if metric.pairs == "present" else ~pairs.present
 
 
-def class_values(pairs: Pairs, statistics: tuple[Counted, ...], metric: SweepMetric, weights: Floats) -> ClassValues:
+def class_values(pairs: Pairs, statistics: tuple[Counted, ...], metric: LevelMetric, weights: Floats) -> ClassValues:
     """The metric under B weightings of the R pairs (times drawn by a bootstrap, or 0 and 1 for a part of them).
 
     Args:
@@ -88,7 +88,7 @@ _BLOCK = 20_000
 """Pairs of which all positions are held at once: 0.2 GB."""
 
 
-def entering(evidence: Sweep, metric: SweepMetric, weights: Floats) -> tuple[Sweep, Floats]:
+def entering(evidence: Sweep, metric: LevelMetric, weights: Floats) -> tuple[Sweep, Floats]:
     """The pairs that enter a metric, and their columns of (B, R) weights."""
     rows = np.flatnonzero(pairs_of(evidence, metric))
     return (evidence, weights) if len(rows) == len(evidence) else (evidence.select(rows), weights[:, rows])
@@ -100,12 +100,11 @@ def _columns(row_levels: ArrayLike) -> NDArray[np.int64]:
     return levels[:, None] if levels.ndim == 1 else levels
 
 
-def statistics_at(evidence: Sweep, metric: SweepMetric, row_levels: ArrayLike) -> tuple[Counted, ...]:
-    """`SweepMetric.statistics`, (R, B), of each pair at its own positions, (R, B) or (R,) for B = 1."""
+def statistics_at(evidence: Sweep, metric: LevelMetric, row_levels: ArrayLike) -> tuple[Counted, ...]:
+    """`LevelMetric.statistics_at`, (R, B), of each pair at its own positions, (R, B) or (R,) for B = 1."""
     row_levels = _columns(row_levels)
     if len(evidence) <= _BLOCK:
-        rows = np.arange(len(evidence))[:, None]
-        return tuple(each[rows, row_levels] for each in metric.statistics(evidence))
+        return metric.statistics_at(evidence, row_levels)
     # all positions of all pairs would not fit: the known pairs of NIH are a million
     starts = range(0, len(evidence), _BLOCK)
     parts = [
@@ -145,7 +144,7 @@ def weighted(evidence: Evidence, metric: Metric, levels: Levels | None, weights:
     return _by_class_at(evidence, metric, levels, weights).mean()[:, 0]
 
 
-def _by_class_at(evidence: Evidence, metric: SweepMetric, levels: Levels | None, weights: Floats) -> ClassValues:
+def _by_class_at(evidence: Evidence, metric: LevelMetric, levels: Levels | None, weights: Floats) -> ClassValues:
     """`class_values` at given positions, L = 1."""
     _check_kind(evidence, metric)
     if not isinstance(evidence, Sweep) or levels is None:
@@ -160,7 +159,7 @@ def _check_kind(evidence: Evidence, metric: Metric) -> None:
         raise ValueError(f"{metric.name} needs evidence of kind {metric.evidence}, got {evidence.kind}")
 
 
-def scores_at(evidence: Sweep, metric: SweepMetric, levels: Levels) -> Floats:
+def scores_at(evidence: Sweep, metric: LevelMetric, levels: Levels) -> Floats:
     """(R,) value of each pair at given levels, NaN for pairs that do not enter; what `bootstrap` resamples.
 
     Raises:
@@ -169,7 +168,7 @@ def scores_at(evidence: Sweep, metric: SweepMetric, levels: Levels) -> Floats:
     return pair_scores(evidence, metric, class_levels(evidence, levels)[evidence.label])[:, 0]
 
 
-def pair_scores(evidence: Sweep, metric: SweepMetric, row_levels: ArrayLike) -> Floats:
+def pair_scores(evidence: Sweep, metric: LevelMetric, row_levels: ArrayLike) -> Floats:
     """`scores_at`, (R, B), with levels of each pair's own, (R, B) or (R,) for B = 1."""
     if metric.pooled:
         raise ValueError(f"{metric.name} pools pixels over images: a single pair has no value")

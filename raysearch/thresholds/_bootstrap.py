@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from raysearch.thresholds._average import Levels, at, pairs_of, weighted
 from raysearch.thresholds._evidence import Evidence
 from raysearch.thresholds._pairs import Pairs
-from raysearch.thresholds._sweep import Floats, Metric, SweepMetric
+from raysearch.thresholds._sweep import Floats, LevelMetric, Metric
 
 _BLOCK = 4_000_000
 """Numbers held at once."""
@@ -86,7 +86,7 @@ def interval(
     value = at(evidence, metric, levels)
     if np.isnan(value):
         raise ValueError(f"nothing in the evidence to value {metric.name} by")
-    if isinstance(metric, SweepMetric) and isinstance(evidence, Pairs):
+    if isinstance(metric, LevelMetric) and isinstance(evidence, Pairs):
         evidence = evidence.select(pairs_of(evidence, metric))
     names, group = np.unique(evidence.patient if by == "patient" else evidence.image, return_inverse=True)
     means = [

@@ -36,12 +36,12 @@ class BoxMetric(SweepMetric):
     localization: the class is given).
 
     Attributes:
-        rule: one of `SWEPT`, the rule by which masks become boxes.
+        rule: one of `SWEPT`, by which masks become boxes; None for the one that the evidence's method has.
         connectivity: of the components, 4 or 8.
     """
 
     evidence: ClassVar[str] = "components"
-    rule: str = "largest"
+    rule: str | None = None
     connectivity: Connectivity = 8
 
     def judges(self, evidence: Evidence) -> bool:
@@ -53,7 +53,7 @@ class BoxMetric(SweepMetric):
         return evidence.areas(self.rule, self.connectivity)
 
 
-def box_accuracy(least: float, name: str, rule: str = "largest") -> BoxMetric:
+def box_accuracy(least: float, name: str, rule: str | None = None) -> BoxMetric:
     """Share of pairs whose box has an IoU of at least `least`, in (0, 1]: 0.5 is the GT-known localization of the
     field; on `top_one` evidence the same metric is top-1 localization."""
     return BoxMetric(
@@ -95,7 +95,7 @@ def cross_fitted_box_acc_v2(components: Components, *, repeats: int = 10, seed: 
 
 
 BOX_METRICS = (
-    BoxMetric(name="box_iou", title="Box IoU (largest component, mean over images)", function=box_iou),
+    BoxMetric(name="box_iou", title="Box IoU (mean over images)", function=box_iou),
     box_accuracy(0.5, "box_accuracy"),
     PlainMetric(
         name="max_box_acc_v2",

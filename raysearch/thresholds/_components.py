@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import dataclasses
 from dataclasses import dataclass
 from itertools import product
 from typing import ClassVar, NamedTuple, Self
@@ -30,8 +31,8 @@ class BoxAreas(Sweep, abc.ABC):
     """Evidence that box metrics are computed from: overlap and union of boxes at each of L positions."""
 
     @abc.abstractmethod
-    def areas(self, rule: str, connectivity: Connectivity) -> Areas:
-        """Of a rule of `SWEPT`; 8- or 4-connected components."""
+    def areas(self, rule: str | None, connectivity: Connectivity) -> Areas:
+        """Of a rule of `SWEPT`, or of the method's own for None; 8- or 4-connected components."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +50,7 @@ class Components(BoxAreas, FromMaps):
         overlap: (R, 2, 4, 257) uint32 by connectivity (8, 4), rule (`SWEPT`) and level; see `BoxSweep`.
         either: likewise.
         percentiles: (R, 101) uint16, the level that each percentile of the map's own values stands for; see `Ranks`.
+        rule: the method's own, by which metrics judge its boxes unless they name another.
     """
 
     kind: ClassVar[str] = "components"
@@ -62,9 +64,12 @@ class Components(BoxAreas, FromMaps):
     overlap: NDArray[np.uint32]
     either: NDArray[np.uint32]
     percentiles: NDArray[np.uint16]
+    rule: BoxRule = "largest"
 
     def check(self) -> None:
         super().check()
+        if self.rule not in BOX_RULES:
+            raise ValueError(f"a box rule is one of {', '.join(BOX_RULES)}, got {self.rule}")
         if not self.present.all():
             raise ValueError("an absent pair has no truth box, but one was compared with boxes")
         if (self.overlap > self.either).any():
@@ -91,8 +96,8 @@ class Components(BoxAreas, FromMaps):
         percentiles = rank_levels(histogram).astype(np.uint16)
         return cls(**index, overlap=overlap, either=either, percentiles=percentiles)
 
-    def areas(self, rule: str, connectivity: Connectivity) -> Areas:
-        variant = (slice(None), CONNECTIVITIES.index(connectivity), SWEPT.index(rule))
+    def areas(self, rule: str | None, connectivity: Connectivity) -> Areas:
+        variant = (slice(None), CONNECTIVITIES.index(connectivity), SWEPT.index(rule or self.rule))
         return self.overlap[variant], self.either[variant]
 
 
@@ -110,9 +115,7 @@ def top_one(components: Components, logits: Logits) -> Components:
     if (place == len(logits)).any() or (logits.image[place] != components.image).any():
         raise ValueError("an image with boxes has no class scores; collect both from the same evaluation")
     right = logits.scores[place].argmax(axis=1) == components.label
-    columns = {name: getattr(components, name) for name in components.columns}
-    columns["overlap"] = components.overlap * right[:, None, None, None].astype(np.uint32)
-    return Components(classes=components.classes, **columns)
+    return dataclasses.replace(components, overlap=components.overlap * right[:, None, None, None].astype(np.uint32))
 
 
 class BoxChoice(NamedTuple):
@@ -167,7 +170,7 @@ class BoxChoices(BoxAreas):
         index = {name: getattr(components, name) for name in ("classes", *Sweep.columns)}
         return cls(**index, overlap=np.concatenate(overlap, axis=1), either=np.concatenate(either, axis=1))
 
-    def areas(self, rule: str, connectivity: Connectivity) -> Areas:
+    def areas(self, rule: str | None, connectivity: Connectivity) -> Areas:
         """Of all choices, whatever the arguments."""
         return self.overlap, self.either
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from raysearch.thresholds._average import class_values, entering, pair_scores, pairs_of, statistics_at
 from raysearch.thresholds._pairs import Pairs
 from raysearch.thresholds._solve import best_levels
-from raysearch.thresholds._sweep import Floats, Sweep, SweepMetric
+from raysearch.thresholds._sweep import Floats, LevelMetric, Sweep, SweepMetric
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class CrossFit:
         """(T, R) position at which each pair is scored in each repeat: chosen on the half that it is not in."""
         return self.levels[np.arange(len(self.half))[:, None], 1 - self.halves(pairs), pairs.label]
 
-    def rescore(self, evidence: Sweep, metric: SweepMetric) -> CrossFit:
+    def rescore(self, evidence: Sweep, metric: LevelMetric) -> CrossFit:
         """Another metric at the same thresholds, as one-sided metrics are reported; of the same evidence, or of another
         kind of the same patients' that has the same parameter.
 

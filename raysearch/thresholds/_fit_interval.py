@@ -7,11 +7,11 @@ import numpy as np
 from raysearch.thresholds._average import class_values, statistics_at
 from raysearch.thresholds._bootstrap import Interval, _draws, _interval, bootstrap
 from raysearch.thresholds._cross_fit import CrossFit
-from raysearch.thresholds._sweep import Sweep, SweepMetric
+from raysearch.thresholds._sweep import LevelMetric, Sweep
 
 
 def fit_interval(
-    fit: CrossFit, evidence: Sweep, metric: SweepMetric, *, resamples: int = 2000, seed: int = 0
+    fit: CrossFit, evidence: Sweep, metric: LevelMetric, *, resamples: int = 2000, seed: int = 0
 ) -> Interval:
     """`CrossFit.value` with its 95 % interval over patients, thresholds as they were chosen: it says how the value
     would vary with the patients that are scored, not with those that chose.

@@ -91,6 +91,36 @@ def classification_error(logits: Logits, weights: Floats, label: int | None = No
     return _share(errors, weights @ known[:, columns].sum(axis=1))
 
 
+def accuracy(logits: Logits, weights: Floats, label: int | None = None) -> Floats:
+    """Share of right answers, ``1 - classification_error``."""
+    return 1 - classification_error(logits, weights, label)
+
+
+def f1_score(logits: Logits, weights: Floats, label: int | None = None) -> Floats:
+    """F1 of each class taken as positive, ``2 TP / (2 TP + FP + FN)`` over images, in [0, 1], under (B, R) weightings;
+    (B,). F1-N and F1-P of paper 003 are those of its two classes.
+
+    An image is taken for the class of its highest score (the first one on ties) in the single-label view, and for every
+    class whose score is at least 0.5 in the other. 1 for a class that no image has and none is taken for, as Dice of
+    two empty masks. The mean is over classes of which a label is known; NaN without any.
+
+    Args:
+        label: of this class alone; NaN if none of its labels is known.
+    """
+    if logits.view == "single":
+        taken = logits.scores.argmax(axis=1)[:, None] == np.arange(len(logits.classes))
+    else:
+        taken = logits.scores >= 0.5
+    columns = slice(None) if label is None else slice(label, label + 1)
+    known, present, taken = (each[:, columns] for each in (logits.labels >= 0, logits.labels > 0, taken))
+    right = 2 * weights @ (taken & present)
+    all_of = weights @ (taken & known) + weights @ present
+    scores = np.ones_like(right)
+    np.divide(right, all_of, out=scores, where=all_of > 0)
+    defined = weights @ known > 0
+    return _share(np.where(defined, scores, 0).sum(axis=1), defined.sum(axis=1).astype(np.float64))
+
+
 def auc(logits: Logits, weights: Floats, label: int | None = None) -> Floats:
     """Area under the ROC curve of each class against the rest, in [0, 1], under (B, R) weightings; (B,).
 

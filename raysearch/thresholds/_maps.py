@@ -10,11 +10,12 @@ from numpy.typing import NDArray
 
 from raysearch.thresholds._evidence import Column
 from raysearch.thresholds._pairs import FromMaps, MapPairs
+from raysearch.thresholds._sweep import Sweep
 
 
 @dataclass(frozen=True, kw_only=True)
-class Maps(FromMaps):
-    """Maps and regions of R known pairs: for what depends on where a pixel lies (distances between outlines, structural
+class Maps(Sweep, FromMaps):
+    """Maps and regions of R known pairs: for what depends on where a pixel lies (Hausdorff distances, structural
     similarity, dense CRF, pictures). 9/8 byte a pixel before compression: collected only on demand.
 
     Attributes:
@@ -24,7 +25,7 @@ class Maps(FromMaps):
 
     kind: ClassVar[str] = "maps"
     columns: ClassVar[dict[str, Column]] = {
-        **FromMaps.columns,
+        **Sweep.columns,
         "maps": (np.uint8, (None, None)),
         "packed": (np.uint8, (None,)),
     }

@@ -6,10 +6,11 @@ from collections.abc import Callable
 
 from raysearch.errors import UserError, nearest
 from raysearch.thresholds._box_metrics import BOX_METRICS, box_accuracy
-from raysearch.thresholds._logits import auc, classification_error
+from raysearch.thresholds._logits import accuracy, auc, classification_error, f1_score
+from raysearch.thresholds._map_metrics import MAP_METRICS
 from raysearch.thresholds._metrics import MASK_METRICS, MaskMetric, ior_accuracy, iou_accuracy
 from raysearch.thresholds._soft import cdice, pxap
-from raysearch.thresholds._sweep import Metric, PlainMetric, SweepMetric
+from raysearch.thresholds._sweep import LevelMetric, Metric, PlainMetric, SweepMetric
 
 _PLAIN_METRICS = (
     PlainMetric(
@@ -28,10 +29,24 @@ _PLAIN_METRICS = (
         function=classification_error,
         direction="minimize",
     ),
+    PlainMetric(
+        name="accuracy",
+        title="Accuracy (share of images; of known labels in the multi-label view)",
+        evidence="logits",
+        function=accuracy,
+    ),
+    PlainMetric(
+        name="f1_score",
+        title="F1 of image labels (each class taken as positive, mean over classes)",
+        evidence="logits",
+        function=f1_score,
+    ),
     PlainMetric(name="auc", title="AUC (area under the ROC curve, mean over classes)", evidence="logits", function=auc),
 )
 
-METRICS: dict[str, Metric] = {metric.name: metric for metric in (*MASK_METRICS, *BOX_METRICS, *_PLAIN_METRICS)}
+METRICS: dict[str, Metric] = {
+    metric.name: metric for metric in (*MASK_METRICS, *BOX_METRICS, *_PLAIN_METRICS, *MAP_METRICS)
+}
 """Every metric that is reported, by name."""
 
 AT: dict[str, Callable[[float, str], Metric]] = {
@@ -66,11 +81,12 @@ def find_metric(name: str) -> Metric:
 
 
 def sweep_metric(name: str) -> SweepMetric:
-    """`find_metric` for a metric that has a threshold; UserError for one that says nothing about thresholds."""
+    """`find_metric` for a metric whose threshold can be solved for; UserError for one that chooses none."""
     metric = find_metric(name)
     if not isinstance(metric, SweepMetric):
         fit = ", ".join(key for key, other in METRICS.items() if isinstance(other, SweepMetric) and not other.one_sided)
-        raise UserError(f"--metric {name}: thresholds do not change it; choose them by one of {fit}")
+        reason = metric.one_sided if isinstance(metric, LevelMetric) else "thresholds do not change it"
+        raise UserError(f"--metric {name}: {reason}; choose them by one of {fit}")
     return metric
 
 

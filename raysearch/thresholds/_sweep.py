@@ -43,13 +43,13 @@ class Sweep(Pairs):
 
 
 @dataclass(frozen=True, kw_only=True)
-class SweepMetric(abc.ABC):
-    """A metric whose threshold can be solved for: a function of statistics that pairs have at each position.
+class LevelMetric(abc.ABC):
+    """A metric that pairs have a value of at a given position of the decision parameter.
 
     Attributes:
         name: on the command line.
         title: with the unit, for tables.
-        function: of what `statistics` gives, arrays of one shape, to values of that shape.
+        function: of what `statistics_at` gives, arrays of one shape, to values of that shape.
         direction: which way is better.
         pairs: the pairs that it is a mean over: ``present`` (GT-known localization), ``absent``, or ``known``, both.
         pooled: statistics are added up over the images of a class before the function is applied, and the mean is over
@@ -70,8 +70,9 @@ class SweepMetric(abc.ABC):
     one_sided: str = ""
 
     @abc.abstractmethod
-    def statistics(self, evidence: Sweep) -> tuple[Counted, ...]:
-        """Arrays (R, L) of the pairs at every position; ValueError if the evidence is of another kind."""
+    def statistics_at(self, evidence: Sweep, row_levels: NDArray[np.int64]) -> tuple[Counted, ...]:
+        """Arrays (R, B) of the pairs, each at its own positions (R, B); ValueError if the evidence is of another
+        kind."""
 
     def judges(self, evidence: Evidence) -> bool:
         """Whether the metric can be computed from this evidence."""
@@ -81,6 +82,19 @@ class SweepMetric(abc.ABC):
     def needs(self) -> Literal["present", "absent"]:
         """The pairs without which the metric has no value."""
         return "absent" if self.pairs == "absent" else "present"
+
+
+@dataclass(frozen=True, kw_only=True)
+class SweepMetric(LevelMetric):
+    """A metric whose threshold can be solved for: a function of statistics that pairs have at each position."""
+
+    @abc.abstractmethod
+    def statistics(self, evidence: Sweep) -> tuple[Counted, ...]:
+        """Arrays (R, L) of the pairs at every position; ValueError if the evidence is of another kind."""
+
+    def statistics_at(self, evidence: Sweep, row_levels: NDArray[np.int64]) -> tuple[Counted, ...]:
+        rows = np.arange(len(evidence))[:, None]
+        return tuple(each[rows, row_levels] for each in self.statistics(evidence))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,4 +119,4 @@ class PlainMetric:
         return evidence.kind == self.evidence
 
 
-Metric = SweepMetric | PlainMetric
+Metric = LevelMetric | PlainMetric

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -15,7 +15,19 @@ from torch import nn
 from raysearch.data import Collection
 from raysearch.data._loader import evaluation_batches
 from raysearch.method import Method, Prediction
-from raysearch.thresholds import FROM_MAPS, KINDS, Counts, Evidence, Logits, Regions, find_metric, known_pairs, quantise
+from raysearch.thresholds import (
+    FROM_MAPS,
+    KINDS,
+    BoxRule,
+    Components,
+    Counts,
+    Evidence,
+    Logits,
+    Regions,
+    find_metric,
+    known_pairs,
+    quantise,
+)
 from raysearch.training._collective import Alone, Collective
 from raysearch.training._score import Score, score
 
@@ -142,10 +154,15 @@ def evidence_of(
             cells = region_cells(method, masks, truth, grid.shape[2:])
             out[kind] = Regions.from_maps(grid, cells, truth, labels, *about)
         elif kind in FROM_MAPS:
-            out[kind] = FROM_MAPS[kind].from_pairs(pairs)
+            out[kind] = with_box_rule(FROM_MAPS[kind].from_pairs(pairs), method.box_rule)
         else:
             raise ValueError(f"no kind of evidence '{kind}'; known: {', '.join(KINDS)}")
     return out
+
+
+def with_box_rule(evidence: Evidence, rule: BoxRule | None) -> Evidence:
+    """Evidence of boxes that knows the method's rule, if it has one; other evidence as it is."""
+    return replace(evidence, rule=rule) if rule is not None and isinstance(evidence, Components) else evidence
 
 
 def region_cells(
@@ -190,7 +207,7 @@ def evaluate(
         kinds=kinds_of(rule, method),
     )
     return Evaluation(
-        score=score(observations, rule, given=thresholds["mask_threshold"]),
+        score=score(observations, rule, given=thresholds["mask_threshold"], reports=method.reports),
         observations=observations,
         seconds=time.perf_counter() - started,
     )

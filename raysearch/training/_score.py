@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 from raysearch.thresholds import (
     METRICS,
+    Evidence,
+    LevelMetric,
     Metric,
     PlainMetric,
     Sweep,
@@ -40,7 +42,7 @@ class Score:
         value: of the objective.
         localization: of the metric that chose the thresholds: the objective, or F1+ where the objective does not depend
             on thresholds; cross-fitted where they were solved, NaN where no region is known. More is better.
-        metrics: by name the objective and every registered metric whose evidence was collected, at the thresholds that
+        metrics: by name the objective and every reported metric whose evidence was collected, at the thresholds that
             the objective chose (cross-fitted where they were solved); metrics that nothing in the split tells about
             are left out.
         thresholds: decision thresholds to use on other images: ``mask_threshold``, shared by all classes, or
@@ -55,25 +57,28 @@ class Score:
     per_pair: NDArray[np.float64]
 
 
-def score(observations: Observations, rule: Rule, *, given: float | Mapping[str, float]) -> Score:
+def score(
+    observations: Observations, rule: Rule, *, given: float | Mapping[str, float], reports: Sequence[str] = ()
+) -> Score:
     """Scores observations by a rule.
 
     Args:
         given: mask threshold in [0, 1], shared or by class, that is used unless the rule solves for it.
+        reports: names of metrics beside those of `METRICS`.
 
     Raises:
         ValueError: the objective needs regions, or labels, and none is known; or evidence that was not collected.
     """
     evidence = observations.evidence
     aim = find_metric(rule.metric)
-    chooser = aim if isinstance(aim, SweepMetric) else sweep_metric(DEFAULT_MASK_METRIC)
+    chooser = chooser_of(aim)
     if not {aim.evidence, chooser.evidence} <= evidence.keys():
         raise ValueError(f"{aim.name} needs evidence of kind {aim.evidence}, collected were {', '.join(evidence)}")
     sweep = evidence[chooser.evidence]
     assert isinstance(sweep, Sweep)
-    reported = [m for m in {**METRICS, aim.name: aim}.values() if m.evidence in evidence]
+    reported = reported_metrics(evidence, (aim.name, *reports))
     metrics = plain_metrics(observations, reported)
-    swept = [(m, s) for m in reported if isinstance(m, SweepMetric) and isinstance(s := evidence[m.evidence], Sweep)]
+    levelled = [(m, s) for m in reported if isinstance(m, LevelMetric) and isinstance(s := evidence[m.evidence], Sweep)]
     per_pair = np.zeros(0)
     levels = {name: level(given[name] if isinstance(given, Mapping) else given) for name in sweep.classes}
     chosen = named_thresholds(levels, per_class=isinstance(given, Mapping))
@@ -83,12 +88,12 @@ def score(observations: Observations, rule: Rule, *, given: float | Mapping[str,
     elif rule.decision == "solve":
         fallback = threshold(levels[sweep.classes[0]])
         fit = cross_fit(sweep, chooser, fallback=fallback, seed=rule.seed, per_class=rule.per_class)
-        metrics.update({m.name: fit.rescore(own, m).value for m, own in swept})
+        metrics.update({m.name: fit.rescore(own, m).value for m, own in levelled})
         per_pair = fit.scores if fit.scores is not None else per_pair
         if not fit.notes:
             chosen = named_thresholds(solve(sweep, chooser, per_class=rule.per_class).levels, per_class=rule.per_class)
     else:
-        metrics.update({m.name: at(own, m, levels) for m, own in swept})
+        metrics.update({m.name: at(own, m, levels) for m, own in levelled})
         per_pair = per_pair if chooser.pooled else scores_at(sweep, chooser, levels)
     finite = {name: value for name, value in metrics.items() if np.isfinite(value)}
     if aim.name not in finite:
@@ -101,6 +106,16 @@ def score(observations: Observations, rule: Rule, *, given: float | Mapping[str,
         thresholds=chosen,
         per_pair=per_pair,
     )
+
+
+def chooser_of(aim: Metric) -> SweepMetric:
+    """The metric that chooses thresholds for an objective: itself, if they change it."""
+    return aim if isinstance(aim, SweepMetric) else sweep_metric(DEFAULT_MASK_METRIC)
+
+
+def reported_metrics(evidence: Mapping[str, Evidence], names: Sequence[str]) -> list[Metric]:
+    """All registered metrics, and those of `names` beside, whose evidence is there."""
+    return [m for m in {**METRICS, **{name: find_metric(name) for name in names}}.values() if m.evidence in evidence]
 
 
 def named_thresholds(levels: Mapping[str, int], *, per_class: bool) -> dict[str, float]:

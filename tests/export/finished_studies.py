@@ -49,7 +49,7 @@ def train(study: Study, book: Book, workload: Workload, epochs: int) -> int:
     """Trains the book's next trial for some epochs, records them, and returns its number."""
     trial = book.next()
     folder = study.trial(trial.number)
-    new = {"epoch": 0, "checkpoint": None, "kept": None, "round": None, "exploited": None}
+    new = {"epoch": 0, "checkpoint": None, "kept": None, "round": None, "exploited": None, "outcomes": {}}
     workload.start({"number": trial.number, "config": trial.config, **new})
     rows: list[dict[str, Any]] = []
     for _ in range(epochs):

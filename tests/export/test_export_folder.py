@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import re
@@ -59,8 +60,8 @@ def test_results_are_of_the_test_split_alone(study: Study, tmp_path: Path) -> No
     rows = read_parts(study)["test"]
     assert results["split"] == "test"
     assert results["images"] == len(rows)
-    lines = [line.split(",") for line in study.split_file.read_text().splitlines()]
-    names = {image for _, image, part, _ in lines if part == "test"}
+    lines = csv.DictReader(study.split_file.read_text().splitlines())
+    names = {line["image"] for line in lines if line["split"] == "test"}
     assert {entry["image"] for entry in results["per_image"]} == names
     per_image = [entry["f1_plus"] for entry in results["per_image"] if "f1_plus" in entry]
     assert results["metrics"]["f1_plus"] == pytest.approx(np.mean(per_image))

@@ -19,12 +19,14 @@ from torch import Tensor, nn
 
 from export.finished_studies import SMALL, finished_study
 from raysearch.cli import main
-from raysearch.data import Collection, DataSpec, open_collection
+from raysearch.data import Collection, DataSpec, open_collection, parse_data
 from raysearch.errors import ExportError
 from raysearch.export import Bundle, export_study, load_bundle, predict_images
 from raysearch.export._draw import COLOURS
+from raysearch.export._score import observe_rows
 from raysearch.method import Batch, Method, Prediction, Stage, Step, Task
-from raysearch.thresholds import Counts
+from raysearch.thresholds import BOX_RULES, BoxRule, Components, Counts, region_boxes
+from raysearch.thresholds._boxes import cover
 from raysearch.training import Alone, observe
 
 Boolean = NDArray[np.bool_]
@@ -136,7 +138,7 @@ def test_every_file_of_a_prediction(bundle: Bundle, tmp_path: Path) -> None:
     assert {path.name for path in out.iterdir()} == {"predictions.csv", "scan 1_mask.png", "scan 1_overlay.png"}
     (line,) = table(out)
     assert list(line) == [
-        *("image", "class", "score", "threshold", "area", "x1", "y1", "x2", "y2", "mask", "overlay")
+        *("image", "class", "score", "threshold", "area", "x1", "y1", "x2", "y2", "mask", "overlay", "boxes")
     ]  # fmt: skip
     mask = read_mask(out / line["mask"])
     np.testing.assert_array_equal(mask, answer.mask)
@@ -224,6 +226,58 @@ def test_every_class_with_a_mask_is_answered(blobs: Bundle, tmp_path: Path) -> N
     assert {line["overlay"] for line in lines} == {"scan_overlay.png"}
     named = {name for line in lines for name in (line["mask"], line["overlay"], line["map"])}
     assert {path.name for path in (tmp_path / "out").iterdir()} == {*named, "predictions.csv"}
+
+
+@pytest.mark.parametrize("rule", BOX_RULES)
+def test_boxes_are_those_of_the_methods_rule(tmp_path: Path, rule: BoxRule) -> None:
+    """Box for box those that the evidence compares with the truth: its overlap and union."""
+    study = finished_study(tmp_path / "studies", method="export.class_maps:Boxed", fixes=(f"rule={rule}",))
+    bundle = load_bundle(export_study(study, tmp_path / "model").path)
+    assert bundle.method.box_rule == rule
+    bundle.decision["mask_threshold"] = 0.45
+    collection = open_collection(parse_data(SMALL), bundle.method.view)
+    rows = np.arange(len(collection))
+    observed = [observe_rows(bundle.method, bundle.model, collection, rows[n : n + 1], "box_iou") for n in rows]
+    components = Components.merge([each.evidence["components"] for each in observed])
+    files = save_images(collection, rows.tolist(), tmp_path / "images")
+    answers = {(str(a.source), a.label): a for a in predict_images(bundle, files, tmp_path / "out")}
+    overlap, either = components.areas(None, 8)
+    several = compared = 0
+    for r, (row, label) in enumerate(zip(components.image, components.label, strict=True)):
+        answer = answers.get((str(files[row]), collection.classes[label]))
+        region = cover(region_boxes(collection.mask(row, label) > 0), collection.size)
+        predicted = cover(np.array(answer.boxes if answer else [], np.int64).reshape(-1, 4), collection.size)
+        level = bundle.levels[collection.classes[label]]
+        assert np.count_nonzero(predicted & region) == overlap[r, level]
+        assert np.count_nonzero(predicted | region) == either[r, level]
+        compared += bool(answer and answer.boxes)
+        several += bool(answer and len(answer.boxes) > 1)
+    assert compared > 10
+    assert (several > 0) == (rule == "union")
+    for line in table(tmp_path / "out"):
+        own = answers[line["image"], line["class"]]
+        assert line["boxes"] == ";".join(" ".join(map(str, box)) for box in own.boxes)
+        around = [line[side] for side in ("x1", "y1", "x2", "y2")]
+        assert around == [*map(str, own.box)] if own.box else around == [""] * 4
+
+
+def test_boxes_of_a_rule_lie_on_the_pixels_of_the_file(blobs: Bundle, tmp_path: Path) -> None:
+    Image.fromarray(blob_picture()).save(tmp_path / "scan.png")
+    expected = {
+        "largest": ((40, 40, 62, 60),),
+        "most_active": ((40, 40, 62, 60),),
+        "union": ((6, 4, 18, 16), (40, 40, 62, 60)),
+    }
+    for rule, boxes in expected.items():
+        method = type("Ruled", (Blobs,), {"box_rule": rule})({}, blobs.method.task)
+        answers = list(
+            predict_images(dataclasses.replace(blobs, method=method), [tmp_path / "scan.png"], tmp_path / rule)
+        )
+        assert answers[0].boxes == boxes
+        assert answers[2].boxes == ()
+        overlay = np.asarray(Image.open(tmp_path / rule / "scan_overlay.png"))
+        drawn = frame(overlay.shape[:2], boxes)
+        assert (overlay[drawn] == COLOURS[0]).all(axis=1).mean() > 0.9
 
 
 def test_maps_are_pictures_of_what_masks_are_cut_from(blobs: Bundle, tmp_path: Path) -> None:

@@ -256,3 +256,32 @@ def test_every_choice_has_a_number_of_its_own() -> None:
     assert BoxChoices.choice(BoxChoices.position(0.5)) == named[128]
     with pytest.raises(ValueError, match=r"0\.\.2147"):
         BoxChoices.choice(2148)
+
+
+@pytest.mark.parametrize("rule", BOX_RULES)
+def test_metrics_take_the_rule_of_the_evidence_unless_they_name_one(rule: str) -> None:
+    components = dataclasses.replace(Components.from_maps(**boxed_batch(4, images=10)), rule=rule)
+    named = dataclasses.replace(BOX_IOU, rule=rule)
+    plain = Components.from_maps(**boxed_batch(4, images=10))
+    for level in (60, 128, 200):
+        assert at(components, BOX_IOU, level) == at(plain, named, level)
+    assert cross_fit(components, BOX_IOU).value == cross_fit(plain, named).value
+    assert solve(components, BOX_IOU).levels == solve(plain, named).levels
+    other = dataclasses.replace(BOX_IOU, rule="largest")
+    assert at(components, other, 60) == at(plain, BOX_IOU, 60)
+    scores = np.ones((10, 2), np.float32)
+    rows = boxed_batch(4, images=10)["rows"]
+    logits = Logits.from_scores(scores, np.zeros((10, 2), np.int8), rows, ["p"] * 10, ("c0", "c1"), "multi")
+    assert top_one(components, logits).rule == rule
+    assert components.select(np.arange(3)).rule == rule
+    with pytest.raises(ValueError, match="parts must have the same rule"):
+        Components.merge([components, dataclasses.replace(plain.select(np.arange(0)), rule=_another(rule))])
+
+
+def _another(rule: str) -> str:
+    return next(other for other in BOX_RULES if other != rule)
+
+
+def test_a_rule_that_is_none() -> None:
+    with pytest.raises(ValueError, match="a box rule is one of largest, most_active, union, got best_match"):
+        dataclasses.replace(Components.from_maps(**boxed_batch(1)), rule="best_match")

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sklearn.metrics import roc_auc_score
+from sklearn.metrics import f1_score, roc_auc_score
 
 from raysearch.thresholds import METRICS, Logits, at, at_by_class
 
-AUC, ERROR = METRICS["auc"], METRICS["classification_error"]
+AUC, ERROR, ACCURACY, F1 = (METRICS[name] for name in ("auc", "classification_error", "accuracy", "f1_score"))
 
 
 def logits(scores: np.ndarray, labels: np.ndarray, view: str = "multi") -> Logits:
@@ -60,7 +60,7 @@ def test_weights_are_repetitions_and_ties_count_half(seed: int, view: str) -> No
     weights = rng.integers(0, 3, (1, count))
     times = np.repeat(np.arange(count), weights[0])
     evidence, repeated = logits(scores, labels, view), logits(scores[times], labels[times], view)
-    for metric in (AUC, ERROR):
+    for metric in (AUC, ERROR, ACCURACY, F1):
         found = metric.function(evidence, weights.astype(np.float64), None)
         expected = at(repeated, metric)
         if metric is AUC and not at_by_class(repeated, AUC):
@@ -78,6 +78,37 @@ def test_weights_are_repetitions_and_ties_count_half(seed: int, view: str) -> No
 
 def test_nothing_known_is_no_value() -> None:
     evidence = logits(np.zeros((3, 2)), np.full((3, 2), -1))
-    assert np.isnan(at(evidence, AUC))
-    assert np.isnan(at(evidence, ERROR))
-    assert at_by_class(evidence, ERROR) == {}
+    for metric in (AUC, ERROR, ACCURACY, F1):
+        assert np.isnan(at(evidence, metric))
+        assert at_by_class(evidence, metric) == {}
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.integers(0, 999), st.sampled_from(["single", "multi"]))
+def test_f1_is_that_of_scikit_learn(seed: int, view: str) -> None:
+    rng = np.random.default_rng(seed)
+    count, classes = int(rng.integers(2, 12)), int(rng.integers(2, 5))
+    scores = rng.random((count, classes))
+    if view == "single":
+        labels = np.eye(classes)[rng.integers(0, classes, count)]
+        taken = np.eye(classes)[scores.argmax(axis=1)]
+    else:
+        labels, taken = rng.integers(0, 2, (count, classes)), scores >= 0.5
+    evidence = logits(scores, labels, view)
+    expected = f1_score(labels, taken, average=None, zero_division=1)
+    assert list(at_by_class(evidence, F1).values()) == pytest.approx(expected)
+    assert at(evidence, F1) == pytest.approx(expected.mean())
+    assert at(evidence, ACCURACY) == pytest.approx(1 - at(evidence, ERROR))
+
+
+def test_f1_of_unknown_labels_and_of_a_class_that_nothing_is() -> None:
+    # two sources: of the last two images nothing is known, and of the third class no image's label is
+    labels = np.array([[1, 0, -1], [0, 1, -1], [1, 0, -1], [-1, -1, -1], [-1, -1, -1]])
+    scores = np.array([[0.9, 0.1, 0], [0.2, 0.8, 0], [0.3, 0.7, 0], [0.9, 0.1, 0], [0.1, 0.9, 0]])
+    single = logits(scores, labels, "single")
+    assert at_by_class(single, F1) == pytest.approx({"c0": 2 / 3, "c1": 2 / 3})
+    assert at(single, F1) == pytest.approx(2 / 3)
+    assert at(single, ACCURACY) == pytest.approx(2 / 3)
+    none = logits(np.array([[0.1, 0.9], [0.2, 0.6]]), np.array([[0, 1], [0, 1]]))
+    assert at_by_class(none, F1) == {"c0": 1.0, "c1": 1.0}, "no image has the class, and none is taken for it"
+    assert at_by_class(logits(np.array([[0.6, 0.9]]), np.array([[0, 1]])), F1)["c0"] == 0

@@ -54,7 +54,17 @@ def test_one_sided_metrics_are_no_objective() -> None:
     for name in ("f1_minus", "precision", "recall", "false_positive_area", "ior_accuracy", "ior_accuracy@0.25"):
         with pytest.raises(UserError, match=f"--metric {name}: cannot be the only objective, because .*f1_plus"):
             objective(name)
-    for name in ("f1_plus", "iou", "iou_pooled", "iou_accuracy", "classification_error", "auc", "cdice", "pxap"):
+    for name in (
+        "f1_plus",
+        "iou",
+        "iou_pooled",
+        "iou_accuracy",
+        "classification_error",
+        "accuracy",
+        "f1_score",
+        "auc",
+        "cdice",
+    ):
         assert objective(name) is METRICS[name]
 
 
@@ -65,7 +75,8 @@ def test_names() -> None:
         mask_metric("auc")
     assert all(name == metric.name for name, metric in METRICS.items())
     better_low = {name for name, metric in METRICS.items() if metric.direction == "minimize"}
-    assert better_low == {"false_positive_area", "classification_error"}
+    distances = {"hausdorff", "hausdorff_max", "hausdorff_classical"}
+    assert better_low == {"false_positive_area", "classification_error", *distances}
 
 
 @given(pixels, st.sampled_from([0.1, 0.25, 0.3, 0.5, 1.0]))

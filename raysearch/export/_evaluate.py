@@ -1,0 +1,153 @@
+"""Scores an exported model on data of another domain, with its own weights and thresholds: nothing is chosen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from raysearch.data import UNKNOWN, AnySpec, Collection, JoinedSpec, open_collection, parse_data
+from raysearch.errors import ExportError
+from raysearch.export._bundle import Bundle, load_bundle
+from raysearch.export._reference import Reference, reference_values
+from raysearch.export._score import score_rows
+from raysearch.method import Task
+
+Part = Literal["all", "train", "valid", "test"]
+
+
+def evaluate_bundle(
+    bundle: Bundle, data: str, *, part: Part = "all", reference: Path | None = None, baseline: Path | None = None
+) -> dict[str, Any]:
+    """Metrics of all images of other data of which a label or a region is known.
+
+    Args:
+        data: as ``--data``; of a model of several sources, any of them.
+        part: ``all``, or the images of one published part.
+        reference: CSV file of another reader's values of the model's metric by class, to stand beside the model's.
+        baseline: another export, scored on the same images, of whose gap to the reference the model closes a part.
+
+    Returns:
+        ``data``, ``fingerprint``, ``part``, ``images``, and the ``metrics``, ``intervals``, ``by_class`` and
+        ``per_image`` of an export; ``reference`` where one is given.
+
+    Raises:
+        DataError: the data cannot be read.
+        ExportError: it is the model's own, or has other classes, sizes, channels or sources; it publishes no such part,
+            or nothing is known of it; a reference or baseline that does not fit.
+    """
+    metric = str(bundle.config["metric"])
+    values = reference_values(reference, baseline, bundle.method.task.classes)
+    spec = parse_data(data)
+    _check_sources(spec, bundle)
+    collection = open_collection(spec, bundle.method.view)
+    _refuse_own(collection, bundle)
+    rows = _rows(collection, part)
+    scores = _scored(bundle, collection, rows, metric)
+    if values is not None:
+        others = None
+        if baseline is not None:
+            others = _scored(load_bundle(baseline), collection, rows, metric)["by_class"].get(metric, {})
+        scores["reference"] = Reference(metric, values, others).beside(scores["by_class"].get(metric, {}))
+    return {"data": collection.source, "fingerprint": collection.fingerprint, "part": part, **scores}
+
+
+def _scored(bundle: Bundle, collection: Collection, rows: NDArray[np.int64], metric: str) -> dict[str, Any]:
+    fitted = fit_to(collection, bundle.method.task, str(bundle.path))
+    return score_rows(bundle.method, bundle.model, fitted, rows, bundle.levels, metric)
+
+
+def fit_to(collection: Collection, task: Task, model: str) -> Collection:
+    """The collection with the classes of a task in its order; nothing is known of those of sources that it lacks.
+
+    Args:
+        model: named in errors.
+
+    Raises:
+        ExportError: other classes, size or channels.
+    """
+    wanted = _classes(task.classes, task.sources, task.source_classes, collection.sources)
+    found = _classes(collection.classes, collection.sources, collection.source_classes, collection.sources)
+    if set(wanted) != set(found):
+        raise ExportError(
+            f"{collection.source} has the classes {_names(found)}, {model} knows {_names(wanted)}: give data with"
+            " the same ones, such as another task="
+        )
+    if collection.size != task.size:
+        raise ExportError(
+            f"{collection.source} has images of {collection.size[0]} pixels, {model} takes {task.size[0]}: add"
+            f" size={task.size[0]} to --data"
+        )
+    if collection.channels != task.channels:
+        raise ExportError(
+            f"{collection.source} has images of {collection.channels} channels, {model} takes {task.channels}: give"
+            " another source"
+        )
+    labels, truth = (np.full((len(collection), len(task.classes)), UNKNOWN, np.int8) for _ in range(2))
+    mask_row = np.full(truth.shape, -1, np.int32)
+    for name, column in wanted.items():
+        own = found[name]
+        labels[:, column], truth[:, column] = collection.labels[:, own], collection.truth[:, own]
+        mask_row[:, column] = collection.mask_row[:, own]
+    alone: dict[str, Any] = {"sources": (), "source_classes": (), "source_images": (), "parts": ()}
+    return replace(collection, classes=task.classes, labels=labels, truth=truth, mask_row=mask_row, **alone)
+
+
+def _classes(
+    classes: Sequence[str], sources: Sequence[str], source_classes: Sequence[int], wanted: Sequence[str]
+) -> dict[tuple[str, str], int]:
+    """Column of each class of the sources `wanted` by (source, own name)."""
+    owners = [sources[index] for index in source_classes] or [""] * len(classes)
+    return {
+        (owner, name.removeprefix(f"{owner}/")): column
+        for column, (owner, name) in enumerate(zip(owners, classes, strict=True))
+        if owner in wanted or not sources
+    }
+
+
+def _names(classes: Iterable[tuple[str, str]]) -> str:
+    return ", ".join(name for _, name in classes)
+
+
+def _check_sources(spec: AnySpec, bundle: Bundle) -> None:
+    sources = bundle.method.task.sources
+    names = spec.names if isinstance(spec, JoinedSpec) else ()
+    if sources and not names:
+        raise ExportError(
+            f"--data {spec}: {bundle.path} was made from several sources; say which one this is, as in"
+            f" {sources[0]}={spec}"
+        )
+    if not set(names) <= set(sources):
+        raise ExportError(f"--data {spec}: {bundle.path} was made from one source; give one, without its name")
+
+
+def _refuse_own(collection: Collection, bundle: Bundle) -> None:
+    """What the model was trained on says nothing of another domain."""
+    own = {bundle.config["data"]["fingerprint"], *bundle.config["data"]["source_fingerprints"]}
+    for each in (collection, *collection.parts):
+        if each.fingerprint in own:
+            raise ExportError(
+                f"{each.source} is data that {bundle.path} was trained on: 'raysearch verify {bundle.path}' scores its"
+                " test split; give other data with --data"
+            )
+
+
+def _rows(collection: Collection, part: Part) -> NDArray[np.int64]:
+    known = (collection.labels != UNKNOWN).any(axis=1) | (collection.truth != UNKNOWN).any(axis=1)
+    if not known.any():
+        raise ExportError(
+            f"{collection.source}: no label and no region is known of its images, so nothing can be scored"
+        )
+    if part != "all":
+        known &= collection.official == part
+        if not known.any():
+            published = sorted(set(collection.official.tolist()) - {""})
+            raise ExportError(
+                f"--part {part}: {collection.source} has no image to score in a published part of that name; it"
+                f" publishes {', '.join(published) or 'none'}"
+            )
+    return np.flatnonzero(known)

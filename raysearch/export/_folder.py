@@ -1,0 +1,42 @@
+"""A folder that is there as a whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from raysearch.errors import ExportError, StorageError
+from raysearch.study._study import is_disk_full
+
+
+@contextlib.contextmanager
+def new_folder(out: Path) -> Iterator[Path]:
+    """A folder that becomes `out` at the end of the body: all of it, or none after an error.
+
+    Raises:
+        ExportError: `out` exists and is not an empty folder, or cannot be written.
+        StorageError: the disk is full.
+    """
+    target = out.absolute()
+    try:
+        if os.path.lexists(target) and (not target.is_dir() or any(target.iterdir())):
+            raise ExportError(f"{out} exists and is not an empty folder; give another --out")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        part = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
+        try:
+            yield part
+            part.chmod(0o755)
+            if target.is_dir():
+                target.rmdir()
+            part.rename(target)
+        except BaseException:
+            shutil.rmtree(part, ignore_errors=True)
+            raise
+    except OSError as error:
+        if is_disk_full(error):
+            raise StorageError(f"the disk of {out} is full; free some space and export again") from None
+        raise ExportError(f"{out} cannot be written ({error.strerror}); give another --out") from None
