@@ -45,22 +45,98 @@ class Boxes:
 
     Attributes:
         boxes: (B, 4) float64, left, top, width, height in pixels of the frame.
-        frame: (width, height) of the picture that the boxes were drawn on.
+        frame: (width, height) of the picture that the boxes were drawn on; None for the image as it is in its file.
     """
 
     boxes: NDArray[np.float64]
-    frame: tuple[int, int]
+    frame: tuple[int, int] | None
+
+
+@dataclass(frozen=True)
+class Brighter:
+    """What is brighter than `level`, 0 to 255; palettes are looked up."""
+
+    level: int
+
+
+@dataclass(frozen=True)
+class Values:
+    """What has one of these values; of a palette image, one of these indices."""
+
+    values: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class OtherColour:
+    """What has another colour than the background. JPEG data will do: a colour that differs by at most `tolerance` in
+    every channel is still the background's."""
+
+    colour: tuple[int, int, int]
+    tolerance: int
+
+
+Foreground = Brighter | Values | OtherColour
 
 
 @dataclass(frozen=True)
 class MaskFiles:
-    """Region truth in mask files: foreground is every value above zero (instance ids too), several files are one
-    region, their union. A region that turns out to be empty is ABSENT."""
+    """Region truth in mask files, several files are one region, their union. A region that turns out to be empty is
+    ABSENT.
+
+    Attributes:
+        foreground: what of a file is the region; None for every value above zero (instance ids too).
+    """
 
     paths: tuple[Path, ...]
+    foreground: Foreground | None = None
 
 
-Region = Boxes | MaskFiles
+@dataclass(frozen=True)
+class RunLengths:
+    """Region truth as run lengths, several are one region, their union.
+
+    Attributes:
+        runs: in COCO's compressed form, see `raysearch.data._rle`; each fills the frame.
+        frame: (width, height) of the picture that they were made from.
+        table: name of the file that they come from.
+    """
+
+    runs: tuple[str, ...]
+    frame: tuple[int, int]
+    table: str
+
+
+@dataclass(frozen=True)
+class Polygons:
+    """Region truth as polygons, several are one region, their union; the outline belongs to it.
+
+    Attributes:
+        polygons: (P, 2) float64 each, x and y in pixels of the frame, P at least 2.
+        frame, table: as in `RunLengths`.
+    """
+
+    polygons: tuple[NDArray[np.float64], ...]
+    frame: tuple[int, int]
+    table: str
+
+
+Region = Boxes | MaskFiles | RunLengths | Polygons
+
+
+@dataclass(frozen=True)
+class RawPixels:
+    """Layout of gray images without a header: rows from the top, values from 0 to `highest`.
+
+    Attributes:
+        dtype: of numpy, with the byte order.
+        inverted: whether 0 is white.
+    """
+
+    width: int
+    height: int
+    dtype: str
+    highest: int
+    inverted: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,10 +153,11 @@ class FileManifest:
         labels: (N, K) int8 in {1, 0, -1}.
         truth: (N, K) int8, 0 or -1; pairs with a region become 1, or 0 if the region is empty.
         regions: row -> class index -> region.
-        official: (N,) str, ``train``, ``test`` or empty.
+        official: (N,) str, ``train``, ``valid``, ``test`` or empty.
         tables: the files that all of this was read from.
         problems: what is wrong in the tables or absent on disk, one line each; no collection is made of these.
         notes: what was left out or changed on purpose, one line each.
+        raw: the layout of the images if their files have no header; None for files of known formats.
     """
 
     root: Path
@@ -96,6 +173,7 @@ class FileManifest:
     tables: tuple[Path, ...]
     problems: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    raw: RawPixels | None = None
 
 
 Manifest = ArrayManifest | FileManifest

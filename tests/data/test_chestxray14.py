@@ -251,3 +251,41 @@ def test_check_lists_every_problem(tmp_path: Path) -> None:
     ]
     with pytest.raises(DataError, match=r"3 problems"):  # of tables and names, before anything is decoded
         open_collection(spec, "multi")
+
+
+def test_subsets_are_drawn_by_patient_and_nested(tmp_path: Path) -> None:
+    rows = [(f"{patient:08d}_{image:03d}.png", "No Finding", patient) for patient in range(1, 9) for image in range(2)]
+    rows[0] = (rows[0][0], "Cardiomegaly", 1)
+    boxes = NIH_BOXES[:1]
+    root = make_nih(tmp_path / "nih", rows=rows, boxes=boxes)
+    drawn = {count: opened(root, f",subset={count}") for count in (3, 4, 11)}
+    for count, data in drawn.items():
+        assert len(data) == count
+        images = np.unique(data.patients, return_counts=True)[1]
+        assert (images < 2).sum() == count % 2, "all images of a patient, but of the last"
+    assert set(drawn[3].image_ids) < set(drawn[4].image_ids) < set(drawn[11].image_ids)
+    assert opened(root, ",subset=4,seed=1").image_ids != drawn[4].image_ids
+    assert "12 of 16 images are not drawn (subset=4, normal=0, seed=0)" in drawn[4].notes
+    assert opened(root, ",subset=99").image_ids == opened(root).image_ids
+
+
+def test_normal_images_are_drawn_and_the_others_stay(tmp_path: Path) -> None:
+    rows = [
+        (f"{patient:08d}_000.png", "No Finding" if patient > 3 else "Pneumonia", patient) for patient in range(1, 20)
+    ]
+    boxes = [("00000001_000.png", "Pneumonia", (1, 1, 9, 9))]
+    root = make_nih(tmp_path / "nih", rows=rows, boxes=boxes)
+    data = opened(root, ",task=normal-vs-pneumonia,normal=5", "single")
+    assert (data.labels == PRESENT).sum(axis=0).tolist() == [5, 3]
+    with pytest.raises(DataError, match=r"normal is of tasks with the class normal; leave it out with task findings"):
+        opened(root, ",normal=5")
+
+
+def test_a_second_domain_of_real_images(real_data: Path) -> None:
+    options = ",task=normal-vs-pneumonia,normal=10"
+    data = opened(real_data / "chestxray14", options, "single")
+    assert (data.labels == PRESENT).sum(axis=0).tolist() == [10, 35]
+    assert (data.truth == PRESENT).sum(axis=0).tolist() == [0, 20]
+    few = opened(real_data / "chestxray14", f"{options},subset=20", "single")
+    assert len(few) == 20
+    assert set(few.image_ids) < set(data.image_ids)

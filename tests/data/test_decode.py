@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from data.data_layouts import save, texture
-from raysearch.data._decode import Fit, UnreadableError, draw_boxes, read_image, read_mask
 from raysearch.data._manifest import Boxes
+from raysearch.data._picture import Fit, UnreadableError, read_image
+from raysearch.data._regions import draw_boxes, read_mask
 
 
 @given(width=st.integers(1, 300), height=st.integers(1, 300), size=st.integers(1, 128))

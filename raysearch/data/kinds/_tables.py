@@ -71,7 +71,13 @@ def read_table(path: Path, columns: Sequence[str], header: Sequence[str] | None 
                 f"table {path}: the line of '{row[0]}' has {len(row)} cells, expected {len(names)}; a comma may be "
                 "missing, or a cell with commas has no quotes"
             )
-    return pd.DataFrame({column: [row[k] for row in rows] for column, k in zip(columns, at, strict=True)}, dtype=object)
+    cells = {column: [_one_line(row[k]) for row in rows] for column, k in zip(columns, at, strict=True)}
+    return pd.DataFrame(cells, dtype=object)
+
+
+def _one_line(cell: str) -> str:
+    """A cell for names and messages, which have one line."""
+    return cell if cell.isprintable() else " ".join(cell.split())
 
 
 def read_names(path: Path) -> list[str]:
@@ -84,6 +90,25 @@ def read_names(path: Path) -> list[str]:
         return path.read_text("utf-8").split()
     except (OSError, ValueError) as error:
         raise DataError(f"list {path} cannot be read ({error}); expected one image name a line") from None
+
+
+def read_columns(path: Path, columns: int) -> list[list[str]]:
+    """The lines of a text file whose cells are divided by spaces; empty ones and comments (``#``) are left out.
+
+    Raises:
+        DataError: unreadable, not UTF-8, no lines, a line with another number of cells.
+    """
+    try:
+        text = path.read_text("utf-8-sig")
+    except (OSError, ValueError) as error:
+        raise DataError(f"table {path} cannot be read ({error}); expected {columns} cells a line") from None
+    rows = [line.split() for line in text.splitlines() if line.strip() and not line.startswith("#")]
+    if not rows:
+        raise DataError(f"table {path} has no rows; correct it, or get the original file again")
+    for row in rows:
+        if len(row) != columns:
+            raise DataError(f"table {path}: the line of '{row[0]}' has {len(row)} cells, expected {columns}")
+    return rows
 
 
 def duplicates(names: pd.Series[str], table: str) -> list[str]:
@@ -114,3 +139,10 @@ def listed_but_absent(
         line = f"{len(absent)} of {len(names)} images that {table} lists are absent and left out (missing=skip)"
         return [], [line] if absent else []
     return [f"{name}: listed in {table} but absent (get it, or set missing=skip)" for name in absent], []
+
+
+def refuse_nothing(left: int, root: Path, problems: Sequence[str]) -> None:
+    """DataError if no image is left, with the first problem, of which there may be as many as images."""
+    if not left:
+        why = f"{problems[0]} (the first of {len(problems)} problems)" if problems else "choose other options"
+        raise DataError(f"{root}: no image is left; {why}")

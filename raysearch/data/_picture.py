@@ -1,0 +1,128 @@
+"""Pictures from files onto a square canvas.
+
+One transform for images and regions: the long side becomes `size` pixels, the aspect ratio is kept, the picture is
+centred and the rest of the canvas is zero.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
+
+from raysearch.data._manifest import RawPixels
+
+MAX_PIXELS = 80_000_000
+"""Larger pictures are refused: a few bytes of PNG can ask for any amount of memory."""
+
+
+class UnreadableError(Exception):
+    """What is wrong with one file, without its name."""
+
+
+@dataclass(frozen=True)
+class Fit:
+    """Where a picture of (width, height) pixels lands on a size x size canvas."""
+
+    source: tuple[int, int]
+    size: int
+
+    @property
+    def placed(self) -> tuple[int, int]:
+        """(width, height) on the canvas, at least one pixel each."""
+        longest = max(self.source)
+        return max(1, round(self.source[0] * self.size / longest)), max(1, round(self.source[1] * self.size / longest))
+
+    @property
+    def offset(self) -> tuple[int, int]:
+        """(left, top) of the picture on the canvas."""
+        width, height = self.placed
+        return (self.size - width) // 2, (self.size - height) // 2
+
+    @property
+    def window(self) -> tuple[slice, slice]:
+        """(rows, columns) of the picture on the canvas."""
+        (width, height), (left, top) = self.placed, self.offset
+        return slice(top, top + height), slice(left, left + width)
+
+
+def load(path: Path) -> Image.Image:
+    """A file of any known format, decoded.
+
+    Raises:
+        UnreadableError: absent, empty, of no known format, corrupt, truncated or oversized.
+    """
+    try:
+        if path.stat().st_size == 0:
+            raise UnreadableError("zero bytes")
+        with Image.open(path) as image:
+            if image.width * image.height > MAX_PIXELS:
+                raise UnreadableError(
+                    f"oversized: {image.width}x{image.height}, at most {MAX_PIXELS:,} pixels are read"
+                )
+            image.load()
+            return image
+    except UnreadableError:
+        raise
+    except FileNotFoundError:
+        raise UnreadableError("absent") from None
+    except UnidentifiedImageError:
+        raise UnreadableError("not an image of any known format") from None
+    except Image.DecompressionBombError:
+        raise UnreadableError(f"oversized: at most {MAX_PIXELS:,} pixels are read") from None
+    except Exception as error:  # decoders answer damaged bytes with a dozen exception types, SyntaxError among them
+        raise UnreadableError(
+            f"corrupt or truncated ({' '.join(str(error).split()) or type(error).__name__})"
+        ) from None
+
+
+def load_raw(path: Path, raw: RawPixels) -> Image.Image:
+    """A file without a header, its values linearly mapped to 0..255.
+
+    Raises:
+        UnreadableError: not as many bytes as the layout has, or a value above its highest.
+    """
+    expected = raw.width * raw.height * np.dtype(raw.dtype).itemsize
+    try:
+        found = path.stat().st_size
+        if found != expected:
+            raise UnreadableError(f"{found:,} bytes, expected {expected:,} for {raw.width}x{raw.height} pixels")
+        values = np.fromfile(path, raw.dtype).reshape(raw.height, raw.width).astype(np.int64)
+    except OSError as error:
+        raise UnreadableError(error.strerror or "cannot be read") from None
+    if values.max() > raw.highest:
+        raise UnreadableError(f"a value of {values.max()}, expected at most {raw.highest}")
+    gray = (255 * values + raw.highest // 2) // raw.highest
+    return Image.fromarray((255 - gray if raw.inverted else gray).astype(np.uint8))
+
+
+def read_image(path: Path, size: int, channels: int, raw: RawPixels | None = None) -> tuple[NDArray[np.uint8], Fit]:
+    """A picture as (channels, size, size) uint8: gray (ITU-R 601 luma of colour) or RGB, antialiased bilinear.
+
+    16-bit pixels map 0..65535 linearly to 0..255; palettes are looked up, transparency is dropped.
+
+    Args:
+        raw: the layout of a file without a header.
+
+    Raises:
+        UnreadableError: corrupt, truncated, empty or oversized file, or floating-point pixels.
+    """
+    image = load_raw(path, raw) if raw else load(path)
+    if image.mode == "F":
+        raise UnreadableError("floating-point pixels; save it with 8 or 16 bits")
+    if image.mode.startswith("I"):
+        wide = np.asarray(image).astype(np.int64)
+        if wide.min() < 0 or wide.max() > 65535:
+            raise UnreadableError("32-bit pixels; save it with 8 or 16 bits")
+        image = Image.fromarray(((wide + 128) // 257).astype(np.uint8))
+    image = image.convert("L" if channels == 1 else "RGB")
+    fit = Fit(image.size, size)
+    if image.size != fit.placed:
+        image = image.resize(fit.placed, Image.Resampling.BILINEAR)
+    canvas = np.zeros((channels, size, size), np.uint8)
+    pixels = np.asarray(image)
+    canvas[(slice(None), *fit.window)] = pixels[None] if channels == 1 else pixels.transpose(2, 0, 1)
+    return canvas, fit

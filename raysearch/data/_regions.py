@@ -1,0 +1,131 @@
+"""Regions from files, run lengths, polygons and boxes onto the canvas of their picture."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw
+
+from raysearch.data._manifest import Boxes, Brighter, Foreground, MaskFiles, OtherColour, Polygons, Region, RunLengths
+from raysearch.data._picture import Fit, UnreadableError, load
+from raysearch.data._rle import fill_runs
+
+_ROUNDING = 1e-6
+"""A float32 mean of ones and zeros that is exactly a half may come out a hair below it."""
+
+
+def read_region(region: Region, fit: Fit) -> NDArray[np.uint8]:
+    """A region as (size, size) uint8 in {0, 1}; all zero only if it is empty.
+
+    Raises:
+        UnreadableError: a mask that cannot be read or is of another shape than its picture; begins with its name.
+    """
+    if isinstance(region, Boxes):
+        return draw_boxes(region, fit)
+    if isinstance(region, MaskFiles):
+        return read_mask(region.paths, fit, region.foreground)
+    mask = _fill_runs(region) if isinstance(region, RunLengths) else _fill_polygons(region)
+    try:
+        return place_mask(_at_source(mask, fit), fit)
+    except UnreadableError as error:
+        raise UnreadableError(f"mask in {region.table}: {error}") from None
+
+
+def read_mask(paths: Sequence[Path], fit: Fit, foreground: Foreground | None = None) -> NDArray[np.uint8]:
+    """Union of mask files as (size, size) uint8 in {0, 1}; see `place_mask` and `MaskFiles`.
+
+    Raises:
+        UnreadableError: as for images, or a mask whose aspect ratio differs from the image's by more than a pixel; the
+            message begins with the mask's name.
+    """
+    union = np.zeros((fit.source[1], fit.source[0]), bool)
+    for path in paths:
+        try:
+            union |= _at_source(_foreground(path, foreground), fit)
+        except UnreadableError as error:
+            raise UnreadableError(f"mask {path.parent.name}/{path.name}: {error}") from None
+    return place_mask(union, fit)
+
+
+def place_mask(mask: NDArray[np.bool_], fit: Fit) -> NDArray[np.uint8]:
+    """A mask (height, width) of the picture as (size, size) uint8 in {0, 1}: pixels at least half covered.
+
+    Where no pixel is half covered (a line thinner than half a pixel), those at least half as covered as the most
+    covered one, so that a region never vanishes.
+    """
+    if not mask.any():
+        return np.zeros((fit.size, fit.size), np.uint8)
+    area = np.asarray(Image.fromarray(mask.astype(np.float32)).resize(fit.placed, Image.Resampling.BOX))
+    half = 0.5 if area.max() >= 0.5 - _ROUNDING else area.max() / 2
+    return _on_canvas(area >= half - _ROUNDING, fit)
+
+
+def _foreground(path: Path, foreground: Foreground | None) -> NDArray[np.bool_]:
+    image = load(path)
+    if isinstance(foreground, OtherColour):
+        off = np.abs(np.asarray(image.convert("RGB")).astype(np.int16) - foreground.colour).max(axis=2)
+        return np.asarray(off > foreground.tolerance)
+    if image.format == "JPEG":
+        raise UnreadableError("a mask as JPEG data, whose values are not exact; expected PNG or BMP data")
+    if isinstance(foreground, Brighter):
+        return np.asarray(np.asarray(image.convert("L")) > foreground.level)
+    values = np.asarray(image)  # of a palette image these are the indices, which is what masks mean
+    if image.mode in ("RGBA", "LA", "PA"):
+        values = values[..., :-1]
+    inside = values > 0 if foreground is None else np.isin(values, foreground.values)
+    return np.asarray(inside if inside.ndim == 2 else inside.any(axis=2))
+
+
+def _fill_runs(region: RunLengths) -> NDArray[np.bool_]:
+    width, height = region.frame
+    return np.asarray(np.logical_or.reduce([fill_runs(runs, height, width) for runs in region.runs]))
+
+
+def _fill_polygons(region: Polygons) -> NDArray[np.bool_]:
+    canvas = Image.new("L", region.frame)
+    for points in region.polygons:
+        ImageDraw.Draw(canvas).polygon([(x, y) for x, y in points.tolist()], fill=1, outline=1)
+    return np.asarray(canvas) > 0
+
+
+def _at_source(mask: NDArray[np.bool_], fit: Fit) -> NDArray[np.bool_]:
+    """A mask at the size of its picture. A picture that was shrunk has rounded sides: a pixel of the coarser one."""
+    width, height = fit.source
+    if abs(mask.shape[1] * height - mask.shape[0] * width) > max(width, mask.shape[1]):
+        raise UnreadableError(
+            f"{mask.shape[1]}x{mask.shape[0]} does not fit the image of {width}x{height}; "
+            "expected the same size or an exact rescale"
+        )
+    if mask.shape == (height, width):
+        return mask
+    resized = Image.fromarray(mask.astype(np.uint8)).resize((width, height), Image.Resampling.NEAREST)
+    return np.asarray(resized) > 0
+
+
+def draw_boxes(region: Boxes, fit: Fit) -> NDArray[np.uint8]:
+    """Union of boxes as (size, size) uint8 in {0, 1}: pixels whose centre is inside a half-open box, at least the one
+    that holds the box's centre. Boxes are clipped to the picture."""
+    scale = np.divide(fit.placed, region.frame or fit.source)
+    mask = np.zeros((fit.placed[1], fit.placed[0]), bool)
+    for x, y, width, height in region.boxes:
+        columns = _covered(x * scale[0], (x + width) * scale[0], fit.placed[0])
+        rows = _covered(y * scale[1], (y + height) * scale[1], fit.placed[1])
+        mask[rows, columns] = True
+    return _on_canvas(mask, fit)
+
+
+def _covered(start: float, stop: float, length: int) -> slice:
+    first, last = int(np.ceil(start - 0.5)), int(np.ceil(stop - 0.5))
+    if last <= first:
+        first = int(np.floor((start + stop) / 2))
+        last = first + 1
+    return slice(min(max(first, 0), length - 1), max(min(last, length), 1))
+
+
+def _on_canvas(mask: NDArray[np.bool_], fit: Fit) -> NDArray[np.uint8]:
+    canvas = np.zeros((fit.size, fit.size), np.uint8)
+    canvas[fit.window] = mask
+    return canvas

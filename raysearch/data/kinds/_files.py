@@ -1,0 +1,58 @@
+"""Where the files of a release lie."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path, PurePosixPath
+
+from raysearch.data.kinds._tables import data_folder
+from raysearch.errors import DataError
+
+IMAGES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
+
+
+def release_folder(path: str | None, title: str, holds: Sequence[str], inner: Sequence[str] = ()) -> Path:
+    """The folder of a release: the one that was named, or one of `inner` inside it.
+
+    Args:
+        holds: files or folders, one of which a release has.
+
+    Raises:
+        DataError: no such folder, or none of these is in it.
+    """
+    root = data_folder(path, title)
+    for folder in (root, *(root / name for name in inner)):
+        if any((folder / name).exists() for name in holds):
+            return folder
+    raise DataError(f"{root} holds no {' or '.join(holds)}; name the folder of {title}")
+
+
+def inside(folder: Path, name: str) -> Path | None:
+    """The path of a file that a table names; None for a name that leads out of the folder."""
+    parts = PurePosixPath(name).parts
+    if not parts or name.startswith("/") or ".." in parts or "\\" in name or "\0" in name:
+        return None
+    return folder.joinpath(*parts)
+
+
+def is_file(path: Path) -> bool:
+    """As `Path.is_file`, and False for a name that no file can have."""
+    return os.path.isfile(path)
+
+
+def files_in(folder: Path, suffixes: Iterable[str] = IMAGES) -> dict[str, Path]:
+    """Stem -> file, of the files with one of these endings, in the order of their names; hidden ones are left out."""
+    known = tuple(suffixes)
+    if not folder.is_dir():
+        return {}
+    return {
+        path.stem: path
+        for path in sorted(folder.iterdir())
+        if path.suffix.lower() in known and not path.name.startswith(".")
+    }
+
+
+def first_folder(*folders: Path) -> Path | None:
+    """The first of these that exists."""
+    return next((folder for folder in folders if folder.is_dir()), None)

@@ -1,0 +1,83 @@
+"""Pneumonia in children's chest X-rays: Kermany et al., Cell 2018, in the layouts of its releases."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from raysearch.data._collection import View
+from raysearch.data._manifest import FileManifest
+from raysearch.data.kinds._base import Kind, size_option, task_option
+from raysearch.data.kinds._files import files_in, release_folder
+from raysearch.data.kinds._labels import normal_or_not
+from raysearch.errors import DataError
+
+if TYPE_CHECKING:
+    from raysearch.data._spec import DataSpec
+
+_CLASSES = ("NORMAL", "PNEUMONIA")
+_PARTS = {"train": "train", "val": "train", "test": "test"}
+_PATIENT = (
+    re.compile(r"(person\d+)_(?:bacteria|virus)_\d+"),
+    re.compile(r"((?:NORMAL2-)?IM-\d+)-\d+(?:-\d+)*"),
+    re.compile(r"(?:NORMAL|BACTERIA|VIRUS)-(\d+)-\d+"),
+)
+"""Names of the second release, its normal images, and the third release's <disease>-<patient>-<image>."""
+
+
+class Kermany(Kind):
+    """``train/``, ``val/`` and ``test/`` with ``NORMAL/*.jpeg`` and ``PNEUMONIA/*.jpeg`` each, in ``chest_xray/`` or
+    its parent.
+
+    Classes normal and pneumonia, the same in both views; where a pneumonia is, nobody annotated. Published test is
+    test; ``val``, 16 images that a later packing took out of train, counts as published train.
+
+    Patients are read from the names: ``person12_bacteria_3`` is patient 12, whatever the germ, ``IM-0115-0001`` and
+    ``NORMAL2-IM-0115-0001`` are two. The numbers start again in ``test``, which the authors made of other patients, so
+    the same number there is someone else. The images themselves were not compared.
+    """
+
+    name = "kermany"
+    title = "Chest X-ray pneumonia (Kermany et al., Cell 2018)"
+    version = 1
+    options = (task_option("normal-vs-pneumonia"), size_option(256))
+
+    def read(self, spec: DataSpec, view: View) -> FileManifest:
+        root = release_folder(spec.path, self.title, ("train",), ("chest_xray", "chest_xray/chest_xray"))
+        rows = [
+            (path, part, name)
+            for folder, part in _PARTS.items()
+            for name in _CLASSES
+            for path in files_in(root / folder / name).values()
+        ]
+        if not rows:
+            raise DataError(f"{root} holds no image train/NORMAL/*.jpeg; get the original files again")
+        ids = [path.relative_to(root).as_posix() for path, _, _ in rows]
+        owners = [_patient(path.stem) for path, _, _ in rows]
+        patients = [f"{part}/{owner or path.stem}" for (path, part, _), owner in zip(rows, owners, strict=True)]
+        notes = ["patients are what the file names tell of them"]
+        if unnamed := owners.count(None):
+            notes.append(f"{unnamed} file names tell no patient: each of these images is a patient of its own")
+        if val := sum(name.startswith("val/") for name in ids):
+            notes.append(f"the {val} images of val count as published train")
+        labels, truth = normal_or_not(np.array([name == "NORMAL" for _, _, name in rows]))
+        return FileManifest(
+            root=root,
+            channels=1,
+            classes=("normal", "pneumonia"),
+            ids=tuple(ids),
+            paths=tuple(path for path, _, _ in rows),
+            patients=np.array(patients),
+            labels=labels,
+            truth=truth,
+            regions={},
+            official=np.array([part for _, part, _ in rows]),
+            tables=(),
+            notes=tuple(notes),
+        )
+
+
+def _patient(stem: str) -> str | None:
+    return next((match[1] for pattern in _PATIENT if (match := pattern.fullmatch(stem))), None)

@@ -1,0 +1,85 @@
+"""Montgomery County chest X-rays: Jaeger et al., Quantitative Imaging in Medicine and Surgery 2014."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from raysearch.data._collection import PRESENT, UNKNOWN, View
+from raysearch.data._manifest import FileManifest, MaskFiles, Region
+from raysearch.data.kinds._base import Kind, size_option, task_option
+from raysearch.data.kinds._files import files_in, release_folder
+from raysearch.data.kinds._labels import normal_or_not
+from raysearch.errors import DataError
+
+if TYPE_CHECKING:
+    from raysearch.data._spec import DataSpec
+
+_STEM = re.compile(r"MCUCXR_\d+_([01])")
+_MASKS = ("leftMask", "rightMask")
+
+
+class Montgomery(Kind):
+    """``CXR_png/MCUCXR_0001_0.png`` with ``ManualMask/leftMask/`` and ``rightMask/``, in ``MontgomerySet/`` or its
+    parent.
+
+    Tasks: ``lungs`` (the union of both, one class that every image has, the same in both views) and
+    ``normal-vs-abnormal`` (from the last digit of the name: 0 normal, 1 tuberculosis; where the disease is, nobody
+    annotated). Every image is of another patient; no split is published. ``ClinicalReadings/`` is not read.
+    """
+
+    name = "montgomery"
+    title = "Montgomery County chest X-rays (Jaeger et al., 2014)"
+    version = 1
+    options = (task_option("lungs", "normal-vs-abnormal"), size_option(256))
+
+    def read(self, spec: DataSpec, view: View) -> FileManifest:
+        root = release_folder(spec.path, self.title, ("CXR_png",), ("MontgomerySet",))
+        found = files_in(root / "CXR_png")
+        stems = [stem for stem in found if _STEM.fullmatch(stem)]
+        if not stems:
+            raise DataError(f"{root / 'CXR_png'} holds no image MCUCXR_0001_0.png; get the original files again")
+        notes = []
+        if other := len(found) - len(stems):
+            notes.append(f"{other} images with other names than MCUCXR_0001_0.png are left out")
+        regions: dict[int, dict[int, Region]] = {}
+        problems: list[str] = []
+        if spec["task"] == "lungs":
+            classes: tuple[str, ...] = ("lungs",)
+            labels, truth = np.full((len(stems), 1), PRESENT, np.int8), np.full((len(stems), 1), UNKNOWN, np.int8)
+            regions, problems = _lungs(root / "ManualMask", stems)
+        else:
+            classes = ("normal", "abnormal")
+            labels, truth = normal_or_not(np.array([stem.endswith("_0") for stem in stems]))
+        return FileManifest(
+            root=root,
+            channels=1,
+            classes=classes,
+            ids=tuple(found[stem].name for stem in stems),
+            paths=tuple(found[stem] for stem in stems),
+            patients=np.array(stems),
+            labels=labels,
+            truth=truth,
+            regions=regions,
+            official=np.full(len(stems), "", "<U5"),
+            tables=(),
+            problems=tuple(problems),
+            notes=tuple(notes),
+        )
+
+
+def _lungs(folder: Path, stems: list[str]) -> tuple[dict[int, dict[int, Region]], list[str]]:
+    if not folder.is_dir():
+        raise DataError(f"mask folder {folder} does not exist; get it, or choose another task")
+    sides = {name: files_in(folder / name) for name in _MASKS}
+    regions: dict[int, dict[int, Region]] = {}
+    problems = []
+    for row, stem in enumerate(stems):
+        paths = tuple(files[stem] for files in sides.values() if stem in files)
+        if len(paths) == len(_MASKS):
+            regions[row] = {0: MaskFiles(paths)}
+        problems += [f"{stem}: ManualMask/{name}/{stem}.png is absent" for name in _MASKS if stem not in sides[name]]
+    return regions, problems

@@ -1,0 +1,272 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from data.data_layouts import save, texture
+from data.kind_layouts import CHEXPERT_TRAIN, CHEXPERT_VALID, chexpert_mask, make_chexpert, write_json
+from raysearch.data import ABSENT, PRESENT, UNKNOWN, Collection, DataSpec, View, check, make_split, open_collection
+from raysearch.data.kinds._chexlocalize import read_annotations
+from raysearch.errors import DataError
+
+HEART = "valid/patient64541/study1/view1_frontal.jpg"
+NORMAL = "valid/patient64542/study1/view1_frontal.jpg"
+EDEMA = "test/patient64741/study1/view1_frontal.jpg"
+
+
+def opened(root: Path, options: str = "", view: View = "multi") -> Collection:
+    return open_collection(DataSpec.parse(f"chexpert:{root},size=80{options}"), view)
+
+
+def pair(data: Collection, image: str, name: str) -> tuple[int, int]:
+    row, label = data.image_ids.index(image), data.classes.index(name)
+    return int(data.labels[row, label]), int(data.truth[row, label])
+
+
+def test_findings_in_the_order_of_the_paper(tmp_path: Path) -> None:
+    data = opened(make_chexpert(tmp_path))
+    assert data.classes == (
+        *("Enlarged Cardiomediastinum", "Cardiomegaly", "Lung Lesion", "Airspace Opacity", "Edema", "Consolidation"),
+        *("Atelectasis", "Pneumothorax", "Pleural Effusion", "Support Devices"),
+    )
+    assert len(data) == 7
+    assert data.official.tolist() == ["train"] * 4 + ["valid"] * 2 + ["test"]
+    assert data.patients.tolist()[:4] == ["patient00001", "patient00002", "patient00002", "patient00003"]
+    assert "1 lateral images are left out (views=frontal)" in data.notes
+    assert len(opened(make_chexpert(tmp_path / "other"), ",views=all")) == 8
+
+
+def test_region_truth(tmp_path: Path) -> None:
+    data = opened(make_chexpert(tmp_path))
+    assert pair(data, "train/patient00002/study1/view1_frontal.jpg", "Airspace Opacity") == (PRESENT, UNKNOWN)
+    assert pair(data, "train/patient00002/study1/view1_frontal.jpg", "Pleural Effusion") == (ABSENT, ABSENT)
+    assert pair(data, HEART, "Cardiomegaly") == (PRESENT, PRESENT)
+    assert pair(data, HEART, "Edema") == (ABSENT, ABSENT)
+    assert pair(data, EDEMA, "Edema") == (PRESENT, PRESENT)
+    expected = np.zeros((80, 80), np.uint8)
+    expected[40:70, 20:60] = 1  # 60 rows are centred on 80
+    np.testing.assert_array_equal(data.mask(data.image_ids.index(HEART), 1), expected)
+    expected = np.zeros((80, 80), np.uint8)
+    expected[10:70, :40] = 1
+    np.testing.assert_array_equal(data.mask(data.image_ids.index(EDEMA), 4), expected)
+
+
+def test_the_folder_may_be_the_release_or_its_parent(tmp_path: Path) -> None:
+    root = make_chexpert(tmp_path)
+    assert opened(root).fingerprint == opened(tmp_path).fingerprint
+    (tmp_path / "CheXlocalize").rename(root / "CheXlocalize")
+    assert opened(root).fingerprint == opened(tmp_path).fingerprint
+    plain = opened(make_chexpert(tmp_path / "plain", localized=False))
+    assert not len(plain.masks)
+    assert any("gt_segmentations_test.json are absent" in note for note in plain.notes)
+
+
+def test_the_other_names_of_chexlocalizes_release(tmp_path: Path) -> None:
+    expected = opened(make_chexpert(tmp_path / "a", train=CHEXPERT_TRAIN[:1]))
+    root = make_chexpert(tmp_path / "b" / "chexlocalize", train=CHEXPERT_TRAIN[:1], release="CheXpert")
+    (root / "valid.csv").rename(root / "val_labels.csv")
+    (root / "valid").rename(root / "val")
+    data = opened(tmp_path / "b" / "chexlocalize")
+    assert data.fingerprint == expected.fingerprint
+    assert data.image_ids == expected.image_ids
+    (root / "train.csv").unlink()
+    assert set(opened(root).official) == {"valid", "test"}
+
+
+@pytest.mark.parametrize(("policy", "expected"), [("ones", PRESENT), ("zeros", ABSENT), ("ignore", UNKNOWN)])
+def test_uncertain_labels(tmp_path: Path, policy: str, expected: int) -> None:
+    root = make_chexpert(tmp_path)
+    data = opened(root, f",uncertain={policy}")
+    assert pair(data, "train/patient00002/study1/view1_frontal.jpg", "Edema")[0] == expected
+    if policy == "ones":
+        assert data.fingerprint == opened(root).fingerprint
+
+
+def test_blank_labels(tmp_path: Path) -> None:
+    root = make_chexpert(tmp_path)
+    image = "train/patient00003/study1/view1_frontal.jpg"
+    assert pair(opened(root), image, "Edema") == (ABSENT, ABSENT)
+    assert pair(opened(root, ",blank=ignore"), image, "Edema") == (UNKNOWN, UNKNOWN)
+
+
+def test_observations_are_14_and_no_finding_has_no_region(tmp_path: Path) -> None:
+    data = opened(make_chexpert(tmp_path), ",task=observations")
+    assert len(data.classes) == 14
+    assert pair(data, HEART, "Lung Opacity") == (PRESENT, PRESENT)
+    assert pair(data, HEART, "No Finding") == (ABSENT, UNKNOWN)
+    assert pair(data, "train/patient00002/study2/view1_frontal.jpg", "Pneumonia") == (PRESENT, UNKNOWN)
+
+
+def test_the_single_view_keeps_images_with_exactly_one_certain_class(tmp_path: Path) -> None:
+    root = make_chexpert(tmp_path)
+    data = opened(root, view="single")
+    names = ["train/patient00001/study1/view1_frontal.jpg", "train/patient00003/study1/view1_frontal.jpg", EDEMA]
+    assert list(data.image_ids) == names
+    assert (data.labels == PRESENT).sum(axis=1).tolist() == [1, 1, 1]
+    assert any(note.startswith("4 images without exactly one of the classes") for note in data.notes)
+    ignored = opened(root, ",uncertain=ignore", "single")
+    assert list(ignored.image_ids) == names, "patient00002 has one finding for certain and another that is not"
+    assert "train/patient00002/study1/view1_frontal.jpg" in opened(root, ",uncertain=zeros", "single").image_ids
+
+
+def test_normal_against_something(tmp_path: Path) -> None:
+    root = make_chexpert(tmp_path)
+    data = opened(root, ",task=normal-vs-pneumonia", "single")
+    assert data.classes == ("normal", "pneumonia")
+    assert data.labels.tolist() == [[1, 0], [0, 1], [1, 0]]
+    assert data.truth.tolist() == [[UNKNOWN, ABSENT], [UNKNOWN, UNKNOWN], [UNKNOWN, ABSENT]]
+    data = opened(root, ",task=normal-vs-abnormal", "single")
+    assert pair(data, "train/patient00001/study1/view1_frontal.jpg", "abnormal") == (ABSENT, ABSENT)
+    assert pair(data, NORMAL, "abnormal") == (ABSENT, ABSENT)
+    union = data.mask(data.image_ids.index(HEART), 1)
+    assert union.sum() == 30 * 40 + 30 * 20
+
+
+def test_official_parts_keep_regions_for_train_and_tuning(tmp_path: Path) -> None:
+    valid = [(f"patient{64541 + n}/study1/view1_frontal.jpg", {**CHEXPERT_VALID[1][1], "Edema": 1}) for n in range(8)]
+    root = make_chexpert(tmp_path, valid=valid)
+    masks = {
+        f"patient{64541 + n}_study1_view1_frontal": {"Edema": chexpert_mask(slice(0, 9), slice(9))} for n in range(8)
+    }
+    write_json(tmp_path / "CheXlocalize" / "gt_segmentations_val.json", masks)
+    data = opened(root)
+    split = make_split(data, "official")
+    boxed = (data.truth == PRESENT).any(axis=1)
+    assert [int(boxed[part].sum()) for part in (split.train, split.tuning, split.test)] == [6, 2, 1]
+
+
+def test_labels_and_regions_that_contradict_each_other_are_unknown(tmp_path: Path) -> None:
+    root = make_chexpert(tmp_path)
+    path = tmp_path / "CheXlocalize" / "gt_segmentations_val.json"
+    masks = json.loads(path.read_text())
+    entry = masks["patient64541_study1_view1_frontal"]
+    entry["Cardiomegaly"], entry["Edema"] = chexpert_mask(), chexpert_mask(slice(0, 9), slice(0, 9))
+    masks["patient99999_study1_view2_lateral"] = {}
+    write_json(path, masks)
+    data = opened(root)
+    assert pair(data, HEART, "Cardiomegaly") == (PRESENT, UNKNOWN)
+    assert pair(data, HEART, "Edema") == (ABSENT, UNKNOWN)
+    assert "1 images that CheXlocalize annotated are not used" in data.notes
+    assert any(note.startswith("1 labels of images") for note in data.notes)
+    assert any(note.startswith("1 regions of CheXlocalize contradict") for note in data.notes)
+
+
+@pytest.mark.parametrize(
+    ("entry", "expected"),
+    [
+        ([], "no object of pathologies in gt_segmentations_val.json"),
+        ({"Edem": chexpert_mask()}, "unknown pathology 'Edem' in gt_segmentations_val.json; did you mean 'Edema'?"),
+        ({"Edema": 3}, "Edema in gt_segmentations_val.json: expected an object with size and counts, or a list of"),
+        ({"Edema": {"size": [60, 80], "counts": "?"}}, "run lengths that do not add up to the 4,800 pixels"),
+        ({"Edema": {"size": [1e9, 80], "counts": "0"}}, "the size [1000000000.0, 80], expected [height, width]"),
+        ({"Edema": {"size": [10**9, 80], "counts": "0"}}, "oversized: 80x1000000000, at most 80,000,000 pixels"),
+        ({"Edema": [[[0, 0], [9, 9]]]}, "the size None, expected [height, width] in pixels"),
+        ({"img_size": [60, 80], "Edema": [[[0, 0]]]}, "a polygon that is no list of at least two points [x, y]"),
+        ({"img_size": [60, 80], "Edema": [[[0, "x"], [1, 1]]]}, "a polygon that is no list of at least two points"),
+        ({"img_size": [60, 80], "Edema": [[[0, 0], [9, 1e300]]]}, "a polygon far outside the image of 80x60"),
+    ],
+)
+def test_annotations_that_cannot_be_read_are_named(tmp_path: Path, entry: object, expected: str) -> None:
+    root = make_chexpert(tmp_path)
+    write_json(tmp_path / "CheXlocalize" / "gt_segmentations_val.json", {"patient64541_study1_view1_frontal": entry})
+    report = check(DataSpec.parse(f"chexpert:{root},size=32"))
+    assert len(report.problems) == 1
+    assert report.problems[0].startswith("patient64541_study1_view1_frontal: ")
+    assert expected in report.problems[0]
+
+
+def test_a_mask_of_another_shape_is_a_problem_and_a_shrunk_image_is_none(tmp_path: Path) -> None:
+    root = make_chexpert(tmp_path)
+    save(root / HEART, texture(0, 31, 41))  # of 80 x 60, both sides rounded
+    assert opened(root).truth[4, 1] == PRESENT
+    save(root / HEART, texture(0, 60, 60))
+    with pytest.raises(DataError, match=r"mask in gt_segmentations_val.json: 80x60 does not fit the image of 60x60"):
+        opened(root)
+
+
+@pytest.mark.parametrize("content", ["{", "[]", "[" * 100_000, '"x"', ""])
+def test_files_that_hold_no_annotations(tmp_path: Path, content: str) -> None:
+    root = make_chexpert(tmp_path)
+    (tmp_path / "CheXlocalize" / "gt_segmentations_val.json").write_text(content)
+    with pytest.raises(
+        DataError, match=r"annotations .*gt_segmentations_val.json (hold no object|cannot be read)"
+    ) as error:
+        opened(root)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "../../secret/train/patient1/study1/view1_frontal.jpg",
+        "train/patient1/../view1_frontal.jpg",
+        "train/..\\x/study1/view1_frontal.jpg",
+        "train/patient1/study1/view1_frontal.jpg/more",
+        "patient00001/study1/view1_frontal.jpg",
+        "train/patient1/study1/" + "x" * 5000,
+    ],
+)
+def test_paths_that_lead_elsewhere_are_problems(tmp_path: Path, name: str) -> None:
+    root = make_chexpert(tmp_path)
+    save(tmp_path / "secret" / "train" / "patient1" / "study1" / "view1_frontal.jpg", texture(0, 8, 8))
+    with (root / "train.csv").open("a") as file:
+        file.write(f"{name},Male,1,Frontal,AP" + "," * 13 + ",\n")
+    with pytest.raises(DataError, match=r"1 problem: .*(no path of the form train/patient00001|but absent)") as error:
+        opened(root, ",views=all")
+    assert "\n" not in str(error.value)
+
+
+def test_tables_without_a_row_of_use(tmp_path: Path) -> None:
+    root = make_chexpert(tmp_path)
+    header, row, *_ = (root / "train.csv").read_text().splitlines()
+    for name in ("valid.csv", "test_labels.csv"):
+        (root / name).unlink()
+    (root / "train.csv").write_text(f"{header}\n{row.replace('train/', '../')}\n")
+    with pytest.raises(DataError, match=r"no image is left; .*\(the first of 1 problems\)"):
+        opened(root)
+
+
+def test_absent_images_and_wrong_labels_are_named(tmp_path: Path) -> None:
+    root = make_chexpert(tmp_path)
+    (root / "train" / CHEXPERT_TRAIN[0][0]).unlink()
+    text = (root / "valid.csv").read_text().replace("0.0,1.0,1.0", "0.0,1.0,yes")
+    (root / "valid.csv").write_text(text)
+    problems = check(DataSpec.parse(f"chexpert:{root},size=32")).problems
+    assert len(problems) == 2
+    assert problems[0].endswith("'yes' for Lung Opacity; expected 1.0, 0.0, -1.0 or nothing")
+    assert problems[1].endswith(
+        "patient00001/study1/view1_frontal.jpg: listed in the tables but absent (get it, or set missing=skip)"
+    )
+    (root / "valid.csv").write_text(text.replace("yes", "1.0"))
+    assert len(opened(root, ",missing=skip")) == 6
+
+
+def test_a_folder_without_tables(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"holds no train.csv or valid.csv .*; name the folder of CheXpert"):
+        opened(tmp_path)
+
+
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["Edema", "Lung Opacity", "img_size", "size", "counts", "x\ny"]), inner, max_size=4
+        )
+    ),
+    max_leaves=20,
+)
+
+
+@given(content=st.dictionaries(st.sampled_from(["a", "b\nc"]), ANYTHING))
+def test_any_json_object_is_read_or_named_line_by_line(
+    tmp_path_factory: pytest.TempPathFactory, content: dict[str, object]
+) -> None:
+    drawn, problems = read_annotations(write_json(tmp_path_factory.mktemp("any") / "gt_annotations_val.json", content))
+    assert drawn.keys() == content.keys()
+    assert not any("\n" in line for line in problems)

@@ -1,0 +1,122 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from data.data_layouts import save
+from data.kind_layouts import CUB_IMAGES, make_cub
+from raysearch.data import ABSENT, PRESENT, Collection, DataSpec, View, check, open_collection
+from raysearch.errors import DataError
+
+
+def opened(root: Path, options: str = "", view: View = "single") -> Collection:
+    return open_collection(DataSpec.parse(f"cub:{root},size=60{options}"), view)
+
+
+def add(root: Path, table: str, line: str) -> None:
+    with (root / "CUB_200_2011" / table).open("a") as file:
+        file.write(line + "\n")
+
+
+def test_species_and_published_parts(tmp_path: Path) -> None:
+    parent = make_cub(tmp_path)
+    data = opened(parent)
+    assert data.fingerprint == opened(parent / "CUB_200_2011").fingerprint == opened(parent, view="multi").fingerprint
+    assert data.images.shape == (4, 3, 60, 60)
+    assert data.image_ids == tuple(f"{name}/{file}" for name, file, _ in CUB_IMAGES)
+    assert len(data.classes) == 6
+    assert data.labels.argmax(axis=1).tolist() == [0, 0, 1, 2]
+    assert data.official.tolist() == ["train", "test", "train", "test"]
+    assert len(np.unique(data.patients)) == 4
+    np.testing.assert_array_equal(data.truth, np.where(data.labels == PRESENT, PRESENT, ABSENT))
+
+
+@pytest.mark.parametrize("beside", [True, False])
+def test_the_region_is_where_more_than_half_of_the_annotators_agree(tmp_path: Path, beside: bool) -> None:
+    data = opened(make_cub(tmp_path, beside=beside))
+    expected = np.zeros((60, 60), np.uint8)
+    expected[10:50, :30] = 1  # 3 and 5 of 5; the upper right has 2
+    np.testing.assert_array_equal(data.mask(2, 1), expected)
+
+
+def test_segmentations_with_transparency_mean_the_same(tmp_path: Path) -> None:
+    parent = make_cub(tmp_path)
+    expected = opened(parent).fingerprint
+    name, file, _ = CUB_IMAGES[0]
+    gray = np.zeros((40, 60), np.uint8)
+    gray[:20, :30], gray[:20, 30:], gray[20:, :30] = 153, 102, 255
+    layers = np.stack([gray, np.full_like(gray, 255)], axis=2)
+    save(parent / "segmentations" / name / file.replace(".jpg", ".png"), layers)
+    assert opened(parent).fingerprint == expected
+
+
+def test_boxes_are_in_pixels_of_the_image(tmp_path: Path) -> None:
+    data = opened(make_cub(tmp_path), ",regions=boxes")
+    expected = np.zeros((60, 60), np.uint8)
+    expected[20:40, 15:45] = 1
+    np.testing.assert_array_equal(data.mask(0, 0), expected)
+
+
+def test_the_five_species_of_the_paper(tmp_path: Path) -> None:
+    data = opened(make_cub(tmp_path), ",classes=5")
+    assert data.classes == (
+        *("019.Gray_Catbird", "099.Ovenbird", "108.White_necked_Raven", "171.Myrtle_Warbler"),
+        "178.Swainson_Warbler",
+    )
+    assert [name.split("/")[0] for name in data.image_ids] == ["019.Gray_Catbird", "019.Gray_Catbird", "099.Ovenbird"]
+    assert data.labels.argmax(axis=1).tolist() == [0, 0, 1]
+
+
+@pytest.mark.parametrize(
+    ("table", "line", "expected"),
+    [
+        ("images.txt", "5 ../../secret.jpg", "../../secret.jpg: leads out of images/"),
+        ("images.txt", "5 /etc/passwd", "/etc/passwd: leads out of images/"),
+        ("images.txt", "5 099.Ovenbird/x.jpg", "099.Ovenbird/x.jpg: no class or part in image_class_labels.txt"),
+        ("images.txt", f"5 {CUB_IMAGES[0][0]}/{CUB_IMAGES[0][1]}", "stands more than once in images.txt"),
+        ("train_test_split.txt", "1 7", "no class or part in train_test_split.txt"),
+        ("bounding_boxes.txt", "1 0 0 -5 9", "no box x y width height in bounding_boxes.txt"),
+        ("bounding_boxes.txt", "1 0 0 nan 9", "no box x y width height in bounding_boxes.txt"),
+    ],
+)
+def test_wrong_rows_are_named(tmp_path: Path, table: str, line: str, expected: str) -> None:
+    parent = make_cub(tmp_path)
+    add(parent, table, line)
+    problems = check(DataSpec.parse(f"cub:{parent},size=16,regions=boxes")).problems
+    assert any(expected in problem for problem in problems), problems
+    assert not any("\n" in problem for problem in problems)
+
+
+def test_nothing_left(tmp_path: Path) -> None:
+    parent = make_cub(tmp_path)
+    add(parent, "images.txt", "\n".join(f"{key} ../x{key}.jpg" for key in range(1, 5)))
+    with pytest.raises(DataError, match=r"no image is left; ../x1.jpg: leads out of images/ \(the first of 4"):
+        opened(parent)
+
+
+def test_what_is_absent_is_named(tmp_path: Path) -> None:
+    parent = make_cub(tmp_path)
+    (parent / "segmentations" / "099.Ovenbird" / "Ovenbird_0001_4.png").unlink()
+    with pytest.raises(DataError, match=r"segmentations/099.Ovenbird/Ovenbird_0001_4.png, its mask, is absent"):
+        opened(parent)
+    image = parent / "CUB_200_2011" / "images" / "099.Ovenbird" / "Ovenbird_0001_4.jpg"
+    image.unlink()
+    with pytest.raises(DataError, match=r"Ovenbird_0001_4.jpg: listed in images.txt but absent"):
+        opened(parent)
+    assert len(opened(parent, ",missing=skip")) == 3
+    (parent / "segmentations").rename(parent / "elsewhere")
+    with pytest.raises(DataError, match=r"mask folder .*segmentations does not exist; get it, or set regions=boxes"):
+        opened(parent, ",missing=skip")
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"), [("1 2 3\n", "has 3 cells, expected 2"), ("", "no rows"), ("\xff", "cannot")]
+)
+def test_tables_that_are_none(tmp_path: Path, content: str, expected: str) -> None:
+    parent = make_cub(tmp_path)
+    (parent / "CUB_200_2011" / "classes.txt").write_text(content, "latin-1")
+    with pytest.raises(DataError, match=expected) as error:
+        opened(parent)
+    assert "\n" not in str(error.value)

@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from data.data_layouts import save, texture
+from data.kind_layouts import JSRT_NODULES, make_jsrt
+from raysearch.data import ABSENT, PRESENT, UNKNOWN, Collection, DataSpec, View, check, make_split, open_collection
+from raysearch.errors import DataError
+
+
+def opened(root: Path, options: str = "", view: View = "multi") -> Collection:
+    return open_collection(DataSpec.parse(f"jsrt:{root},size=32{options}"), view)
+
+
+@pytest.fixture(scope="module")
+def released(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_jsrt(tmp_path_factory.mktemp("released") / "jsrt")
+
+
+def test_images_without_header_are_big_endian_12_bit_and_inverted(released: Path) -> None:
+    data = opened(released)
+    assert data.images.shape == (4, 1, 32, 32)
+    assert data.image_ids == ("JPCLN001.IMG", "JPCLN002.IMG", "JPCNN001.IMG", "JPCNN002.IMG")
+    assert not data.images[:, 0, :14].any(), "the highest value is black"
+    assert data.images[:, 0, 31, 0].tolist() == [255, 255 - 62, 255 - 125, 255 - 187]
+
+
+@pytest.mark.parametrize("view", ["single", "multi"])
+def test_lungs_and_heart_are_scrs_masks(released: Path, view: View) -> None:
+    data = opened(released, view=view)
+    assert data.classes == ("lungs",)
+    assert (data.labels == PRESENT).all()
+    expected = np.zeros((32, 32), np.uint8)
+    expected[16:, :8] = expected[16:, 16:] = 1
+    for row in range(4):
+        np.testing.assert_array_equal(data.mask(row, 0), expected)
+    heart = opened(released, ",task=heart", view)
+    expected = np.zeros((32, 32), np.uint8)
+    expected[16:, 8:16] = 1
+    np.testing.assert_array_equal(heart.mask(3, 0), expected)
+
+
+def test_folds_are_the_published_parts(released: Path) -> None:
+    data = opened(released)
+    assert data.official.tolist() == ["train", "test", "train", "test"]
+    assert len(np.unique(data.patients)) == 4
+    split = make_split(data, "official")
+    assert [data.image_ids[row] for row in split.test] == ["JPCLN002.IMG", "JPCNN002.IMG"]
+
+
+def test_nodules_are_squares_of_their_size(released: Path) -> None:
+    data = opened(released, ",task=nodule", "single")
+    assert data.classes == ("normal", "nodule")
+    assert data.labels.tolist() == [[0, 1], [0, 1], [1, 0], [1, 0]]
+    assert data.truth.tolist() == [[UNKNOWN, PRESENT]] * 2 + [[UNKNOWN, ABSENT]] * 2
+    expected = np.zeros((32, 32), np.uint8)
+    expected[13:19, 13:19] = 1  # 70 mm are 400 pixels of 2048, 6.25 of 32
+    np.testing.assert_array_equal(data.mask(1, 1), expected)
+    row, column = np.argwhere(data.mask(0, 1)).mean(axis=0)
+    assert (column, row) == pytest.approx((1634 / 64 - 0.5, 692 / 64 - 0.5), abs=0.5)
+
+
+def test_pictures_of_the_same_names_in_a_plainer_folder(tmp_path: Path) -> None:
+    for stem in ("JPCLN001", "JPCNN001"):
+        save(tmp_path / "jsrt" / f"{stem}.png", texture(0, 64, 64))
+    save(tmp_path / "jsrt" / "other.png", texture(0, 64, 64))
+    for structure in ("left lung", "right lung"):
+        save(tmp_path / "jsrt" / "fold1" / "masks" / structure / "JPCLN001.gif", np.full((32, 32), 255, np.uint8))
+    data = opened(tmp_path / "jsrt")
+    assert data.image_ids == ("JPCLN001.png", "JPCNN001.png")
+    np.testing.assert_array_equal(data.truth, [[PRESENT], [UNKNOWN]])
+    assert data.official.tolist() == ["train", ""]
+    assert "1 images have no mask of lungs: their region is unknown" in data.notes
+    assert any("CLNDAT_EN.txt is absent" in note for note in opened(tmp_path / "jsrt", ",task=nodule").notes)
+
+
+def test_a_gif_whose_palette_begins_with_white_is_still_read_by_its_colours(tmp_path: Path) -> None:
+    save(tmp_path / "JPCLN001.png", texture(0, 32, 32))
+    indices = np.zeros((32, 32), np.uint8)
+    indices[:16] = 1
+    image = Image.fromarray(indices, "P")
+    image.putpalette([255, 255, 255, 0, 0, 0])
+    for structure in ("left lung", "right lung"):
+        path = tmp_path / "fold1" / "masks" / structure / "JPCLN001.gif"
+        path.parent.mkdir(parents=True)
+        image.save(path)
+    np.testing.assert_array_equal(opened(tmp_path).mask(0, 0), (indices == 0))
+
+
+def test_what_is_wrong_is_named(tmp_path: Path) -> None:
+    root = make_jsrt(tmp_path / "jsrt", nodules=(*JSRT_NODULES[:1], "JPCLN002.IMG\t5\t?\t78\tFemale\t9\t9"))
+    (root / "scratch" / "fold1" / "masks" / "left lung" / "JPCNN001.gif").unlink()
+    save(root / "scratch" / "fold2" / "masks" / "left lung" / "JPCNN002.gif", np.zeros((512, 1024), np.uint8))
+    (root / "All247images" / "JPCLN001.IMG").write_bytes(b"\0" * 9)
+    np.full((2048, 2048), 5000, ">u2").tofile(root / "All247images" / "JPCLN002.IMG")
+    problems = check(DataSpec.parse(f"jsrt:{root},size=32")).problems
+    assert sorted(problems) == [
+        "JPCLN001.IMG: 9 bytes, expected 8,388,608 for 2048x2048 pixels",
+        "JPCLN002.IMG: a value of 5000, expected at most 4095",
+        "JPCNN001: fold1/masks/left lung/JPCNN001.gif, its mask, is absent",
+        "JPCNN002.IMG: mask left lung/JPCNN002.gif: 1024x512 does not fit the image of 2048x2048; "
+        "expected the same size or an exact rescale",
+    ]
+    nodules = check(DataSpec.parse(f"jsrt:{root},size=32,task=nodule")).problems
+    assert "JPCLN002: no size, x and y in cells 3, 6 and 7 of CLNDAT_EN.txt, or not inside the image" in nodules
+
+
+def test_a_folder_without_images(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"holds no image All247images/JPCLN001.IMG; name the folder of JSRT"):
+        opened(tmp_path)

@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from data.kind_layouts import KERMANY_FILES, make_kermany
+from raysearch.data import ABSENT, UNKNOWN, Collection, DataSpec, View, make_split, open_collection
+from raysearch.errors import DataError
+
+
+def opened(root: Path, view: View = "single") -> Collection:
+    return open_collection(DataSpec.parse(f"kermany:{root},size=32"), view)
+
+
+def patient(data: Collection, name: str) -> str:
+    return str(data.patients[data.image_ids.index(name)])
+
+
+def test_labels_and_parts_are_the_folders(tmp_path: Path) -> None:
+    parent = make_kermany(tmp_path)
+    data = opened(parent)
+    assert data.fingerprint == opened(parent / "chest_xray").fingerprint
+    assert sorted(data.image_ids) == sorted(KERMANY_FILES)
+    for row, name in enumerate(data.image_ids):
+        normal = "/NORMAL/" in name
+        assert data.labels[row].tolist() == [int(normal), int(not normal)]
+        assert data.truth[row].tolist() == [UNKNOWN, ABSENT if normal else UNKNOWN]
+        assert data.official[row] == ("test" if name.startswith("test/") else "train")
+    assert "the 2 images of val count as published train" in data.notes
+    assert "patients are what the file names tell of them" in data.notes
+
+
+def test_patients_are_read_from_names_within_a_part(tmp_path: Path) -> None:
+    data = opened(make_kermany(tmp_path))
+    assert patient(data, "train/PNEUMONIA/person1_bacteria_1.jpeg") == "train/person1"
+    assert patient(data, "train/PNEUMONIA/person1_virus_6.jpeg") == "train/person1"
+    assert patient(data, "test/PNEUMONIA/person1_virus_6.jpeg") == "test/person1", "numbered anew in test"
+    assert patient(data, "val/PNEUMONIA/person1946_bacteria_4874.jpeg") == "train/person1946"
+    assert patient(data, "train/NORMAL/IM-0115-0001.jpeg") == "train/IM-0115"
+    assert patient(data, "train/NORMAL/NORMAL2-IM-0115-0001.jpeg") == "train/NORMAL2-IM-0115"
+    assert patient(data, "train/NORMAL/IM-0119-0001-0002.jpeg") == "train/IM-0119"
+    assert patient(data, "train/PNEUMONIA/BACTERIA-1008087-0001.jpeg") == "train/1008087"
+    split = make_split(data, "official", needs_regions=False)
+    assert sorted(data.image_ids[row] for row in split.test) == [
+        "test/NORMAL/IM-0001-0001.jpeg",
+        "test/PNEUMONIA/person1_virus_6.jpeg",
+    ]
+
+
+def test_names_that_tell_no_patient_are_noted(tmp_path: Path) -> None:
+    data = opened(make_kermany(tmp_path, [*KERMANY_FILES, "train/NORMAL/scan.jpeg"]))
+    assert patient(data, "train/NORMAL/scan.jpeg") == "train/scan"
+    assert "1 file names tell no patient: each of these images is a patient of its own" in data.notes
+
+
+def test_folders_without_images(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"holds no train; name the folder of Chest X-ray pneumonia"):
+        opened(tmp_path)
+    (tmp_path / "train").mkdir()
+    with pytest.raises(DataError, match=r"holds no image train/NORMAL/\*.jpeg"):
+        opened(tmp_path)
+
+
+def test_an_image_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    parent = make_kermany(tmp_path)
+    (parent / "chest_xray" / KERMANY_FILES[0]).write_bytes(b"")
+    with pytest.raises(DataError, match=r"1 problem: train/NORMAL/IM-0115-0001.jpeg: zero bytes"):
+        opened(parent)

@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from data.kind_layouts import PET_HEAD, make_pets
+from raysearch.data import ABSENT, PRESENT, UNKNOWN, Collection, DataSpec, View, check, open_collection
+from raysearch.errors import DataError
+
+
+def opened(root: Path, options: str = "", view: View = "single") -> Collection:
+    return open_collection(DataSpec.parse(f"pets:{root},size=60{options}"), view)
+
+
+def test_breeds_and_species(tmp_path: Path) -> None:
+    data = opened(make_pets(tmp_path))
+    assert data.images.shape == (4, 3, 60, 60)
+    assert data.classes == ("Abyssinian", "american_bulldog")
+    assert data.labels.argmax(axis=1).tolist() == [0, 0, 1, 1]
+    assert data.official.tolist() == ["train", "test", "train", "test"]
+    assert len(np.unique(data.patients)) == 4
+    species = opened(tmp_path, ",task=species", "multi")
+    assert species.classes == ("cat", "dog")
+    assert species.labels.argmax(axis=1).tolist() == [0, 0, 1, 1]
+    np.testing.assert_array_equal(species.truth, np.where(species.labels == PRESENT, PRESENT, ABSENT))
+
+
+def test_the_border_of_a_trimap_is_the_pet_or_not(tmp_path: Path) -> None:
+    make_pets(tmp_path)
+    expected = np.zeros((60, 60), np.uint8)
+    expected[20:40, 10:50] = 1
+    np.testing.assert_array_equal(opened(tmp_path).mask(0, 0), expected)
+    expected = np.zeros((60, 60), np.uint8)
+    expected[25:35, 20:40] = 1
+    np.testing.assert_array_equal(opened(tmp_path, ",border=background").mask(0, 0), expected)
+
+
+def test_heads_are_boxes_where_they_were_drawn(tmp_path: Path) -> None:
+    data = opened(make_pets(tmp_path), ",regions=heads")
+    assert data.truth.tolist() == [[PRESENT, ABSENT], [UNKNOWN, ABSENT], [ABSENT, UNKNOWN], [ABSENT, UNKNOWN]]
+    expected = np.zeros((60, 60), np.uint8)
+    expected[20:30, 15:30] = 1  # pixels are counted from 1, and both ends belong to the box
+    np.testing.assert_array_equal(data.mask(0, 0), expected)
+
+
+HEAD = PET_HEAD.format(name="Abyssinian_100")
+BOMB = '<!DOCTYPE a [<!ENTITY x "xxxx"><!ENTITY y "&x;&x;&x;">]>' + HEAD.replace("cat", "&y;")
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (BOMB.encode(), "a document type or comment"),
+        (BOMB.encode("utf-16"), "codec can't decode"),
+        (HEAD.replace("cat", "&y;").encode(), "no XML (undefined entity"),
+        (b"", "no XML (no element found"),
+        (b"<annotation/>", "no box xmin, ymin, xmax, ymax inside its image"),
+        (HEAD.replace("16", "31").encode(), "no box xmin, ymin, xmax, ymax inside its image"),
+        (HEAD.replace("16", "inf").encode(), "xmin is inf"),
+        (HEAD.replace("<xmin>16</xmin>", "").encode(), "could not convert string to float"),
+        (b" " * 2_000_000, "oversized: more than 1,000,000 bytes"),
+    ],
+)
+def test_xml_that_is_no_box_is_named(tmp_path: Path, content: bytes, expected: str) -> None:
+    root = make_pets(tmp_path)
+    (root / "annotations" / "xmls" / "Abyssinian_100.xml").write_bytes(content)
+    problems = check(DataSpec.parse(f"pets:{root},size=16,regions=heads")).problems
+    assert len(problems) == 1
+    assert problems[0].startswith("Abyssinian_100: annotations/xmls/Abyssinian_100.xml: ")
+    assert expected in problems[0]
+    assert "\n" not in problems[0]
+
+
+def test_what_is_absent_or_wrong_is_named(tmp_path: Path) -> None:
+    root = make_pets(tmp_path)
+    with (root / "annotations" / "list.txt").open("a") as file:
+        file.write("../../x_1 1 1 1\nBengal_1 6 3 2\nAbyssinian_100 1 1 1\n")
+    (root / "annotations" / "trimaps" / "Abyssinian_101.png").unlink()
+    (root / "images" / "american_bulldog_1.jpg").unlink()
+    problems = check(DataSpec.parse(f"pets:{root},size=16")).problems
+    assert problems == (
+        "../../x_1: no name of the form Abyssinian_100 in list.txt",
+        "Bengal_1: species '3' in list.txt; expected 1 (cat) or 2 (dog)",
+        "Abyssinian_100: stands more than once in list.txt",
+        "Abyssinian_101: annotations/trimaps/Abyssinian_101.png, its mask, is absent",
+        "american_bulldog_1: listed in list.txt but absent (get it, or set missing=skip)",
+    )
+
+
+def test_nothing_left(tmp_path: Path) -> None:
+    root = make_pets(tmp_path)
+    (root / "annotations" / "list.txt").write_text("Abyssinian_100 1 9 1\n")
+    with pytest.raises(DataError, match=r"no image is left; Abyssinian_100: species '9' in list.txt"):
+        opened(root)
+
+
+def test_without_the_lists_there_is_no_official_split(tmp_path: Path) -> None:
+    root = make_pets(tmp_path)
+    (root / "annotations" / "test.txt").unlink()
+    data = opened(root)
+    assert set(data.official) == {""}
+    assert "there is no official split" in data.notes[-1]
+    with pytest.raises(DataError, match=r"holds no annotations; name the folder of Oxford-IIIT Pet"):
+        opened(tmp_path / "images")
