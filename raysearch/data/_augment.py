@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 from torchvision.transforms.v2 import functional as TF
 
+from raysearch.data._randaugment import DRAWS as DRAWS_OF_AN_OPERATION
+from raysearch.data._randaugment import rand_augment
+from raysearch.data._resample import resample
 from raysearch.errors import DataError
 from raysearch.method import Augmentation
 
-_H_FLIP, _V_FLIP, _ANGLE, _TOP, _LEFT, _BRIGHTNESS, _CONTRAST, _SATURATION, _HUE, _DRAWS = range(10)
+_H_FLIP, _V_FLIP, _ANGLE, _TOP, _LEFT, _BRIGHTNESS, _CONTRAST, _SATURATION, _HUE = range(9)
+_ZOOM, _SHIFT_X, _SHIFT_Y, _PAD_TOP, _PAD_LEFT, _DRAWS = range(9, 15)
 
 
 def _mix(state: NDArray[np.uint64]) -> NDArray[np.uint64]:
@@ -21,15 +24,23 @@ def _mix(state: NDArray[np.uint64]) -> NDArray[np.uint64]:
     return state ^ (state >> np.uint64(31))
 
 
-def uniforms(seed: int, epoch: int, rows: NDArray[np.int64], draws: int) -> NDArray[np.float64]:
-    """(N, draws) uniform numbers in [0, 1): draw j of image i depends on (seed, epoch, rows[i], j) alone.
+def uniforms(
+    seed: int, epoch: int, rows: NDArray[np.int64], draws: int, copies: NDArray[np.int64] | None = None
+) -> NDArray[np.float64]:
+    """(N, draws) uniform numbers in [0, 1): draw j of image i depends on (seed, epoch, rows[i], copies[i], j) alone.
 
-    SplitMix64 (Steele, Lea and Flood, OOPSLA 2014), started at a hash of seed, epoch and row.
+    SplitMix64 (Steele, Lea and Flood, OOPSLA 2014), started at a hash of seed, epoch and row, and of the copy where
+    that is not 0.
+
+    Args:
+        copies: (N,) int64, not negative: tells apart the draws for one image in one epoch; None for zeros.
     """
     golden = 0x9E3779B97F4A7C15
     state = np.zeros(len(rows), np.uint64)
     for key in (np.full(len(rows), seed), np.full(len(rows), epoch), rows):
         state = _mix((state ^ key.astype(np.uint64)) + np.uint64(golden))
+    if copies is not None:
+        state = np.where(copies == 0, state, _mix((state ^ copies.astype(np.uint64)) + np.uint64(golden)))
     steps = np.arange(1, draws + 1, dtype=np.uint64) * np.uint64(golden)
     return np.asarray((_mix(state[:, None] + steps) >> np.uint64(11)) * 2.0**-53)
 
@@ -43,37 +54,62 @@ def augment(
     epoch: int,
     rows: NDArray[np.int64],
     owner: Tensor | None = None,
+    copies: NDArray[np.int64] | None = None,
 ) -> tuple[Tensor, Tensor | None]:
-    """Flip, rotate, crop, turn and jitter each image with its own draws; masks follow the geometry of their image.
+    """Flip, rotate, magnify, shift, pad, crop, turn, jitter and RandAugment, in this order, each image with its own
+    draws; masks follow the geometry of their image.
 
     An image gets the same treatment in the same epoch whatever batch, order or worker it comes in.
 
     Args:
-        images: (N, C, H, W) float32 in [0, 1], C is 1 or 3.
+        images: (N, C, H, W) float32 in [0, 1], C is 1 or 3; N may be 0.
         masks: (M, H, W) float32 in {0, 1}, or None.
         rows: (N,) rows in the collection.
         owner: (M,) int64, the image of each mask, in [0, N); beside `masks`.
+        copies: (N,) int64, not negative; an image that comes more than once gets other draws for each number; None
+            for zeros.
 
     Returns:
-        Images (N, C, S, S) with S the crop, or (N, C, H, W) without one, and masks of the same size. Rotation is
-        bilinear for images and nearest for masks, filled with zeros; turns by 90 degrees are exact.
+        Images (N, C, S, S) with S the crop, or (N, C, H, W) without one, and masks of the same size. Rotation,
+        magnification and shift are one resampling, bilinear for images and nearest for masks, filled with zeros; turns
+        by 90 degrees, padding and crops are exact.
 
     Raises:
-        DataError: the crop is larger than the images, or they are not square and are to be turned by 90 degrees.
+        DataError: the crop is larger than the images, or the padding as large; they are not square and are to be
+            turned by 90 degrees; operations that masks cannot follow, or of no magnitude.
     """
-    draws = torch.from_numpy(uniforms(seed, epoch, rows, _DRAWS)).to(images.dtype)
+    _check(augmentation, masks)
+    numbers = uniforms(seed, epoch, rows, _DRAWS + DRAWS_OF_AN_OPERATION * augmentation.operations, copies)
+    draws = torch.from_numpy(numbers).to(images.dtype)
     if masks is not None and owner is not None:
         masks = _geometry(masks[:, None], augmentation, draws[owner], "nearest")[:, 0]
-    return _jitter(_geometry(images, augmentation, draws, "bilinear"), augmentation.jitter, draws), masks
+    images = _jitter(_geometry(images, augmentation, draws, "bilinear"), augmentation.jitter, draws)
+    if augmentation.operations:
+        images = rand_augment(images, draws[:, _DRAWS:], augmentation.operations, augmentation.magnitude)
+    return images, masks
+
+
+def _check(how: Augmentation, masks: Tensor | None) -> None:
+    if not how.operations:
+        return
+    if masks is not None:
+        raise DataError(
+            f"{how.operations} operations of RandAugment on images with masks, which cannot follow them:"
+            " use operations=0 here, or keep them for the strong view"
+        )
+    if not 2 <= how.magnitude <= 11:
+        raise DataError(f"a RandAugment magnitude of {how.magnitude}: expected a whole number from 2 to 11")
 
 
 def _geometry(layer: Tensor, how: Augmentation, draws: Tensor, mode: str) -> Tensor:
-    """(n, C, H, W) by the draws (n, _DRAWS) of the image that each belongs to."""
+    """(n, C, H, W) by the draws (n, >= _DRAWS) of the image that each belongs to."""
     for wanted, draw, dim in ((how.horizontal_flip, _H_FLIP, 3), (how.vertical_flip, _V_FLIP, 2)):
         if wanted:
             layer = torch.where((draws[:, draw] < 0.5)[:, None, None, None], layer.flip(dim), layer)
-    if 0 < how.rotation < 90:
-        layer = _rotate(layer, torch.deg2rad((2 * draws[:, _ANGLE] - 1) * how.rotation), mode)
+    if 0 < how.rotation < 90 or how.zoom or how.shift:
+        layer = resample(layer, _affine(how, draws, *layer.shape[2:]), mode)
+    if how.pad:
+        layer = _pad(layer, how.pad, draws)
     if how.crop:
         layer = _crop(layer, how.crop, draws)
     if how.rotation >= 90:
@@ -81,31 +117,57 @@ def _geometry(layer: Tensor, how: Augmentation, draws: Tensor, mode: str) -> Ten
     return layer
 
 
-def _rotate(layer: Tensor, angles: Tensor, mode: str) -> Tensor:
-    if not len(layer):
-        return layer  # no mask in the batch, which affine_grid refuses
+def _affine(how: Augmentation, draws: Tensor, height: int, width: int) -> Tensor:
+    """(n, 2, 3) from a pixel of the result to the place that it is taken from, for `resample`: turned and magnified
+    about the centre, then shifted."""
+    angles = torch.deg2rad((2 * draws[:, _ANGLE] - 1) * (how.rotation if how.rotation < 90 else 0))
+    side = 1 - how.zoom * draws[:, _ZOOM]
+    c, s = side * torch.cos(angles), side * torch.sin(angles)
+    x = -(2 * draws[:, _SHIFT_X] - 1) * how.shift * width
+    y = -(2 * draws[:, _SHIFT_Y] - 1) * how.shift * height
+    return torch.stack([torch.stack([c, -s, c * x - s * y], 1), torch.stack([s, c, s * x + c * y], 1)], 1)
+
+
+def _pad(layer: Tensor, margin: int, draws: Tensor) -> Tensor:
+    """A window of the old size, anywhere in the image with its reflection `margin` pixels wide around it."""
     height, width = layer.shape[2:]
-    c, s = torch.cos(angles), torch.sin(angles)
-    # affine_grid works in coordinates scaled to [-1, 1] on each axis; angles are meant in pixels
-    theta = torch.stack([torch.stack([c, -s * height / width], 1), torch.stack([s * width / height, c], 1)], 1)
-    theta = torch.cat([theta, theta.new_zeros(len(theta), 2, 1)], 2)
-    grid = F.affine_grid(theta, list(layer.shape), align_corners=False)
-    return F.grid_sample(layer, grid, mode=mode, padding_mode="zeros", align_corners=False)
+    if margin >= min(height, width):
+        raise DataError(
+            f"images of {height}x{width} cannot be padded by the reflection of {margin} pixels:"
+            f" use larger images (size={margin + 1} or more) or a pad of at most {min(height, width) - 1}"
+        )
+    row = _offset(draws[:, _PAD_TOP], 2 * margin)[:, None] + torch.arange(height) - margin
+    column = _offset(draws[:, _PAD_LEFT], 2 * margin)[:, None] + torch.arange(width) - margin
+    return _window(layer, _reflected(row, height), _reflected(column, width))
+
+
+def _reflected(place: Tensor, side: int) -> Tensor:
+    """Places outside [0, side) reflected at the centres of the first and the last pixel."""
+    place = place.abs()
+    return torch.where(place < side, place, 2 * (side - 1) - place)
 
 
 def _crop(layer: Tensor, side: int, draws: Tensor) -> Tensor:
-    channels, height, width = layer.shape[1:]
+    height, width = layer.shape[2:]
     if side > min(height, width):
         raise DataError(
             f"a random crop of {side} pixels does not fit into images of {height}x{width}:"
             f" use larger images (size={side} or more) or a crop of at most {min(height, width)}"
         )
-    top = (draws[:, _TOP] * (height - side + 1)).long().clamp(max=height - side)
-    left = (draws[:, _LEFT] * (width - side + 1)).long().clamp(max=width - side)
-    image = torch.arange(len(draws))[:, None, None, None]
-    row = (top[:, None] + torch.arange(side))[:, None, :, None]
-    column = (left[:, None] + torch.arange(side))[:, None, None, :]
-    return layer[image, torch.arange(channels)[:, None, None], row, column]
+    top, left = _offset(draws[:, _TOP], height - side), _offset(draws[:, _LEFT], width - side)
+    return _window(layer, top[:, None] + torch.arange(side), left[:, None] + torch.arange(side))
+
+
+def _offset(draws: Tensor, largest: int) -> Tensor:
+    """(n,) int64 in [0, largest]."""
+    return (draws * (largest + 1)).long().clamp(max=largest)
+
+
+def _window(layer: Tensor, row: Tensor, column: Tensor) -> Tensor:
+    """(n, C, R, S): of each image its rows (n, R) and columns (n, S)."""
+    place = (row[:, :, None] * layer.shape[3] + column[:, None, :]).flatten(1)
+    pixels = layer.flatten(2).gather(2, place[:, None].expand(-1, layer.shape[1], -1))
+    return pixels.view(*layer.shape[:2], row.shape[1], column.shape[1])
 
 
 def _turn(layer: Tensor, rotation: float, draws: Tensor) -> Tensor:
@@ -140,7 +202,7 @@ def _jitter(images: Tensor, strength: tuple[float, float, float, float], draws: 
     if saturation > 0:
         gray = _gray(images)
         images = (gray + (images - gray) * _factor(draws[:, _SATURATION], saturation)).clamp(0, 1)
-    if hue > 0:
+    if hue > 0 and len(images):
         shifts = ((2 * draws[:, _HUE] - 1) * hue).tolist()
         images = torch.stack([TF.adjust_hue(image, shift) for image, shift in zip(images, shifts, strict=True)])
     return images

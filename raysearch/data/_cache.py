@@ -20,9 +20,10 @@ from filelock import FileLock
 
 from raysearch.data._build import Contents, Progress, write_contents
 from raysearch.data._collection import Collection, View
+from raysearch.data._joined import join
 from raysearch.data._manifest import FileManifest, Manifest, MaskFiles
 from raysearch.data._npy import read_npy
-from raysearch.data._spec import DataSpec
+from raysearch.data._spec import REGIONS, AnySpec, DataSpec, JoinedSpec
 from raysearch.data.kinds import get_kind
 from raysearch.errors import DataError, StorageError
 
@@ -45,13 +46,14 @@ class UnusableDataError(DataError):
 
 
 def open_collection(
-    spec: DataSpec, view: View, cache_root: Path | str | None = None, progress: Progress | None = None
+    spec: AnySpec, view: View, cache_root: Path | str | None = None, progress: Progress | None = None
 ) -> Collection:
     """The images that a spec asks for, decoded now or at an earlier call.
 
     The cache is keyed by kind, options, view, the code's version and the content (tables by their bytes, images and
     masks by name, size and time), and lies under `cache_root`, or RAYSEARCH_CACHE, or ``~/.cache/raysearch``. Several
-    processes may call at once: one decodes, the others wait for it.
+    processes may call at once: one decodes, the others wait for it. Of several sources each has a cache of its own;
+    those that give regions are opened in the multi view, in which an image may have any number of classes.
 
     Args:
         progress: called with (images decoded, images in all) while decoding.
@@ -61,6 +63,10 @@ def open_collection(
         UnusableDataError: images, masks, boxes or rows are wrong; see `raysearch.data.check` for all of them.
         StorageError: the disk is full or went away, or a cached collection is damaged.
     """
+    if isinstance(spec, JoinedSpec):
+        views: dict[str, View] = {name: "multi" if name == REGIONS else view for name in spec.names}
+        parts = {name: open_collection(part, views[name], cache_root, progress) for name, part in spec.sources}
+        return join(spec, parts, view)
     kind = get_kind(spec.kind)
     manifest = kind.read(spec, view) if kind.needs_path else None
     if isinstance(manifest, FileManifest) and manifest.problems:

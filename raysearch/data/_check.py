@@ -12,7 +12,7 @@ from raysearch.data._build import Contents, Progress, read_contents
 from raysearch.data._cache import UnusableDataError, load_contents, open_collection
 from raysearch.data._collection import ABSENT, PRESENT, UNKNOWN, View
 from raysearch.data._manifest import FileManifest
-from raysearch.data._spec import DataSpec
+from raysearch.data._spec import AnySpec, DataSpec
 from raysearch.data.kinds import get_kind
 
 
@@ -100,16 +100,17 @@ def check(
     kind = get_kind(spec.kind)
     manifest = kind.read(spec, view) if kind.needs_path else None
     if isinstance(manifest, FileManifest) and manifest.problems:
-        return _report(spec, view, read_contents(manifest, spec.size, progress=progress))
+        return report_on(spec, view, read_contents(manifest, spec.size, progress=progress))
     try:
-        return _report(spec, view, load_contents(Path(open_collection(spec, view, cache_root, progress).folder)))
+        return report_on(spec, view, load_contents(Path(open_collection(spec, view, cache_root, progress).folder)))
     except UnusableDataError as error:
         if error.contents is None:
             raise
-        return _report(spec, view, error.contents)
+        return report_on(spec, view, error.contents)
 
 
-def _report(spec: DataSpec, view: View, contents: Contents) -> CheckReport:
+def report_on(spec: AnySpec, view: View, contents: Contents) -> CheckReport:
+    """Counts what was read."""
     parts, counts = np.unique(contents.official[contents.official != ""], return_counts=True)
     return CheckReport(
         source=str(spec),

@@ -1,4 +1,4 @@
-"""A collection: the images of one source at one size, with labels and region truth, decoded once and memory-mapped."""
+"""A collection: images at one size, with labels and region truth, decoded once and memory-mapped."""
 
 from __future__ import annotations
 
@@ -31,10 +31,14 @@ class Collection:
             known to have no region in this image, UNKNOWN that nobody annotated it.
         mask_row: (N, K) int32, row of `masks` for PRESENT pairs, -1 elsewhere.
         masks: (M, H, W) uint8 in {0, 1}, memory-mapped.
-        official: (N,) str, the published part: ``train``, ``test`` or empty where none is published.
+        official: (N,) str, the published part: ``train``, ``valid``, ``test`` or empty where none is published.
         fingerprint: hex digest of pixels, labels, truth and masks: the same data has the same fingerprint anywhere.
-        folder: the cache folder that `load` opens again in another process.
+        folder: the cache folder that `load_collection` opens again in another process; empty if there is none.
         notes: what was left out or changed on the way in, one line each; nothing is dropped in silence.
+        sources: names of the sources that were joined (see `raysearch.data.join`); empty where there is one alone.
+        source_classes: by class, the index of its source in `sources`; empty where there is one alone.
+        source_images: how many images each source has; they lie one after the other. Empty where there is one alone.
+        parts: the sources as they are by themselves; empty where there is one alone, and in what `guard` returns.
     """
 
     source: str
@@ -51,6 +55,10 @@ class Collection:
     fingerprint: str
     folder: str
     notes: tuple[str, ...] = ()
+    sources: tuple[str, ...] = ()
+    source_classes: tuple[int, ...] = ()
+    source_images: tuple[int, ...] = ()
+    parts: tuple[Collection, ...] = ()
 
     def __len__(self) -> int:
         return len(self.image_ids)
@@ -63,6 +71,18 @@ class Collection:
     def size(self) -> tuple[int, int]:
         """(H, W) in pixels."""
         return int(self.images.shape[2]), int(self.images.shape[3])
+
+    @property
+    def source_of(self) -> NDArray[np.int8]:
+        """(N,) index of each image's source in `sources`; 0 where there is one alone."""
+        counts = self.source_images or (len(self),)
+        return np.repeat(np.arange(len(counts), dtype=np.int8), counts)
+
+    def of_source(self, rows: NDArray[np.int64], name: str) -> NDArray[np.bool_]:
+        """Which of `rows` are of a source: all of them where there is one alone."""
+        if not self.sources:
+            return np.ones(len(rows), bool)
+        return np.asarray(self.source_of[rows] == self.sources.index(name))
 
     def mask(self, image: int, label: int) -> NDArray[np.uint8]:
         """Region mask (H, W) of a pair that is PRESENT (the mask) or ABSENT (zeros); ValueError for UNKNOWN."""

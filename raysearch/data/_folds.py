@@ -22,7 +22,7 @@ def fold_name(fold: int, folds: int) -> str:
 
 
 def fold_parts(
-    collection: Collection, known: NDArray[np.bool_], how: str, tuning: float, seed: int
+    collection: Collection, known: NDArray[np.bool_], how: str, tuning: float, seed: int, needs_regions: bool = True
 ) -> NDArray[np.int64]:
     """As `random_parts`, for one fold of the patients with a region: they are divided alike over the folds; those of
     this one are test, of the rest the share `tuning` is tuning. All other patients are in train, as the paper of
@@ -30,18 +30,19 @@ def fold_parts(
 
     Args:
         how: ``fold:I/K``, I from 1 to K.
+        needs_regions: whether what is divided has to have a region; otherwise all known images are divided.
         seed: of the folds: those of one seed belong together.
 
     Raises:
         DataError: `how` is no fold, or there are more folds than patients with a region.
     """
     fold, folds = _parse(how)
-    boxed = np.flatnonzero(known & (collection.truth == PRESENT).any(axis=1))
+    boxed = np.flatnonzero(known & (collection.truth == PRESENT).any(axis=1) if needs_regions else known)
     owners = np.unique(collection.patients[boxed])
     if folds > len(owners):
         raise DataError(
-            f"--split {how}: {len(owners)} patients of {collection.source} have a region; expected at most as "
-            "many folds"
+            f"--split {how}: {len(owners)} patients of {collection.source} have a "
+            f"{'region' if needs_regions else 'label'}; expected at most as many folds"
         )
     of_fold = np.full(len(collection), -1, np.int64)
     divide(collection, boxed, of_fold, range(folds), [1.0] * folds, seed)

@@ -76,4 +76,5 @@ def guard(collection: Collection, rows: NDArray[np.int64]) -> Collection:
         mask_row=np.where(outside, np.int32(-1), collection.mask_row),
         masks=cast(NDArray[np.uint8], masks),
         folder="",
+        parts=(),
     )

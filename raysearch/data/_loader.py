@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TypeVar
+from dataclasses import replace
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -12,9 +13,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from raysearch.data._augment import augment
-from raysearch.data._collection import ABSENT, PRESENT, UNKNOWN, Collection
+from raysearch.data._collection import ABSENT, PRESENT, Collection, View
+from raysearch.data._pool_regions import PoolRegions
+from raysearch.data._streams import Hand, deal
 from raysearch.errors import DataError
-from raysearch.method import Augmentation, Batch
+from raysearch.method import Batch, Pool, PseudoRegions, Stream
 
 _Item = TypeVar("_Item")
 _Loaded = TypeVar("_Loaded")
@@ -26,80 +29,98 @@ NO_CLASS = -1
 class Loader:
     """Training batches of one worker; order and augmentation depend on (seed, epoch) and rows alone.
 
-    An epoch's rows are dealt to ``steps = ceil(rows / batch)`` batches whose sizes differ by at most one, so no image
-    is dropped and no batch is tiny; each batch is dealt to the workers in the same way. Together the workers see
-    exactly the batches that one worker would.
+    An epoch's images are dealt to its steps as `deal` says, and each batch of each stream is dealt to the workers:
+    their parts differ by at most one image. Together the workers see exactly the batches that one worker would.
 
     Args:
         collection: N images.
-        rows: (n,) rows of the collection to train on.
-        batch: largest number of images a step, over all workers.
+        pool: those to train on, and what may be known of them.
+        streams: of the stage; the first one's batch is a step's, the others lie in `Batch.beside`.
         seed: not negative.
         pixel: batches carry masks and region truth too.
-        annotated: rows whose truth and masks they carry, of the others it is UNKNOWN; None for all.
+        pseudo: regions that batches carry of images of which the pool knows none.
         rank: this worker, from 0.
 
     Raises:
-        DataError: `batch` is larger than the split, or leaves a worker without an image.
+        DataError: the first stream gives no image, or leaves a worker without one; a batch smaller than 1.
+        RaysearchError: a stream draws what is not in the pool.
     """
 
     def __init__(
         self,
         collection: Collection,
-        rows: NDArray[np.int64],
-        batch: int,
+        pool: Pool,
+        streams: Sequence[Stream],
         seed: int,
-        augmentation: Augmentation,
+        *,
         pixel: bool = False,
-        annotated: NDArray[np.int64] | None = None,
+        pseudo: PseudoRegions | None = None,
         rank: int = 0,
         workers: int = 1,
     ) -> None:
-        if not 1 <= batch <= len(rows):
-            raise DataError(
-                f"{collection.source}: a batch of {batch} images cannot be drawn from the {len(rows)} training images:"
-                f" set batch to a number from 1 to {len(rows)}, or use more images"
-            )
-        self.steps = -(-len(rows) // batch)
-        """Batches an epoch."""
-        if len(rows) // self.steps < workers:
-            raise DataError(
-                f"{collection.source}: batches of {len(rows) // self.steps} images leave some of the {workers} workers"
-                f" without an image: set batch to at least {workers}, or use fewer workers"
-            )
         self._collection = collection
-        self._rows = np.asarray(rows, np.int64)
+        self._pool = pool
+        self._streams = tuple(streams)
         self._seed = seed
-        self._augmentation = augmentation
-        self._pixel = pixel
-        self._hidden = np.full(len(collection), annotated is not None)
-        if annotated is not None:
-            self._hidden[annotated] = False
+        self._regions = PoolRegions(collection, pool, pseudo) if pixel else None
         self._rank = rank
         self._workers = workers
+        self._dealt(0)  # what is wrong is said before anything is trained
+
+    def steps(self, epoch: int) -> int:
+        """Batches of an epoch (from 0)."""
+        return len(self._dealt(epoch)[0])
 
     def epoch(self, epoch: int) -> Iterator[Batch]:
         """The batches of an epoch (from 0) on the CPU, prepared one ahead."""
-        rng = np.random.default_rng(np.random.SeedSequence(self._seed, spawn_key=(epoch,)))
-        batches = np.array_split(rng.permutation(self._rows), self.steps)
-        return _ahead(lambda batch: self._load(batch, epoch), batches)
+        return _ahead(lambda hands: self._load(hands, epoch), zip(*self._dealt(epoch), strict=True))
 
-    def _load(self, batch: NDArray[np.int64], epoch: int) -> Batch:
-        rows = np.array_split(batch, self._workers)[self._rank]
-        images, masks, truth, owner = _images(self._collection, rows), None, None, None
-        if self._pixel:
-            masks, truth = _regions(self._collection, rows, self._hidden)
+    def _dealt(self, epoch: int) -> list[list[Hand]]:
+        for stream in self._streams:
+            if stream.batch < 1:
+                raise DataError(f"stream '{stream.name}': a batch of {stream.batch} images: expected 1 or more")
+        dealt = deal(self._pool, self._streams, self._seed, epoch)
+        fewest = min((len(rows) for rows, _ in dealt[0]), default=0)
+        if not fewest:
+            raise DataError(
+                f"{self._collection.source}: stream '{self._streams[0].name}', of which every step needs images, finds"
+                f" none among the {len(self._pool.rows)} training images: label or annotate more of them"
+            )
+        if fewest < self._workers:
+            raise DataError(
+                f"{self._collection.source}: batches of {fewest} images leave some of the {self._workers} workers"
+                f" without an image: set batch to at least {self._workers}, or use fewer workers"
+            )
+        return dealt
+
+    def _load(self, hands: Sequence[Hand], epoch: int) -> Batch:
+        first, *others = (self._part(stream, *hand, epoch) for stream, hand in zip(self._streams, hands, strict=True))
+        names = [stream.name for stream in self._streams[1:]]
+        return replace(first, beside=dict(zip(names, others, strict=True)))
+
+    def _part(self, stream: Stream, rows: NDArray[np.int64], earlier: NDArray[np.int64], epoch: int) -> Batch:
+        """This worker's part of a stream's batch."""
+        whole = len(rows)
+        rows, earlier = (np.array_split(every, self._workers)[self._rank] for every in (rows, earlier))
+        places = np.searchsorted(self._pool.rows, rows)
+        plain, masks, truth, owner = _images(self._collection, rows), None, None, None
+        if self._regions is not None:
+            masks, truth = self._regions.of(places)
             owner = (truth == PRESENT).nonzero()[:, 0]
-        images, masks = augment(images, masks, self._augmentation, seed=self._seed, epoch=epoch, rows=rows, owner=owner)
+        # an image's views differ, and its first ones in an epoch are those of an image that comes once
+        key: dict[str, Any] = {"seed": self._seed, "epoch": epoch, "rows": rows}
+        images, masks = augment(plain, masks, stream.augmentation, owner=owner, copies=2 * earlier, **key)
+        strong = augment(plain, None, stream.strong, copies=2 * earlier + 1, **key)[0] if stream.strong else None
         if masks is not None and truth is not None:
             masks, truth = _in_sight(masks, truth)
         return Batch(
             images=images,
-            labels=_labels(self._collection, rows),
+            labels=_labels(self._pool.labels[places], self._collection.view),
             index=torch.from_numpy(rows.copy()),
             masks=masks,
             truth=truth,
-            share=len(rows) / len(batch),
+            share=len(rows) / whole if whole else 0.0,
+            strong=strong,
         )
 
 
@@ -133,24 +154,16 @@ def _images(collection: Collection, rows: NDArray[np.int64]) -> Tensor:
     return torch.from_numpy(np.array(collection.images[rows])).to(torch.float32).div_(255)
 
 
-def _labels(collection: Collection, rows: NDArray[np.int64]) -> Tensor:
-    labels = torch.from_numpy(np.array(collection.labels[rows]))
-    if collection.view == "multi":
+def _labels(known: NDArray[np.int8], view: View) -> Tensor:
+    labels = torch.from_numpy(known)
+    if view == "multi":
         return labels.to(torch.float32)
     present = labels == PRESENT
     return torch.where(present.any(1), present.long().argmax(1), NO_CLASS)
 
 
-def _regions(collection: Collection, rows: NDArray[np.int64], hidden: NDArray[np.bool_]) -> tuple[Tensor, Tensor]:
-    """Masks (M, H, W) float32 of the PRESENT pairs in their order, and truth (n, K) int8, UNKNOWN in `hidden` rows."""
-    truth = np.where(hidden[rows, None], np.int8(UNKNOWN), collection.truth[rows])
-    where = collection.mask_row[rows][truth == PRESENT]
-    # a dense (n, K, H, W) tensor would be 700 MB for 48 images of 512 x 512 and 14 classes
-    return torch.from_numpy(np.array(collection.masks[where])).to(torch.float32), torch.from_numpy(truth)
-
-
 def _in_sight(masks: Tensor, truth: Tensor) -> tuple[Tensor, Tensor]:
-    """`_regions` after augmentation: what a crop or a rotation moved out of the image is no longer there."""
+    """Regions after augmentation: what a crop or a rotation moved out of the image is no longer there."""
     there = masks.flatten(1).any(1)
     image, label = (truth == PRESENT).nonzero()[~there].T
     truth[image, label] = ABSENT

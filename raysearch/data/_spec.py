@@ -1,4 +1,4 @@
-"""``KIND:PATH,option=value``: what data is asked for."""
+"""``KIND:PATH,option=value``, or ``cls=...,seg=...``: what data is asked for."""
 
 from __future__ import annotations
 
@@ -6,9 +6,12 @@ import os
 import re
 from dataclasses import dataclass
 
-from raysearch.data.kinds import OptionValue, get_kind
+from raysearch.data.kinds import OptionValue, all_kinds, get_kind
 from raysearch.errors import DataError, nearest
 
+LABELS, REGIONS = "cls", "seg"
+SOURCES = (LABELS, REGIONS)
+"""Names of sources that are joined, in their order: of one the image labels are used, of the other the regions."""
 _ASSIGNMENT = re.compile(r"\s*([A-Za-z][A-Za-z0-9_-]*)=(.*)", re.DOTALL)
 
 
@@ -60,12 +63,92 @@ class DataSpec:
         """Side of the images in pixels."""
         return int(self["size"])
 
+    @property
+    def needs_path(self) -> bool:
+        """Whether it lies in a folder, and is not computed."""
+        return get_kind(self.kind).needs_path
+
     def __str__(self) -> str:
         """Canonical spelling: `parse` of it gives the same spec. Options at their defaults are left out."""
         defaults = {option.name: option.default for option in get_kind(self.kind).options}
         parts = [self.path] if self.path else []
         parts += [f"{name}={value}" for name, value in self.options if value != defaults[name]]
         return f"{self.kind}:{','.join(parts)}" if parts else self.kind
+
+
+@dataclass(frozen=True)
+class JoinedSpec:
+    """Sources that are asked for together, of one size.
+
+    Attributes:
+        sources: (name, spec) of each, in the order of `SOURCES`.
+    """
+
+    sources: tuple[tuple[str, DataSpec], ...]
+
+    @classmethod
+    def parse(cls, text: str) -> JoinedSpec:
+        """Of ``cls=phantom:images=300,seg=phantom:task=lungs,images=100`` or ``seg=montgomery:FOLDER``.
+
+        A source begins where a name of `SOURCES`, or any name before the name of a kind, is given a value; what follows
+        belongs to it.
+
+        Raises:
+            DataError: as `DataSpec.parse`; an unknown source, one that is named twice, or two sizes.
+        """
+        found: dict[str, DataSpec] = {}
+        for name, spec in _named(text):
+            if name not in SOURCES:
+                raise DataError(f"data '{text}': unknown source '{name}'; {nearest(name, SOURCES)}")
+            if name in found:
+                raise DataError(f"data '{text}': source '{name}' is named twice; leave out one")
+            found[name] = DataSpec.parse(spec)
+        joined = cls(tuple((name, found[name]) for name in SOURCES if name in found))
+        if len({spec.size for _, spec in joined.sources}) > 1:
+            sizes = " and ".join(f"{name} of size {spec.size}" for name, spec in joined.sources)
+            raise DataError(f"data '{text}' is {sizes}; expected one size: give both the same option size=")
+        return joined
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(name for name, _ in self.sources)
+
+    @property
+    def size(self) -> int:
+        """Side of the images in pixels."""
+        return self.sources[0][1].size
+
+    @property
+    def needs_path(self) -> bool:
+        """Whether any of it lies in a folder."""
+        return any(spec.needs_path for _, spec in self.sources)
+
+    def __str__(self) -> str:
+        """Canonical spelling: `parse` of it gives the same spec."""
+        return ",".join(f"{name}={spec}" for name, spec in self.sources)
+
+
+AnySpec = DataSpec | JoinedSpec
+
+
+def parse_data(text: str) -> AnySpec:
+    """What ``--data`` says: one source, or several by name; raises as the `parse` of either."""
+    begins_with_name = _ASSIGNMENT.fullmatch(text.partition(",")[0])
+    return JoinedSpec.parse(text) if begins_with_name else DataSpec.parse(text)
+
+
+def _named(text: str) -> list[tuple[str, str]]:
+    """(name, spec) of each source in a text that begins with a name."""
+    kinds = {kind.name for kind in all_kinds()}
+    found: list[tuple[str, list[str]]] = []
+    for piece in text.split(","):
+        match = _ASSIGNMENT.fullmatch(piece)
+        name, value = (match[1].lower(), match[2]) if match else ("", piece)
+        if match and (not found or name in SOURCES or value.partition(":")[0].strip() in kinds):
+            found.append((name, [value]))
+        else:
+            found[-1][1].append(piece)
+    return [(name, ",".join(pieces)) for name, pieces in found]
 
 
 def _split(text: str) -> tuple[str, list[tuple[str, str]]]:

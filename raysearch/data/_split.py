@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from raysearch.data._collection import PRESENT, UNKNOWN, Collection
+from raysearch.data._collection import UNKNOWN, Collection
 from raysearch.data._folds import FOLD, fold_name, fold_parts
-from raysearch.data._parts import PARTS, official_parts, parts_from_file, random_parts
+from raysearch.data._parts import PARTS, TRAIN, TUNING, official_parts, random_parts
+from raysearch.data._published import Published, of_source, published_parts, read_published
+from raysearch.data._spec import LABELS, SOURCES
+from raysearch.data._split_checks import refuse_unusable, warnings_of
 from raysearch.errors import DataError
-
-_FEW_IMAGES, _FEW_PATIENTS = 50, 5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +28,7 @@ class Split:
         train: what weights learn from.
         tuning: what chooses thresholds and ranks trials.
         test: what is looked at once, at the end.
-        how: ``random``, ``official``, ``fold:I/K`` or the file's path.
+        how: ``random``, ``official``, ``fold:I/K``, what files it was read from, or one of these for each source.
         seed: of the division.
         digest: sha256 over the collection's fingerprint and the test images' names; looks at test are counted under it.
         notes: what is in no part, one line each.
@@ -50,42 +51,47 @@ def make_split(
     seed: int = 0,
     fractions: Sequence[float] = (0.6, 0.2, 0.2),
     needs_regions: bool = True,
+    unlabelled: bool = False,
 ) -> Split:
     """Divides a collection by patient, stratified by label and by where region truth is PRESENT; deterministic.
 
-    ``random`` divides all labelled images by `fractions` (train, tuning, test). ``official`` keeps the published parts:
-    published test images stay in test, and the tuning share of the published train patients goes to tuning; where
-    published train holds no region at all (NIH), the patients of the published test part with a region are divided in
-    thirds over train, tuning and test. ``fold:I/K`` divides the patients with a region into K folds, the I-th of which
-    is test (see `fold_parts`). Otherwise `how` is a CSV file with columns image and split, the latter one of train,
-    tuning, test.
+    ``random`` divides all labelled images by `fractions` (train, tuning, test). ``official`` keeps the published parts
+    (see `official_parts`): published test images stay in test, and the tuning share of the published train patients
+    goes to tuning; where published train holds no region at all (NIH), the patients of the published test part with a
+    region are divided in thirds over train, tuning and test. ``fold:I/K`` divides the patients with a region, or with a
+    label if no region is needed, into K folds, the I-th of which is test (see `fold_parts`). Otherwise `how` names
+    files (see `read_published`).
 
-    Images of which no label and no region is known are in no part in the single view; in the multi view they go to
-    train, but for those of patients in tuning or test.
+    Images of which no label and no region is known are in no part in the single view, unless `unlabelled`; in the multi
+    view they go to train. Those of patients in tuning or test are in no part.
+
+    Joined sources are divided each by itself, as if it was searched alone; ``cls=HOW,seg=HOW`` gives each its own way.
+    Patients that an earlier source has placed go where they are there.
 
     Args:
         needs_regions: whether tuning has to hold a region (for any method that localizes).
+        unlabelled: whether unlabelled images go to train in the single view too.
 
     Raises:
         DataError: no published split, a file that does not fit the collection, a patient in two parts, an empty part,
             no region in tuning, or a class without training image in the single view.
     """
-    known = (collection.labels != UNKNOWN).any(axis=1)
-    if collection.view == "multi":
-        known |= (collection.truth != UNKNOWN).any(axis=1)
-    if how == "random":
-        part = random_parts(collection, known, fractions, seed)
-    elif how == "official":
-        part = official_parts(collection, known, fractions, seed)
-    elif how.startswith(FOLD):
-        part = fold_parts(collection, known, how, fractions[1], seed)
-    else:
-        part = parts_from_file(collection, known, Path(how))
-    notes = _place_unlabelled(collection, known, part)
-    if left := int((part[known] < 0).sum()):
-        notes.append(f"{left} labelled images are in no published part and left out")
+    sources = collection.parts or (collection,)
+    names = collection.sources or ("",)
+    wanted = {name: needs_regions and name != LABELS for name in names}
+    divided, notes, warnings = [], [], []
+    for name, source, wish in zip(names, sources, _by_source(how, collection), strict=True):
+        part, said = _divide(source, wish, seed, fractions, wanted[name], unlabelled)
+        divided.append(part)
+        notes += [f"{name}: {line}" if name else line for line in said]
+    if collection.parts:
+        notes += _follow(collection, divided)
+    for name, source, part in zip(names, sources, divided, strict=True):
+        refuse_unusable(source, part, wanted[name])
+        lines = warnings_of(source, np.flatnonzero(part == TUNING), wanted[name])
+        warnings += [f"{name}: {line}" if name else line for line in lines]
+    part = np.concatenate(divided)
     train, tuning, test = (np.flatnonzero(part == index) for index in range(len(PARTS)))
-    _refuse(collection, part, needs_regions)
     return Split(
         train=train,
         tuning=tuning,
@@ -94,7 +100,7 @@ def make_split(
         seed=seed,
         digest=_digest(collection, test),
         notes=tuple(notes),
-        warnings=tuple(_warnings(collection, tuning, needs_regions)),
+        warnings=tuple(warnings),
     )
 
 
@@ -107,78 +113,90 @@ def make_folds(collection: Collection, folds: int, seed: int = 0) -> list[Split]
     return [make_split(collection, fold_name(fold, folds), seed) for fold in range(1, max(1, folds) + 1)]
 
 
-def _place_unlabelled(collection: Collection, known: NDArray[np.bool_], part: NDArray[np.int64]) -> list[str]:
+def _by_source(how: str, collection: Collection) -> list[str | Published]:
+    """How each source is divided; files are read."""
+    sources = collection.sources
+    begins = [match for match in re.finditer(r"(?:^|,)([a-z]+)=", how) if match[1] in SOURCES]
+    if not begins or begins[0].start() > 0:
+        hows: list[str | Published] = [how] * max(1, len(sources))
+        if _is_file(how):
+            published = read_published(how)
+            hows = [of_source(published, name, sources) for name in sources] or [published]
+        return hows
+    if not sources:
+        raise DataError(f"--split {how}: {collection.source} is one source, with no name; expected HOW alone")
+    ends = [*(match.start() for match in begins[1:]), len(how)]
+    told = [(match[1], how[match.end() : end]) for match, end in zip(begins, ends, strict=True)]
+    if sorted(name for name, _ in told) != sorted(sources):
+        expected = ",".join(f"{name}=HOW" for name in sources)
+        raise DataError(f"--split {how}: expected HOW for all, or for each source once: {expected}")
+    return [read_published(dict(told)[name]) if _is_file(dict(told)[name]) else dict(told)[name] for name in sources]
+
+
+def _is_file(how: str) -> bool:
+    return how not in ("random", "official") and not how.startswith(FOLD)
+
+
+def _divide(
+    collection: Collection,
+    how: str | Published,
+    seed: int,
+    fractions: Sequence[float],
+    needs_regions: bool,
+    unlabelled: bool,
+) -> tuple[NDArray[np.int64], list[str]]:
+    """(N,) index into `PARTS` of one source's images, -1 for no part; and notes."""
+    known = (collection.labels != UNKNOWN).any(axis=1)
+    if collection.view == "multi":
+        known |= (collection.truth != UNKNOWN).any(axis=1)
+    notes: list[str] = []
+    if isinstance(how, Published):
+        part, notes = published_parts(collection, known, how, fractions[TUNING], seed)
+    elif how == "random":
+        part = random_parts(collection, known, fractions, seed)
+    elif how == "official":
+        part = official_parts(collection, known, fractions, seed)
+    else:
+        part = fold_parts(collection, known, how, fractions[TUNING], seed, needs_regions)
+    notes += _place_unlabelled(collection, known, part, unlabelled or collection.view == "multi")
+    if left := int((part[known] < 0).sum()):
+        notes.append(f"{left} labelled images are in no published part and left out")
+    return part, notes
+
+
+def _place_unlabelled(
+    collection: Collection, known: NDArray[np.bool_], part: NDArray[np.int64], used: bool
+) -> list[str]:
     """Settles the unlabelled rows of `part` in place, and says so."""
     if known.all():
         return []
     part[~known] = -1
     count = int((~known).sum())
-    if collection.view == "single":
+    if not used:
         return [f"{count} unlabelled images are in no part"]
-    held_out = np.unique(collection.patients[part > 0])
+    held_out = np.unique(collection.patients[part > TRAIN])
     free = ~known & ~np.isin(collection.patients, held_out)
-    part[free] = 0
+    part[free] = TRAIN
     notes = [f"{int(free.sum())} unlabelled images are in train"]
     if rest := count - int(free.sum()):
         notes.append(f"{rest} unlabelled images of patients in tuning or test are in no part")
     return notes
 
 
-def _refuse(collection: Collection, part: NDArray[np.int64], needs_regions: bool) -> None:
-    for index, name in enumerate(PARTS):
-        if not (part == index).any():
-            raise DataError(
-                f"the split of {collection.source} leaves {name} empty "
-                f"({len(np.unique(collection.patients))} patients); use another --split, or more data"
-            )
-    if needs_regions and not (collection.truth[part == 1] == PRESENT).any():
-        total = int((collection.truth == PRESENT).sum())
-        raise DataError(
-            f"no class of {collection.source} has an annotated region in tuning ({total} in all parts), so nothing can "
-            "be ranked; use another --split or --split-seed, or annotate more"
-        )
-    if collection.view == "single":
-        trained = (collection.labels[part == 0] == PRESENT).any(axis=0)
-        exists = (collection.labels == PRESENT).any(axis=0)
-        for name, in_train, anywhere in zip(collection.classes, trained, exists, strict=True):
-            if not in_train:
-                where = "train holds" if anywhere else f"{collection.source} holds"
-                remedy = "use another --split or --split-seed" if anywhere else "choose another task"
-                raise DataError(f"{where} no image of class '{name}' to learn from; {remedy}, or get more data")
-
-
-def _warnings(collection: Collection, tuning: NDArray[np.int64], needs_regions: bool) -> list[str]:
-    labels, truth, patients = collection.labels[tuning], collection.truth[tuning], collection.patients[tuning]
-    images = (labels == PRESENT).sum(axis=0)
-    warnings = []
-    if few := [
-        f"{name} {count}" for name, count in zip(collection.classes, images, strict=True) if count < _FEW_IMAGES
-    ]:
-        warnings.append(
-            f"tuning has fewer than {_FEW_IMAGES} images of {', '.join(few)}: scores and ranks are uncertain; "
-            "use more data, or --split fold:I/K"
-        )
-    if not needs_regions:
-        return warnings
-    few = []
-    for label, name in enumerate(collection.classes):
-        count = len(np.unique(patients[truth[:, label] == PRESENT]))
-        if 0 < count < _FEW_PATIENTS:
-            few.append(f"{name} {count}")
-    if few:
-        warnings.append(
-            f"tuning has fewer than {_FEW_PATIENTS} patients with a region of {', '.join(few)}: their thresholds are "
-            "uncertain; annotate more, or use --split fold:I/K"
-        )
-    annotated, anywhere = (truth == PRESENT).any(axis=0), (collection.truth == PRESENT).any(axis=0)
-    shared = "shared thresholds are used, and these classes are left out of localization means"
-    if names := [collection.classes[label] for label in np.flatnonzero(~annotated & anywhere)]:
-        warnings.append(f"tuning has no annotated region of {', '.join(names)}: {shared}; use another --split-seed")
-    if names := [collection.classes[label] for label in np.flatnonzero(~anywhere)]:
-        warnings.append(
-            f"the data has no annotated region of {', '.join(names)}: {shared}; annotate some if they matter"
-        )
-    return warnings
+def _follow(collection: Collection, divided: list[NDArray[np.int64]]) -> list[str]:
+    """Puts images of patients that an earlier source has placed where they are there, in place, and says so."""
+    placed: dict[str, int] = {}
+    notes = []
+    start = 0
+    for name, part in zip(collection.sources, divided, strict=True):
+        patients = collection.patients[start : start + len(part)].tolist()
+        before = part.copy()
+        part[:] = [placed.get(patient, own) if own >= 0 else own for patient, own in zip(patients, before, strict=True)]
+        if moved := int((part != before).sum()):
+            notes.append(f"{name}: {moved} images are where their patients are in an earlier source")
+        placed |= {patient: own for patient, own in zip(patients, part.tolist(), strict=True) if own >= 0}
+        start += len(part)
+    return notes
 
 
 def _digest(collection: Collection, test: NDArray[np.int64]) -> str:

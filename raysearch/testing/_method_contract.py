@@ -15,28 +15,24 @@ import copy
 import dataclasses
 import pickle
 import re
-from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import ClassVar, get_args
 
 import optuna
 import pytest
 import torch
-from torch import Tensor, nn
 
-from raysearch.method import Augmentation, Batch, Method, Prediction, Stage, Step
+from raysearch.method import Prediction
 from raysearch.space import load_space, presets
+from raysearch.testing._steps import assert_equal, build, check_augmentation, make, setting
 from raysearch.testing._synthetic import synthetic_batch, synthetic_task
+from raysearch.testing._training_contract import TrainingContract
+from raysearch.testing._upstream_contract import UpstreamContract
+from raysearch.thresholds import BoxRule, find_metric
 
 
-class MethodContract:
+class MethodContract(TrainingContract, UpstreamContract):
     """Base of a test class; pytest collects the subclass, whose name starts with ``Test``."""
 
-    method: ClassVar[type[Method]]
-    """The class under test."""
-    config: ClassVar[Mapping[str, Any]] = {}
-    """Settings for `method.Config`."""
-    steps: ClassVar[int] = 30
-    """Steps on one batch after which the loss has to be lower."""
     tolerance: ClassVar[float] = 1e-4
     """Largest difference between an image's maps alone and in a batch (kernels differ by batch size)."""
 
@@ -49,6 +45,10 @@ class MethodContract:
         assert method.supervision in ("image", "region", "pixel", "none")
         for name, default in method.decision_thresholds.items():
             assert 0 <= default <= 1, f"decision threshold {name} acts on maps in [0, 1]"
+        for name in (method.metric, *method.reports):
+            find_metric(name)  # refuses a name that it does not know
+        assert len(set(method.sources)) == len(method.sources) != 1, "sources: none, or several with names of their own"
+        assert all(re.fullmatch(r"[a-z][a-z0-9_]*", name) for name in method.sources), "sources: [a-z][a-z0-9_]*"
         fields = {field.name for field in dataclasses.fields(method.Config)}
         assert {t.name for t in method.loss_thresholds} <= fields, "loss thresholds are fields of Config"
 
@@ -64,97 +64,36 @@ class MethodContract:
         assert pickle.loads(pickle.dumps(config)) == config  # noqa: S301
 
     def test_batch_size_and_augmentation(self) -> None:
-        method = _make(self)
+        method = make(self)
         assert method.batch_size >= 1
-        assert isinstance(method.augmentation(), Augmentation)
+        check_augmentation(method, method.augmentation())
+
+    def test_box_rule(self) -> None:
+        rules = get_args(BoxRule)
+        assert make(self).box_rule in (None, *rules), f"box_rule: None, or one of {', '.join(rules)}"
 
     def test_build_depends_on_the_seed_alone(self) -> None:
-        method = _make(self)
-        first, second = _build(method, seed=1), _build(method, seed=1)
+        method = make(self)
+        first, second = build(method, seed=1), build(method, seed=1)
         assert all(p.device.type == "cpu" for p in first.parameters())
-        _assert_equal(first.state_dict(), second.state_dict())
+        assert_equal(first.state_dict(), second.state_dict())
 
     def test_state_dict_is_the_checkpoint(self) -> None:
         # two objects, as in two processes: nothing that matters may live outside the state_dict
-        method, other = _make(self), _make(self)
+        method, other = make(self), make(self)
         images = synthetic_batch(self.method, method.task).images
-        source, target = _build(method, seed=1), _build(other, seed=2)
+        source, target = build(method, seed=1), build(other, seed=2)
         target.load_state_dict(copy.deepcopy(source.state_dict()))
         before, after = method.predict(source.eval(), images), other.predict(target.eval(), images)
         torch.testing.assert_close(after.scores, before.scores, rtol=0, atol=0)
         torch.testing.assert_close(after.maps, before.maps, rtol=0, atol=0)
 
-    def test_stages(self) -> None:
-        method = _make(self)
-        model = _build(method)
-        stages = list(method.stages(12))
-        if self.method.supervision == "none":
-            assert stages == [], "a method without supervision trains nothing"
-            return
-        assert sum(stage.epochs for stage in stages) == 12
-        assert len({stage.name for stage in stages}) == len(stages), "stage names differ"
-        own = {id(parameter) for parameter in model.parameters()}
-        for stage in stages:
-            optimizer = stage.optimizer(model)
-            trained = [parameter for group in optimizer.param_groups for parameter in group["params"]]
-            assert trained, f"stage {stage.name} trains nothing"
-            assert {id(parameter) for parameter in trained} <= own
-            if stage.schedule is not None:
-                schedule = stage.schedule(optimizer)
-                optimizer.step()
-                schedule.step()
-
-    def test_training_step(self) -> None:
-        for stage in _stages(self):
-            method, model, batch = _setting(self)
-            trained = _freeze(model, stage.optimizer(model))
-            losses, calls = _take_step(method, model, batch, stage)
-            assert calls >= 1, "training_step has to call step.backward"
-            assert "loss" in losses
-            for name, value in losses.items():
-                assert value.ndim == 0, f"{name} has to be a scalar"
-                assert bool(torch.isfinite(value)), f"{name} is {float(value)}"
-            touched = {id(p) for p in model.parameters() if p.grad is not None and bool(p.grad.any())}
-            assert touched, "no parameter has a gradient"
-            assert touched <= trained, "a frozen parameter has a gradient"
-            assert all(p.grad is None or bool(torch.isfinite(p.grad).all()) for p in model.parameters())
-
-    def test_training_step_on_images_of_which_no_region_is_known(self) -> None:
-        if self.method.supervision not in ("region", "pixel"):
-            return
-        for stage in _stages(self):
-            method, model, batch = _setting(self)
-            assert batch.masks is not None
-            assert batch.truth is not None
-            unknown = dataclasses.replace(batch, masks=batch.masks[:0], truth=torch.full_like(batch.truth, -1))
-            losses, _ = _take_step(method, model, unknown, stage)
-            for name, value in losses.items():
-                assert bool(torch.isfinite(value)), f"{name} is {float(value)} where no region is known"
-
-    def test_equal_seeds_give_equal_steps(self) -> None:
-        for stage in _stages(self):
-            runs = []
-            for _ in range(2):
-                method, model, batch = _setting(self)
-                losses, _ = _train(method, model, batch, stage, steps=2)
-                runs.append((losses, model.state_dict()))
-            assert runs[0][0] == runs[1][0]
-            _assert_equal(runs[0][1], runs[1][1])
-
-    def test_loss_falls_on_one_batch(self) -> None:
-        for stage in _stages(self):
-            method, model, batch = _setting(self)
-            losses, _ = _train(method, model, batch, stage, steps=self.steps)
-            quarter = max(1, self.steps // 4)
-            first, last = sum(losses[:quarter]) / quarter, sum(losses[-quarter:]) / quarter
-            assert last < first, f"stage {stage.name}: the mean loss went from {first:.4g} to {last:.4g}"
-
     @pytest.mark.parametrize("channels", [1, 3])
     @pytest.mark.parametrize("size", [(32, 32), (48, 32), (37, 45)])
     def test_predict_shapes_and_ranges(self, channels: int, size: tuple[int, int]) -> None:
-        method = _make(self, channels=channels, size=size)
+        method = make(self, channels=channels, size=size)
         batch = synthetic_batch(self.method, method.task)
-        prediction = method.predict(_build(method).eval(), batch.images)
+        prediction = method.predict(build(method).eval(), batch.images)
         count, classes = len(batch.images), len(method.task.classes)
         assert isinstance(prediction, Prediction)
         assert prediction.scores.shape == (count, classes)
@@ -169,7 +108,7 @@ class MethodContract:
             torch.testing.assert_close(prediction.scores.sum(1), torch.ones(count))
 
     def test_an_image_is_answered_alone(self) -> None:
-        method, model, batch = _setting(self)
+        method, model, batch = setting(self)
         model.eval()
         together = method.predict(model, batch.images)
         for i in range(len(batch.images)):
@@ -178,7 +117,7 @@ class MethodContract:
             torch.testing.assert_close(alone.maps[0], together.maps[i], rtol=0, atol=self.tolerance)
 
     def test_predict_leaves_no_trace(self) -> None:
-        method, model, batch = _setting(self)
+        method, model, batch = setting(self)
         model.eval()
         state, images = copy.deepcopy(model.state_dict()), batch.images.clone()
         generator = torch.get_rng_state()
@@ -186,13 +125,13 @@ class MethodContract:
         assert all(p.grad is None for p in model.parameters()), "predict left a gradient behind"
         assert torch.equal(batch.images, images), "predict altered its input"
         assert torch.equal(torch.get_rng_state(), generator), "predict drew random numbers"
-        _assert_equal(state, model.state_dict())
+        assert_equal(state, model.state_dict())
         with torch.inference_mode():
             second = method.predict(model, batch.images)
         assert torch.equal(first.maps, second.maps), "two predictions differ, or the caller's mode matters"
 
     def test_predict_gives_the_modules_modes_back(self) -> None:
-        method, model, batch = _setting(self)
+        method, model, batch = setting(self)
         modules = list(model.modules())
         model.train()
         modules[-1].eval()
@@ -208,64 +147,3 @@ class MethodContract:
                 settings, thresholds = space.split(values)
                 assert dataclasses.is_dataclass(self.method.Config(**settings))
                 assert set(thresholds) == set(self.method.decision_thresholds)
-
-
-def _make(suite: MethodContract, *, channels: int = 1, size: tuple[int, int] = (32, 32)) -> Method:
-    task = synthetic_task(suite.method, channels=channels, size=size)
-    return suite.method(suite.method.Config(**suite.config), task)
-
-
-def _build(method: Method, *, seed: int = 0) -> nn.Module:
-    torch.manual_seed(seed)
-    return method.build()
-
-
-def _setting(suite: MethodContract) -> tuple[Method, nn.Module, Batch]:
-    method = _make(suite)
-    model = _build(method)
-    torch.manual_seed(1)
-    return method, model, synthetic_batch(suite.method, method.task)
-
-
-def _stages(suite: MethodContract) -> list[Stage]:
-    return list(_make(suite).stages(12))
-
-
-def _freeze(model: nn.Module, optimizer: torch.optim.Optimizer) -> set[int]:
-    """As the engine does on entering a stage; the ids of the trained parameters."""
-    trained = {id(p) for group in optimizer.param_groups for p in group["params"]}
-    for parameter in model.parameters():
-        parameter.requires_grad_(id(parameter) in trained)
-    return trained
-
-
-def _take_step(method: Method, model: nn.Module, batch: Batch, stage: Stage) -> tuple[dict[str, Tensor], int]:
-    calls = 0
-
-    def backward(loss: Tensor) -> None:
-        nonlocal calls
-        calls += 1
-        loss.backward()  # type: ignore[no-untyped-call]
-
-    model.train()
-    step = Step(epoch=0, stage=stage.name, generator=torch.Generator().manual_seed(2), backward=backward)
-    return method.training_step(model, batch, step), calls
-
-
-def _train(
-    method: Method, model: nn.Module, batch: Batch, stage: Stage, *, steps: int
-) -> tuple[list[float], torch.optim.Optimizer]:
-    optimizer = stage.optimizer(model)
-    _freeze(model, optimizer)
-    losses = []
-    for _ in range(steps):
-        optimizer.zero_grad(set_to_none=True)
-        losses.append(float(_take_step(method, model, batch, stage)[0]["loss"]))
-        optimizer.step()
-    return losses, optimizer
-
-
-def _assert_equal(left: Mapping[str, Tensor], right: Mapping[str, Tensor]) -> None:
-    assert left.keys() == right.keys()
-    for name, value in left.items():
-        assert torch.equal(value, right[name]), f"{name} differs"

@@ -16,7 +16,9 @@ from torch import Tensor
 from raysearch._random import derive
 from raysearch.data import Collection
 from raysearch.data._loader import Loader
-from raysearch.method import Method, Stage, Step
+from raysearch.data._pool import pool_of
+from raysearch.data._streams import whole_pool
+from raysearch.method import Method, Stage, Step, Training
 from raysearch.training._collective import Alone, Collective
 from raysearch.training._evaluate import Evaluation, Rule, evaluate
 from raysearch.training._seeds import seed_all
@@ -50,7 +52,7 @@ class Trainer:
 
     def __init__(
         self,
-        method: Method,
+        method: Training,
         assignment: Assignment,
         *,
         number: int,
@@ -66,21 +68,7 @@ class Trainer:
         self.model = method.build().to(self.device)
         self.stages: list[Stage] = list(method.stages(assignment.epochs))
         self.epoch = 0
-        self.loader = (
-            Loader(
-                assignment.collection,
-                assignment.train,
-                batch=method.batch_size,
-                seed=assignment.seed,
-                augmentation=method.augmentation(),
-                pixel=method.supervision in ("pixel", "region"),
-                annotated=assignment.annotated,
-                rank=self.collective.rank,
-                workers=self.collective.size,
-            )
-            if self.stages
-            else None
-        )
+        self.loaders = self._make_loaders()
         self._stage = -1
         self._optimizer: torch.optim.Optimizer | None = None
         self._schedule: torch.optim.lr_scheduler.LRScheduler | None = None
@@ -99,7 +87,7 @@ class Trainer:
             NonFiniteLossError: a loss was NaN or infinite.
         """
         started = time.perf_counter()
-        if self.loader is None:
+        if not self.stages:
             self.epoch += 1
             return {"train_seconds": time.perf_counter() - started}
         self._enter(self._stage_of(self.epoch))
@@ -122,6 +110,11 @@ class Trainer:
         return {**means, "train_seconds": time.perf_counter() - started}
 
     @property
+    def steps(self) -> int:
+        """Steps of the next epoch."""
+        return self.loaders[self._stage_of(self.epoch)].steps(self.epoch) if self.stages else 0
+
+    @property
     def stage_ends(self) -> bool:
         """Whether the epoch just trained is followed by one of another stage."""
         return self.epoch < self.epochs and self._stage_of(self.epoch) != self._stage
@@ -133,12 +126,13 @@ class Trainer:
 
     def train_steps(self, steps: int) -> None:
         """The first `steps` steps of the next epoch, for a probe of time and memory."""
-        if self.loader is not None:
+        if self.stages:
             for _, _ in zip(range(steps), self._steps(self.epoch), strict=False):
                 pass
 
     def evaluate(self, thresholds: Mapping[str, float]) -> Evaluation:
         """Scores the tuning split; `thresholds` are the decision thresholds where the rule does not solve them."""
+        assert isinstance(self.method, Method), "other work than a method's has no metric"
         return evaluate(
             self.method,
             self.model,
@@ -208,6 +202,28 @@ class Trainer:
             tensors += [v for s in self._optimizer.state.values() for v in s.values() if isinstance(v, Tensor)]
         return sum(t.numel() * t.element_size() for t in tensors)
 
+    def _make_loaders(self) -> list[Loader]:
+        """One a stage. They must not depend on loss thresholds, with which `method` may change."""
+        method, given = self.method, self.assignment
+        if not self.stages:
+            return []
+        pool = pool_of(given.collection, given.train, given.annotated, given.labelled)
+        pseudo = method.pseudo_regions()
+
+        def loader(stage: Stage) -> Loader:
+            return Loader(
+                given.collection,
+                pool,
+                stage.streams or (whole_pool(pool, method.batch_size, method.augmentation(), given.collection.source),),
+                given.seed,
+                pixel=method.supervision in ("pixel", "region"),
+                pseudo=pseudo,
+                rank=self.collective.rank,
+                workers=self.collective.size,
+            )
+
+        return [loader(stage) for stage in self.stages]
+
     def _stage_of(self, epoch: int) -> int:
         end = 0
         for index, stage in enumerate(self.stages):
@@ -232,11 +248,10 @@ class Trainer:
 
     def _steps(self, epoch: int) -> Iterator[tuple[dict[str, Tensor], float]]:
         """Losses of each step, and this worker's share of its images."""
-        assert self.loader is not None
         assert self._optimizer is not None
         self.model.train()
         generator = torch.Generator(device=self.device)
-        for number, batch in enumerate(self.loader.epoch(epoch)):
+        for number, batch in enumerate(self.loaders[self._stage].epoch(epoch)):
             generator.manual_seed(derive(self.assignment.seed, self.number, epoch, number))
             self._optimizer.zero_grad(set_to_none=True)
             step = Step(

@@ -10,7 +10,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from data.test_split import collection, one_hot
-from raysearch.data import PRESENT, UNKNOWN, Annotation, Collection, choose_annotated
+from raysearch.data import ABSENT, PRESENT, UNKNOWN, Annotation, Collection, choose_annotated, choose_labelled
+from raysearch.data._ranked import budget, smallest_share
 from raysearch.errors import DataError
 
 
@@ -115,11 +116,9 @@ def test_a_class_without_annotated_image_is_said() -> None:
 
 @given(st.integers(1, 10**6))
 def test_the_share_that_is_named_is_enough(images: int) -> None:
-    from raysearch.data._annotated import _count, _smallest
-
-    named = float(f"{_smallest(images):g}")
-    assert _count(named, images) == 1
-    assert _count(named * 0.9, images) == 0 or named * 0.9 * images >= 0.5
+    named = float(f"{smallest_share(images):g}")
+    assert budget("--annotated", named, images) == 1
+    assert budget("--annotated", named * 0.9, images) == 0 or named * 0.9 * images >= 0.5
 
 
 @pytest.mark.parametrize(
@@ -127,7 +126,9 @@ def test_the_share_that_is_named_is_enough(images: int) -> None:
     [
         (0.0, 1.0, "--annotated 0 of 300 training images leaves no annotated image; give at least 0.0017"),
         (0.001, 1.0, "--annotated 0.001 of 300 training images leaves no annotated image; give at least 0.0017"),
-        (-0.1, 1.0, "--annotated -0.1: expected a share of the training images from 0 to 1"),
+        (-0.1, 1.0, "--annotated -0.1: expected a share of the training images from 0 to 1, or a whole number of them"),
+        (1.5, 1.0, "--annotated 1.5: expected a share of the training images from 0 to 1, or a whole number of them"),
+        (float("inf"), 1.0, "--annotated inf: expected a share of the training images from 0 to 1, or a whole number"),
         (float("nan"), 1.0, "--annotated nan: expected a share of the training images from 0 to 1"),
         (0.5, 1.5, "--unannotated 1.5: expected a share of the training images from 0 to 1"),
         (0.001, 0.0, "--annotated 0.001 of 300 training images leaves no annotated image; give at least 0.0017"),
@@ -147,3 +148,71 @@ def test_no_region_in_train_is_refused() -> None:
         choose_annotated(few(4), np.arange(4, 300), 0.02, 1.0, 0)
     with pytest.raises(DataError, match="--unannotated 0 leaves no training image; give a larger share"):
         choose_annotated(few(4), np.arange(4, 300), None, 0.0, 0)
+
+
+def test_a_number_of_images_is_a_share_of_them() -> None:
+    truth = np.full((60, 2), UNKNOWN)
+    truth[:40, 0] = truth[30:50, 1] = PRESENT
+    data = collection(np.ones((60, 2)), truth, view="multi")
+    for number in (2, 10, 30):
+        by_number = choose_annotated(data, np.arange(60), float(number), 0.5, 3)
+        by_share = choose_annotated(data, np.arange(60), number / 60, 0.5, 3)
+        np.testing.assert_array_equal(by_number.annotated, by_share.annotated)
+        np.testing.assert_array_equal(by_number.train, by_share.train)
+        assert len(by_number.annotated) == number
+    all_of_them = choose_annotated(data, np.arange(60), 100.0, 1.0, 3)
+    assert len(all_of_them.annotated) == 50
+    assert "--annotated 100 of 60 training images is 100, and 50 have a region" in all_of_them.notes[0]
+
+
+@st.composite
+def labelled_tables(draw: st.DrawFn) -> Collection:
+    """Up to 80 images of up to 40 patients; 3 classes, some rare, some images without any label or any class."""
+    count = draw(st.integers(4, 80))
+    rng = np.random.default_rng(draw(st.integers(0, 2**16)))
+    labels = np.where(rng.random((count, 3)) < rng.choice([0.02, 0.2, 0.6], 3), PRESENT, ABSENT)
+    labels[rng.random(count) < draw(st.sampled_from([0.0, 0.3]))] = UNKNOWN
+    return collection(labels, None, rng.integers(0, draw(st.integers(1, 40)), count), view="multi")
+
+
+@given(labelled_tables(), st.integers(0, 3), st.lists(st.integers(2, 60), min_size=2, max_size=4))
+def test_labels_are_nested_and_reach_every_class(data: Collection, seed: int, numbers: list[int]) -> None:
+    train = train_rows(data)
+    labels = data.labels[train]
+    known = (labels != UNKNOWN).any(axis=1)
+    marks = np.column_stack([labels == PRESENT, known & ~(labels == PRESENT).any(axis=1)])
+    assume(known.any())
+    smaller: set[int] = set()
+    for number in sorted(numbers):
+        found = choose_labelled(data, train, float(number), seed)
+        chosen = set(found.labelled.tolist())
+        assert len(chosen) == min(number, int(known.sum()))
+        assert smaller <= chosen <= set(train[known].tolist())
+        if number >= marks.any(axis=0).sum():
+            np.testing.assert_array_equal(marks[np.isin(train, found.labelled)].any(axis=0), marks.any(axis=0))
+        smaller = chosen
+    np.testing.assert_array_equal(choose_labelled(data, train, None, seed).labelled, train)
+
+
+def test_labels_are_balanced_over_classes() -> None:
+    data = collection(one_hot([0] * 90 + [1] * 10))
+    for number in (2, 8, 20):
+        chosen = choose_labelled(data, np.arange(100), float(number), 0).labelled
+        assert (data.labels[chosen] == PRESENT).sum(axis=0).tolist() == [number / 2] * 2
+    assert len(choose_labelled(data, np.arange(100), 0.3, 0).labelled) == 30
+    sets = {tuple(choose_labelled(data, np.arange(100), 4.0, seed).labelled) for seed in range(10)}
+    assert len(sets) > 2
+
+
+def test_labels_that_cannot_be_spent() -> None:
+    data = collection(one_hot([0, 1, 2] * 5, 3))
+    expected = "--labelled 2 of 15 training images leaves no label of [abc]; give at least 3 images"
+    with pytest.raises(DataError, match=expected):
+        choose_labelled(data, np.arange(15), 2.0, 0)
+    with pytest.raises(DataError, match="--labelled 0 of 15 training images leaves no label of a, b, c"):
+        choose_labelled(data, np.arange(15), 0.0, 0)
+    with pytest.raises(DataError, match=r"--labelled 3.5: expected a share .* or a whole number of them above 1"):
+        choose_labelled(data, np.arange(15), 3.5, 0)
+    assert choose_labelled(data, np.arange(15), 1.0, 0).notes == ()
+    (note,) = choose_labelled(data, np.arange(15), 40.0, 0).notes
+    assert note == "--labelled 40 of 15 training images is 40, and 15 have a label: all of them are used"

@@ -10,7 +10,19 @@ from hypothesis import strategies as st
 from scipy.ndimage import affine_transform
 from torchvision.transforms.v2 import functional as TF
 
-from raysearch.data._augment import _ANGLE, _BRIGHTNESS, _CONTRAST, _DRAWS, _HUE, _SATURATION, augment, uniforms
+from raysearch.data._augment import (
+    _ANGLE,
+    _BRIGHTNESS,
+    _CONTRAST,
+    _DRAWS,
+    _HUE,
+    _SATURATION,
+    _SHIFT_X,
+    _SHIFT_Y,
+    _ZOOM,
+    augment,
+    uniforms,
+)
 from raysearch.errors import DataError
 from raysearch.method import Augmentation
 
@@ -173,3 +185,92 @@ def test_impossible_geometry_is_named() -> None:
     with pytest.raises(DataError, match="images of 20x24 cannot be turned by 90 degrees"):
         run(Augmentation(rotation=90), images)
     assert run(Augmentation(rotation=90, crop=16), images)[0].shape[2:] == (16, 16)
+
+
+@pytest.mark.parametrize("width", [20, 27])
+def test_zoom_and_shift_are_scipys(width: int) -> None:
+    images, masks = batch(width=width)
+    out, out_masks = run(Augmentation(rotation=30, zoom=0.4, shift=0.2), images, masks)
+    assert out_masks is not None
+    draws = uniforms(7, 3, ROWS, _DRAWS)
+    angles = np.deg2rad((2 * draws[:, _ANGLE] - 1) * 30)
+    sides = 1 - 0.4 * draws[:, _ZOOM]
+    shifts = (2 * draws[:, [_SHIFT_Y, _SHIFT_X]] - 1) * 0.2 * [20, width]
+    centre = np.array([9.5, (width - 1) / 2])
+    different = 0
+    for n, (angle, side, shift) in enumerate(zip(angles, sides, shifts, strict=True)):
+        c, s = np.cos(angle), np.sin(angle)
+        turn = side * np.array([[c, s], [-s, c]])  # (row, column) of the output to the input
+        offset = centre - turn @ (centre + shift)
+        for channel in range(3):
+            expected = affine_transform(images[n, channel].numpy(), turn, offset, order=1, mode="grid-constant")
+            np.testing.assert_allclose(out[n, channel].numpy(), expected, atol=1e-4)
+        nearest = affine_transform(masks[n].numpy(), turn, offset, order=0, mode="grid-constant")
+        different += int((nearest != out_masks[n].numpy()).sum())
+    assert different <= 0.001 * out_masks.numel()
+
+
+def test_zoom_magnifies_and_shift_brings_zeros() -> None:
+    images, place = torch.ones(len(ROWS), 1, 80, 80), torch.arange(80) - 39.5
+    disc = (torch.hypot(place[:, None], place) < 20).float()
+    zoomed, larger = run(Augmentation(zoom=0.5), images, disc.expand(len(ROWS), -1, -1))
+    assert larger is not None
+    torch.testing.assert_close(zoomed, images)  # a magnified image has no border
+    growth = larger.sum((1, 2)) / disc.sum()
+    expected = (1 - 0.5 * uniforms(7, 3, ROWS, _DRAWS)[:, _ZOOM]) ** -2
+    np.testing.assert_allclose(growth.numpy(), expected, rtol=0.05)
+    shifted, _ = run(Augmentation(shift=0.3), images)
+    assert bool((shifted.flatten(1) == 0).any(1).all())
+    assert float(shifted.amin((2, 3)).max()) == 0
+
+
+@pytest.mark.parametrize("margin", [3, 9])
+def test_pads_are_windows_of_the_reflected_image(margin: int) -> None:
+    images, masks = batch(height=20, width=24)
+    out, out_masks = run(Augmentation(pad=margin), images, masks)
+    assert out_masks is not None
+    around = [(0, 0), (margin, margin), (margin, margin)]
+    places = set()
+    for image, mask, window, region in zip(images, masks, out, out_masks, strict=True):
+        padded = torch.from_numpy(np.pad(image.numpy(), around, mode="reflect"))
+        padded_mask = torch.from_numpy(np.pad(mask.numpy(), margin, mode="reflect"))
+        found = [
+            (top, left)
+            for top in range(2 * margin + 1)
+            for left in range(2 * margin + 1)
+            if torch.equal(padded[:, top : top + 20, left : left + 24], window)
+        ]
+        assert len(found) == 1
+        top, left = found[0]
+        assert torch.equal(padded_mask[top : top + 20, left : left + 24], region)
+        places.add(found[0])
+    assert len(places) > 8
+    with pytest.raises(DataError, match=r"20x24 cannot be padded by .* of 20 pixels.*size=21.*at most 19"):
+        run(Augmentation(pad=20), images)
+
+
+def test_copies_of_an_image_are_treated_apart() -> None:
+    images, _ = batch()
+    same = images[:1].expand_as(images)
+    rows, copies = np.full(len(ROWS), 44), np.arange(len(ROWS))
+    out, _ = augment(same, None, EVERYTHING, seed=7, epoch=3, rows=rows, copies=copies)
+    assert len({tuple(image.flatten().tolist()) for image in out}) == len(ROWS)
+    alone, _ = augment(same, None, EVERYTHING, seed=7, epoch=3, rows=rows)
+    torch.testing.assert_close(alone, out[:1].expand_as(out), rtol=0, atol=1e-6)
+    np.testing.assert_array_equal(uniforms(7, 3, rows, 5, copies)[0], uniforms(7, 3, rows, 5)[0])
+
+
+def test_draws_of_copies_are_uncorrelated() -> None:
+    draws = np.stack([uniforms(1, 0, np.arange(2000), 6, np.full(2000, copy)) for copy in range(4)])
+    flat = draws.transpose(1, 0, 2).reshape(2000, -1)
+    assert np.abs(np.corrcoef(flat.T) - np.eye(24)).max() < 0.09
+    assert len(np.unique(draws)) == draws.size
+
+
+@pytest.mark.parametrize("how", [EVERYTHING, Augmentation(rotation=180, zoom=0.1, shift=0.1, pad=2)])
+def test_no_image_is_no_error(how: Augmentation) -> None:
+    none, owner = torch.zeros(0, 3, 20, 20), torch.zeros(0, dtype=torch.int64)
+    out, masks = augment(none, none[:, 0], how, seed=7, epoch=3, rows=ROWS[:0], owner=owner)
+    assert masks is not None
+    assert out.shape[:2] == (0, 3)
+    assert out.shape[2:] == masks.shape[1:]

@@ -13,7 +13,15 @@ from raysearch.errors import DataError
 def test_options_take_the_kinds_defaults() -> None:
     spec = DataSpec.parse("chestxray14:/data/nih")
     assert spec.path == "/data/nih"
-    assert dict(spec.options) == {"task": "findings", "classes": "14", "size": 512, "missing": "error"}
+    assert dict(spec.options) == {
+        "task": "findings",
+        "classes": "14",
+        "size": 512,
+        "subset": 0,
+        "normal": 0,
+        "seed": 0,
+        "missing": "error",
+    }
     assert str(spec) == "chestxray14:/data/nih"
 
 

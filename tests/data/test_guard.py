@@ -13,9 +13,9 @@ import torch
 from torch import Tensor, nn
 from training.tiny import Tiny, TinyConfig, tiny_assignment, tiny_collection
 
-from data.test_loader import MULTI, PLAIN
+from data.test_loader import MULTI, PLAIN, loader_of
 from raysearch.data import UNKNOWN, Collection, guard, make_split
-from raysearch.data._loader import Loader, evaluation_batches
+from raysearch.data._loader import evaluation_batches
 from raysearch.errors import RaysearchError
 from raysearch.method import Batch, Step
 from raysearch.study import task_of
@@ -44,7 +44,7 @@ def test_what_is_allowed_is_unchanged(guarded: Collection) -> None:
         for label in np.flatnonzero(MULTI.truth[row] != UNKNOWN).tolist():
             np.testing.assert_array_equal(guarded.mask(row, label), MULTI.mask(row, label))
     assert (guarded.channels, guarded.size, len(guarded)) == (MULTI.channels, MULTI.size, len(MULTI))
-    whole, view = (list(Loader(data, SPLIT.train, 4, 0, PLAIN, pixel=True).epoch(0)) for data in (MULTI, guarded))
+    whole, view = (list(loader_of(data, SPLIT.train, 4, 0, PLAIN, pixel=True).epoch(0)) for data in (MULTI, guarded))
     for one, other in zip(whole, view, strict=True):
         for name in ("images", "labels", "masks", "truth", "index"):
             assert torch.equal(getattr(one, name), getattr(other, name))
@@ -99,7 +99,7 @@ def test_a_mask_that_belongs_to_no_image_is_refused() -> None:
 
 def test_the_loader_and_the_evaluation_refuse_test_rows(guarded: Collection) -> None:
     with pytest.raises(RaysearchError, match=REFUSED) as error:
-        list(Loader(guarded, np.append(SPLIT.train, SECRET), 4, 0, PLAIN, pixel=True).epoch(0))
+        list(loader_of(guarded, np.append(SPLIT.train, SECRET), 4, 0, PLAIN, pixel=True).epoch(0))
     assert f"image '{MULTI.image_ids[SECRET]}'" in str(error.value)
     with pytest.raises(RaysearchError, match=REFUSED):
         list(evaluation_batches(guarded, TEST, 4))

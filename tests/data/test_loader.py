@@ -16,6 +16,8 @@ from raysearch.data._augment import augment
 from raysearch.data._collection import PRESENT, UNKNOWN, Collection, View
 from raysearch.data._loader import Loader, evaluation_batches
 from raysearch.data._phantom import phantom_arrays
+from raysearch.data._pool import pool_of
+from raysearch.data._streams import whole_pool
 from raysearch.errors import DataError
 from raysearch.method import Augmentation
 
@@ -46,6 +48,22 @@ def collection(view: View) -> Collection:
 MULTI, SINGLE = collection("multi"), collection("single")
 
 
+def loader_of(
+    data: Collection,
+    rows: np.ndarray,
+    batch: int,
+    seed: int,
+    how: Augmentation,
+    *,
+    annotated: np.ndarray | None = None,
+    labelled: np.ndarray | None = None,
+    **settings: Any,
+) -> Loader:
+    """Of a stage that names no stream."""
+    pool = pool_of(data, rows, annotated, labelled)
+    return Loader(data, pool, [whole_pool(pool, batch, how, data.source)], seed, **settings)
+
+
 @given(
     st.integers(0, 2**31),
     st.integers(1, 32).flatmap(lambda n: st.tuples(st.just(n), st.integers(1, n))),
@@ -57,14 +75,14 @@ def test_an_epoch_holds_every_row_once(seed: int, sizes: tuple[int, int], worker
     steps = -(-n // batch)
     if n // steps < workers:
         with pytest.raises(DataError, match=f"some of the {workers} workers"):
-            Loader(MULTI, rows, batch, seed, PLAIN, workers=workers)
+            loader_of(MULTI, rows, batch, seed, PLAIN, workers=workers)
         return
-    alone = [b.index.numpy() for b in Loader(MULTI, rows, batch, seed, PLAIN).epoch(2)]
+    alone = [b.index.numpy() for b in loader_of(MULTI, rows, batch, seed, PLAIN).epoch(2)]
     assert len(alone) == steps
     assert sorted(np.concatenate(alone)) == sorted(rows)
     assert max(map(len, alone)) <= batch
     assert max(map(len, alone)) - min(map(len, alone)) <= 1
-    loaders = [Loader(MULTI, rows, batch, seed, PLAIN, rank=rank, workers=workers) for rank in range(workers)]
+    loaders = [loader_of(MULTI, rows, batch, seed, PLAIN, rank=rank, workers=workers) for rank in range(workers)]
     for whole, parts in zip(alone, zip(*(loader.epoch(2) for loader in loaders), strict=True), strict=True):
         np.testing.assert_array_equal(np.concatenate([p.index.numpy() for p in parts]), whole)
         np.testing.assert_allclose([p.share for p in parts], [len(p.index) / len(whole) for p in parts])
@@ -72,8 +90,8 @@ def test_an_epoch_holds_every_row_once(seed: int, sizes: tuple[int, int], worker
 
 
 def test_workers_see_the_same_pixels() -> None:
-    whole = list(Loader(MULTI, ROWS, 4, 0, STRONG, pixel=True).epoch(1))
-    parts = [list(Loader(MULTI, ROWS, 4, 0, STRONG, pixel=True, rank=rank, workers=2).epoch(1)) for rank in (0, 1)]
+    whole = list(loader_of(MULTI, ROWS, 4, 0, STRONG, pixel=True).epoch(1))
+    parts = [list(loader_of(MULTI, ROWS, 4, 0, STRONG, pixel=True, rank=rank, workers=2).epoch(1)) for rank in (0, 1)]
     for one, left, right in zip(whole, *parts, strict=True):
         for name in ("images", "labels", "masks", "truth"):
             joined = torch.cat([getattr(left, name), getattr(right, name)])
@@ -82,14 +100,14 @@ def test_workers_see_the_same_pixels() -> None:
 
 def test_order_depends_on_seed_and_epoch_alone() -> None:
     def order(seed: int, epoch: int) -> list[int]:
-        return [int(i) for b in Loader(MULTI, ROWS, 4, seed, PLAIN).epoch(epoch) for i in b.index]
+        return [int(i) for b in loader_of(MULTI, ROWS, 4, seed, PLAIN).epoch(epoch) for i in b.index]
 
     assert order(0, 0) == order(0, 0)
     assert len({tuple(order(seed, epoch)) for seed in (0, 1) for epoch in (0, 1)}) == 4
 
 
 def test_an_epoch_can_be_repeated_on_the_same_loader() -> None:
-    loader = Loader(SINGLE, ROWS, 4, 0, STRONG)
+    loader = loader_of(SINGLE, ROWS, 4, 0, STRONG)
     first = list(loader.epoch(3))
     list(loader.epoch(4))
     for one, two in zip(first, loader.epoch(3), strict=True):
@@ -97,7 +115,7 @@ def test_an_epoch_can_be_repeated_on_the_same_loader() -> None:
 
 
 def test_images_and_labels_are_the_collections() -> None:
-    for b in Loader(MULTI, ROWS, 4, 0, PLAIN).epoch(0):
+    for b in loader_of(MULTI, ROWS, 4, 0, PLAIN).epoch(0):
         assert b.images.dtype == torch.float32
         np.testing.assert_allclose(b.images.numpy() * 255, MULTI.images[b.index.numpy()], atol=1e-4)
         assert b.labels.dtype == torch.float32
@@ -110,14 +128,14 @@ def test_single_view_gives_class_indices() -> None:
     labels = SINGLE.labels.copy()
     labels[ROWS[2]] = UNKNOWN
     some = dataclasses.replace(SINGLE, labels=labels)
-    for b in Loader(some, ROWS, 4, 0, PLAIN).epoch(0):
+    for b in loader_of(some, ROWS, 4, 0, PLAIN).epoch(0):
         assert b.labels.dtype == torch.int64
         for row, label in zip(b.index.tolist(), b.labels.tolist(), strict=True):
             assert label == (-1 if row == ROWS[2] else list(labels[row]).index(PRESENT))
 
 
 def test_pixel_batches_carry_masks_and_truth() -> None:
-    for b in Loader(MULTI, ROWS, 4, 0, PLAIN, pixel=True).epoch(0):
+    for b in loader_of(MULTI, ROWS, 4, 0, PLAIN, pixel=True).epoch(0):
         assert b.masks is not None
         assert b.truth is not None
         np.testing.assert_array_equal(b.truth.numpy(), MULTI.truth[b.index.numpy()])
@@ -130,7 +148,7 @@ def test_pixel_batches_carry_masks_and_truth() -> None:
 def test_a_region_that_was_cropped_away_is_absent() -> None:
     small = Augmentation(crop=8)
     gone = 0
-    for b in Loader(MULTI, np.arange(32), 8, 0, small, pixel=True).epoch(0):
+    for b in loader_of(MULTI, np.arange(32), 8, 0, small, pixel=True).epoch(0):
         assert b.masks is not None
         assert b.truth is not None
         rows = b.index.numpy()
@@ -157,10 +175,10 @@ def test_only_annotated_rows_have_truth_and_masks(annotated: set[int]) -> None:
     rows = np.array(sorted(annotated), np.int64)
     everything = {
         int(row): (truth, image)
-        for b in Loader(MULTI, ROWS, 4, 0, STRONG, pixel=True).epoch(0)
+        for b in loader_of(MULTI, ROWS, 4, 0, STRONG, pixel=True).epoch(0)
         for row, truth, image in zip(b.index, cast(torch.Tensor, b.truth), b.images, strict=True)
     }
-    for b in Loader(MULTI, ROWS, 4, 0, STRONG, pixel=True, annotated=rows).epoch(0):
+    for b in loader_of(MULTI, ROWS, 4, 0, STRONG, pixel=True, annotated=rows).epoch(0):
         assert b.masks is not None
         assert b.truth is not None
         assert b.masks.shape == (int((b.truth == PRESENT).sum()), 24, 24)
@@ -197,7 +215,7 @@ class Recorder:
 def test_only_the_rows_asked_for_are_read() -> None:
     recorder = Recorder(MULTI.images)
     some = dataclasses.replace(MULTI, images=recorder)  # type: ignore[arg-type]
-    list(Loader(some, ROWS, 4, 0, PLAIN, rank=1, workers=2).epoch(0))
+    list(loader_of(some, ROWS, 4, 0, PLAIN, rank=1, workers=2).epoch(0))
     assert len(recorder.read) == len(set(recorder.read)) < len(ROWS)
     assert set(recorder.read) <= set(ROWS.tolist())
 
@@ -205,7 +223,7 @@ def test_only_the_rows_asked_for_are_read() -> None:
 def test_at_most_one_batch_is_read_ahead_and_no_thread_stays() -> None:
     recorder = Recorder(MULTI.images)
     some = dataclasses.replace(MULTI, images=recorder)  # type: ignore[arg-type]
-    batches = Loader(some, ROWS, 3, 0, PLAIN).epoch(0)
+    batches = loader_of(some, ROWS, 3, 0, PLAIN).epoch(0)
     next(batches)
     assert len(recorder.read) <= 6
     batches.close()  # type: ignore[attr-defined]
@@ -214,7 +232,7 @@ def test_at_most_one_batch_is_read_ahead_and_no_thread_stays() -> None:
 
 def test_an_error_while_reading_reaches_the_caller() -> None:
     with pytest.raises(DataError, match="crop of 40 pixels"):
-        next(Loader(MULTI, ROWS, 4, 0, Augmentation(crop=40)).epoch(0))
+        next(loader_of(MULTI, ROWS, 4, 0, Augmentation(crop=40)).epoch(0))
 
 
 @pytest.mark.parametrize("batch", [0, 12])
@@ -222,5 +240,5 @@ def test_a_batch_must_fit_the_split(batch: int) -> None:
     with pytest.raises(
         DataError, match=f"batch of {batch} images .* 11 training images: set batch .* 1 to 11"
     ) as error:
-        Loader(MULTI, ROWS, batch, 0, PLAIN)
+        loader_of(MULTI, ROWS, batch, 0, PLAIN)
     assert "\n" not in str(error.value)

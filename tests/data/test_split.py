@@ -238,7 +238,7 @@ def test_split_from_a_file(tmp_path: Path) -> None:
     ("replaced", "expected"),
     [
         ({0: "j0,train"}, "image 'j0' is not in made"),
-        ({0: "i0,valid"}, "image 'i0' is in 'valid'; expected one of train, tuning, test"),
+        ({0: "i0,vaild"}, "image 'i0' is in 'vaild'; expected one of train, tuning, test"),
         ({0: "i1,train"}, "image 'i1' is named twice"),
         ({0: ""}, "1 labelled images of made are not named, 'i0' for one"),
         ({9: "i9,train"}, r"patient '8' is in test \('i8'\) and train \('i9'\)"),
@@ -291,3 +291,145 @@ def test_warnings_say_what_to_do() -> None:
     assert few.warnings[0].startswith("tuning has fewer than 50 images of a 10, b 10: ")
     enough = make_split(collection(one_hot([0, 1] * 300)))
     assert enough.warnings == ()
+
+
+def test_unlabelled_images_train_where_a_method_uses_them() -> None:
+    labels = np.concatenate([one_hot([0, 1] * 20), np.full((10, 2), UNKNOWN)])
+    patients = [*range(40), *range(35, 45)]
+    data = collection(labels, patients=patients)
+    without, used = make_split(data), make_split(data, unlabelled=True)
+    np.testing.assert_array_equal(without.test, used.test)
+    np.testing.assert_array_equal(without.tuning, used.tuning)
+    held_out = {patients[row] for row in (*used.tuning, *used.test)}
+    assert {*used.train} - {*without.train} == {row for row in range(40, 50) if patients[row] not in held_out}
+
+
+def chexpert_like() -> Collection:
+    """Regions in published valid and test alone."""
+    labels = one_hot([0, 1] * 60)
+    official = np.array(["train"] * 60 + ["valid"] * 40 + ["test"] * 20)
+    truth = np.full_like(labels, UNKNOWN)
+    truth[61:91:2, 1] = truth[100:, 0] = PRESENT
+    return collection(labels, truth, np.arange(120) // 2, official)
+
+
+def test_official_divides_the_boxed_patients_of_a_published_validation_part() -> None:
+    data = chexpert_like()
+    split = make_split(data, "official")
+    boxed = set(range(30, 45))
+    assert set(split.test.tolist()) == set(range(100, 120))
+    assert set(range(60)) <= set(split.train.tolist())
+    from_valid = {int(p) for p in data.patients[split.train] if int(p) >= 30}
+    assert from_valid <= boxed
+    assert len(from_valid) == 11
+    assert {int(p) for p in data.patients[split.tuning]} == set(range(30, 50)) - from_valid
+
+
+def test_a_published_validation_part_is_tuning() -> None:
+    labels = one_hot([0, 1] * 30)
+    official = np.array(["train"] * 30 + ["valid"] * 10 + ["test"] * 20)
+    split = make_split(collection(labels, official=official), "official")
+    assert [part.tolist() for part in parts(split)] == [[*range(30)], [*range(30, 40)], [*range(40, 60)]]
+    with pytest.raises(DataError, match="made publishes no test part; use --split random"):
+        make_split(collection(labels, official=np.where(official == "test", "", official)), "official")
+
+
+def test_folds_of_images_without_regions() -> None:
+    labels = one_hot([0, 1] * 20)
+    data = collection(labels, np.full_like(labels, UNKNOWN), np.arange(40) // 2)
+    tested = [make_split(data, f"fold:{fold}/4", needs_regions=False).test for fold in range(1, 5)]
+    assert sorted(np.concatenate(tested).tolist()) == list(range(40))
+    with pytest.raises(DataError, match="0 patients of made have a region"):
+        make_split(data, "fold:1/4")
+
+
+def lines(path: Path, names: object) -> Path:
+    path.write_text("\n".join(map(str, names)))  # type: ignore[call-overload]
+    return path
+
+
+def test_tables_of_patients(tmp_path: Path) -> None:
+    data = collection(one_hot([0, 1] * 20), patients=np.arange(40) // 2)
+    named = {name: ["train", "val", "test"][min(name // 7, 2)] for name in range(20)}
+    table = lines(tmp_path / "p.csv", ["id,patient,split", *(f"x,{name},{part}" for name, part in named.items())])
+    split = make_split(data, str(table))
+    assert [part.tolist() for part in parts(split)] == [[*range(14)], [*range(14, 28)], [*range(28, 40)]]
+    doubled = lines(tmp_path / "d.csv", [*table.read_text().split(), "x,0,train"])
+    assert make_split(data, str(doubled)).digest == split.digest
+    lines(tmp_path / "d.csv", [*table.read_text().split(), "x,0,test"])
+    with pytest.raises(DataError, match="patient '0' is in train and in test; put it in one part"):
+        make_split(data, str(doubled))
+
+
+def test_a_table_without_tuning_gives_it_a_share_of_train(tmp_path: Path) -> None:
+    data = collection(one_hot([0, 1] * 30), patients=np.arange(60) // 2)
+    rows = [f"i{row},{'test' if row < 20 else 'train'}" for row in range(60)]
+    split = make_split(data, write(tmp_path / "s.csv", rows))
+    assert split.test.tolist() == [*range(20)]
+    assert len(split.tuning) == 8
+    assert not {*data.patients[split.tuning]} & {*data.patients[split.train]}
+
+
+def test_tables_of_folds(tmp_path: Path) -> None:
+    """As `fold:I/K`: patients that are not named are in train, and so are images of named patients that are not."""
+    data = collection(one_hot([0, 1] * 40), patients=np.arange(80) // 2)
+    table = lines(tmp_path / "f.csv", ["image,fold", *(f"i{row},{row // 12}" for row in range(0, 48, 2))])
+    tested = []
+    for fold in range(4):
+        split = make_split(data, f"{table}:fold={fold}")
+        assert split.how == f"{table}:fold={fold}"
+        assert set(split.test.tolist()) == set(range(12 * fold, 12 * fold + 12))
+        assert set(split.tuning.tolist()) < set(range(48))
+        assert len(split.tuning) == 8, "4 of the 18 patients that are named and not tested"
+        assert set(range(48, 80)) <= set(split.train.tolist())
+        assert "labelled images are not named: they are in train" in split.notes[0]
+        people = [set(data.patients[part]) for part in parts(split)]
+        assert not people[0] & people[1]
+        assert not people[1] & people[2]
+        tested += split.test.tolist()
+    assert sorted(tested) == [*range(48)]
+    with pytest.raises(DataError, match=r"f.csv has no fold '7'; known: 0, 1, 2, 3"):
+        make_split(data, f"{table}:fold=7")
+
+
+@pytest.mark.parametrize("by", ["image", "patient"])
+def test_lists(tmp_path: Path, by: str) -> None:
+    data = collection(one_hot([0, 1] * 30), patients=np.arange(60) // 2)
+    names = {"image": [f"i{row}" for row in range(60)], "patient": [str(name) for name in range(30)]}[by]
+    tenth = len(names) // 10
+    train = lines(tmp_path / "a,b.txt", names[: 6 * tenth])
+    tuning = lines(tmp_path / "v.txt", names[6 * tenth : 8 * tenth])
+    test = lines(tmp_path / "t.txt", names[8 * tenth :])
+    split = make_split(data, f"train={train},tuning={tuning},test={test}")
+    assert [part.tolist() for part in parts(split)] == [[*range(36)], [*range(36, 48)], [*range(48, 60)]]
+    rest = make_split(data, f"test={test}")
+    assert rest.test.tolist() == [*range(48, 60)]
+    assert len(rest.tuning) == 10
+    assert len(rest.train) == 38
+    with pytest.raises(DataError, match=r"12 labelled images of made are not named, 'i36' for one"):
+        make_split(data, f"train={train},test={test}")
+
+
+@pytest.mark.parametrize(
+    ("how", "expected"),
+    [
+        ("train={a}", "no list of test; add test=FILE"),
+        ("test={a},test={b}", "test is given twice; leave out one"),
+        ("test=/none.txt", r"there is no file '/none.txt'; expected test=FILE, a list with one name a line"),
+        ("test={a},tuning={b}", r"'i1' is in (tuning|test) and in (tuning|test); put it in one part"),
+        ("test={c}", r"image 'j1' is not in made; expected names such as 'i0'"),
+        ("{table}", r"has columns image,fold; expected a CSV file with columns image,split or patient,split"),
+        ("{table}:fold=1:2", "has no fold '1:2'; known: 1"),
+    ],
+)
+def test_lists_that_do_not_fit(tmp_path: Path, how: str, expected: str) -> None:
+    data = collection(one_hot([0, 1] * 5))
+    files = {
+        "a": lines(tmp_path / "a", ["i0", "i1"]),
+        "b": lines(tmp_path / "b", ["i1", "i2"]),
+        "c": lines(tmp_path / "c", ["i0", "j1"]),
+        "table": lines(tmp_path / "t.csv", ["image,fold", "i0,1"]),
+    }
+    with pytest.raises(DataError, match=expected) as error:
+        make_split(data, how.format(**files))
+    assert "\n" not in str(error.value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import random
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 import torch
 
 from raysearch.training import NonFiniteLossError, Trainer, decode, encode
+from training.streamed import streamed_method
 from training.tiny import tiny_assignment, tiny_method
 
 EPOCHS = 4
@@ -123,9 +125,8 @@ def test_an_epoch_is_what_it_is_written_to_be() -> None:
     model.load_state_dict(weights(under_test))
     body = list(model["body"].parameters())  # type: ignore[index]
     velocity = [torch.zeros_like(p) for p in body]
-    assert under_test.loader is not None
     seen = []
-    for batch in under_test.loader.epoch(0):
+    for batch in under_test.loaders[0].epoch(0):
         logits = tiny_method()._logits(model, batch.images)
         loss = torch.nn.functional.cross_entropy(logits, batch.labels)
         gradients = torch.autograd.grad(loss, body)
@@ -138,3 +139,32 @@ def test_an_epoch_is_what_it_is_written_to_be() -> None:
     assert result["loss"] == pytest.approx(np.mean(seen), rel=1e-5)
     for ours, theirs in zip(body, under_test.model["body"].parameters(), strict=True):  # type: ignore[index]
         torch.testing.assert_close(ours, theirs)
+
+
+def streamed() -> Trainer:
+    assignment = tiny_assignment(EPOCHS)
+    assignment = dataclasses.replace(assignment, labelled=assignment.train[:8], annotated=assignment.train[:6])
+    return Trainer(streamed_method(), assignment, number=3)
+
+
+def test_every_stage_has_its_own_streams() -> None:
+    under_test = streamed()
+    steps, seen = [], []
+    for _ in range(EPOCHS):
+        steps.append(under_test.steps)
+        seen.append(set(under_test.train_epoch()) - {"train_seconds", "loss"})
+    assert steps == [2, 2, 2, 7]
+    assert seen == [{"labels"}] * 3 + [{"labels", "others", "masked", "none"}]
+    assert trainer().steps == 3
+    assert trainer(wish="nothing").steps == 0
+
+
+@pytest.mark.parametrize("cut", range(EPOCHS + 1))
+def test_a_training_with_streams_is_resumed_bit_for_bit(cut: int) -> None:
+    calm, first, second = streamed(), streamed(), streamed()
+    wanted = [losses(calm.train_epoch()) for _ in range(EPOCHS)]
+    found = [losses(first.train_epoch()) for _ in range(cut)]
+    second.load(decode(encode({"trainer": first.state()}), "test")["trainer"])
+    found += [losses(second.train_epoch()) for _ in range(cut, EPOCHS)]
+    assert found == wanted
+    assert equal(weights(second), weights(calm))

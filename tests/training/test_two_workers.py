@@ -12,14 +12,14 @@ import pytest
 import torch
 
 from raysearch.training import Alone
-from training.two_workers import train
+from training.two_workers import train, train_streams
 
 ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
 def alone() -> dict[str, Any]:
-    return train(Alone())
+    return {**train(Alone()), "streams": train_streams(Alone())}
 
 
 @pytest.fixture(scope="module")
@@ -81,3 +81,14 @@ def test_a_loss_that_one_worker_lost_fails_on_both(alone: dict[str, Any], both: 
 
 def test_a_command_reaches_all_workers(both: list[dict[str, Any]]) -> None:
     assert [rank["word"] for rank in both] == ["from rank 0"] * 2
+
+
+def test_streams_give_the_gradients_of_one_worker(alone: dict[str, Any], both: list[dict[str, Any]]) -> None:
+    wanted = alone["streams"]
+    assert len(wanted["gradients"]) == 2 + 7, "two steps of 4 labelled images, seven of one masked image"
+    assert wanted["losses"][1]["masked"] > 0
+    assert wanted["losses"][1]["others"] > 0
+    for rank in both:
+        assert rank["streams"]["losses"] == [pytest.approx(losses, rel=1e-5, abs=1e-7) for losses in wanted["losses"]]
+        for found, gradient in zip(rank["streams"]["gradients"], wanted["gradients"], strict=True):
+            torch.testing.assert_close(found, gradient, rtol=1e-4, atol=1e-6)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 import torch.distributed as dist
+from torch.optim.optimizer import register_optimizer_step_pre_hook
 
 from raysearch.training import Collective, NonFiniteLossError, ProcessGroup, Trainer, broadcast
+from training.streamed import streamed_method
 from training.tiny import tiny_assignment, tiny_method
 
 THRESHOLDS = {"mask_threshold": 0.5}
@@ -42,10 +45,29 @@ def train(collective: Collective) -> dict[str, Any]:
     }
 
 
+def train_streams(collective: Collective) -> dict[str, Any]:
+    """Losses of each epoch and the gradient of each step, of a training with several streams."""
+    rows = tiny_assignment().train
+    assignment = replace(tiny_assignment(epochs=2), labelled=rows[:8], annotated=rows[:6])
+    trainer = Trainer(streamed_method(), assignment, number=3, collective=collective)
+    gradients: list[torch.Tensor] = []
+
+    def note(*_: Any) -> None:
+        gradients.append(torch.cat([p.grad.flatten() for p in trainer.model.parameters() if p.grad is not None]))
+
+    with register_optimizer_step_pre_hook(note):
+        losses = [trainer.train_epoch() for _ in range(2)]
+    return {
+        "losses": [{name: value for name, value in one.items() if name != "train_seconds"} for one in losses],
+        "gradients": gradients,
+    }
+
+
 def main(folder: str, rank: int) -> None:
     torch.set_num_threads(1)
     dist.init_process_group("gloo", init_method=f"file://{folder}/rendezvous", rank=rank, world_size=2)
-    torch.save(train(ProcessGroup()), Path(folder, f"{rank}.pt"))
+    collective = ProcessGroup()
+    torch.save({**train(collective), "streams": train_streams(collective)}, Path(folder, f"{rank}.pt"))
     dist.destroy_process_group()
 
 

@@ -1,0 +1,143 @@
+"""Sources by name as one collection: the images one after the other, the classes side by side."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from raysearch.data._collection import PRESENT, UNKNOWN, Collection, View
+from raysearch.data._spec import LABELS, REGIONS, JoinedSpec
+from raysearch.errors import DataError
+
+
+class StackedArray:
+    """Arrays (R_i, ...) read as one (sum of R_i, ...) without copying them: rows lie in the order of the arrays.
+
+    It is indexed as numpy would index their concatenation, but for tuples with several arrays, which it refuses.
+    """
+
+    def __init__(self, arrays: Sequence[NDArray[Any]]) -> None:
+        self._arrays = arrays
+        self._starts = np.cumsum([0, *map(len, arrays)])
+        self._numbers = np.arange(self._starts[-1])
+        self.shape = (len(self._numbers), *arrays[0].shape[1:])
+        self.dtype = arrays[0].dtype
+        self.ndim = len(self.shape)
+
+    def __len__(self) -> int:
+        return int(self.shape[0])
+
+    def __getitem__(self, key: Any) -> Any:
+        first, *rest = key if isinstance(key, tuple) and key else (key,)
+        if rest and (first is None or first is Ellipsis):
+            return self[:][key]
+        if any(np.ndim(k) > 0 for k in rest):
+            raise IndexError(f"index {key}: expected no array behind the first place")
+        rows = self._numbers[first]  # numpy's own reading of slices, masks and negative numbers
+        if np.ndim(rows) == 0:
+            source = self._source(rows)
+            return self._arrays[source][(rows - self._starts[source], *rest)]
+        source = self._source(rows)
+        out = np.empty((*rows.shape, *self.shape[1:]), self.dtype)
+        for index, array in enumerate(self._arrays):
+            mine = source == index
+            out[mine] = array[rows[mine] - self._starts[index]]
+        return out[(*[slice(None)] * rows.ndim, *rest)]
+
+    def __array__(self, *args: Any, **kwargs: Any) -> NDArray[Any]:
+        return np.asarray(self[:], *args, **kwargs)
+
+    def _source(self, rows: Any) -> Any:
+        return np.searchsorted(self._starts, rows, side="right") - 1
+
+
+def join(spec: JoinedSpec, parts: Mapping[str, Collection], view: View) -> Collection:
+    """The sources of `spec` as one collection.
+
+    Of ``cls`` the image labels are known and no region truth, of ``seg`` the region truth and no label. What a source
+    does not know is UNKNOWN. Images and patients are called ``cls/NAME`` and so on; where two sources are of the same
+    kind and folder, patients of the same name are the same. A class that both sources have is called ``cls/NAME`` and
+    ``seg/NAME``.
+
+    Args:
+        parts: the collections of the sources by name.
+        view: of the labels.
+
+    Raises:
+        DataError: one source is gray and the other is not.
+    """
+    names = spec.names
+    own = tuple(replace(parts[name], source=f"{name}={parts[name].source}") for name in names)
+    if len({part.channels for part in own}) > 1:
+        found = " and ".join(f"{part.source} has {part.channels}" for part in own)
+        raise DataError(f"{found} channels; expected both gray (1) or both RGB (3): choose another source for one")
+    offsets = np.cumsum([0, *(len(part.classes) for part in own)])
+    labels, truth, mask_row = (
+        np.full((sum(map(len, own)), offsets[-1]), fill, dtype)
+        for fill, dtype in ((UNKNOWN, np.int8), (UNKNOWN, np.int8), (-1, np.int32))
+    )
+    rows = np.cumsum([0, *map(len, own)])
+    for index, (name, part) in enumerate(zip(names, own, strict=True)):
+        block = slice(rows[index], rows[index + 1]), slice(offsets[index], offsets[index + 1])
+        if name == LABELS:
+            labels[block] = part.labels
+        if name == REGIONS:
+            truth[block], mask_row[block] = part.truth, part.mask_row
+    masks = parts[REGIONS].masks if REGIONS in parts else np.empty((0, *own[0].size), np.uint8)
+    return Collection(
+        source=str(spec),
+        view=view,
+        classes=_classes(names, own),
+        image_ids=tuple(f"{name}/{image}" for name, part in zip(names, own, strict=True) for image in part.image_ids),
+        patients=_patients(spec, own),
+        images=own[0].images if len(own) == 1 else cast(NDArray[np.uint8], StackedArray([p.images for p in own])),
+        labels=labels,
+        truth=truth,
+        mask_row=mask_row,
+        masks=masks,
+        official=np.concatenate([part.official for part in own]),
+        fingerprint=_fingerprint(names, own),
+        folder="",
+        notes=tuple(note for name, part in zip(names, own, strict=True) for note in _notes(name, part)),
+        sources=names,
+        source_classes=tuple(index for index, part in enumerate(own) for _ in part.classes),
+        source_images=tuple(map(len, own)),
+        parts=own,
+    )
+
+
+def _classes(names: Sequence[str], parts: Sequence[Collection]) -> tuple[str, ...]:
+    count = Counter(label for part in parts for label in part.classes)
+    return tuple(
+        label if count[label] == 1 else f"{name}/{label}"
+        for name, part in zip(names, parts, strict=True)
+        for label in part.classes
+    )
+
+
+def _patients(spec: JoinedSpec, parts: Sequence[Collection]) -> NDArray[np.str_]:
+    """Names of the patients, under the name of the first source that lies in the same place."""
+    first: dict[tuple[str, str | None], str] = {}
+    owners = [first.setdefault((source.kind, source.path), name) for name, source in spec.sources]
+    return np.concatenate(
+        [np.char.add(f"{owner}/", part.patients.astype(str)) for owner, part in zip(owners, parts, strict=True)]
+    )
+
+
+def _fingerprint(names: Sequence[str], parts: Sequence[Collection]) -> str:
+    text = json.dumps([[name, part.fingerprint] for name, part in zip(names, parts, strict=True)])
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _notes(name: str, part: Collection) -> list[str]:
+    notes = [f"{name}: {note}" for note in part.notes]
+    if name == LABELS and (count := int((part.truth == PRESENT).any(axis=1).sum())):
+        notes.append(f"{name}: the regions of {count} images are not used")
+    return notes
