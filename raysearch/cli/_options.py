@@ -30,7 +30,7 @@ _REQUEST = [
         "--method", required=True, metavar="NAME", help="A name of 'raysearch methods', or package.module:Class."
     ),
     click.option(
-        "--preset", type=click.Choice(["paper", "small"]), help="Default: small on phantom, paper on other data."
+        "--preset", type=click.Choice(["paper", "small"]), help="Default: paper on data in a folder, small on phantom."
     ),
     click.option("--space", metavar="FILE", help="A search-space file of your own, or module:function."),
     click.option(
@@ -43,24 +43,32 @@ _REQUEST = [
     click.option("--fix", "fixes", multiple=True, metavar="NAME=VALUE", help="Fix a parameter."),
     click.option(
         "--data",
-        default="phantom",
-        show_default=True,
         metavar="KIND:PATH[,KEY=VALUE...]",
-        help="Data source, e.g. chestxray14:/data/nih,task=normal-vs-pneumonia,size=256.",
+        help="Data source, e.g. chestxray14:/data/nih,task=normal-vs-pneumonia,size=256; of methods that train on two:"
+        " cls=SOURCE,seg=SOURCE. Default: the method's own, which is computed.",
     ),
     click.option(
         "--split",
         default="random",
         show_default=True,
         metavar="random|official|fold:I/K|FILE",
-        help="How images are divided, by patient, into train, tuning and test.",
+        help="How images are divided, by patient, into train, tuning and test; FILE: a table of parts, FILE:fold=K, or"
+        " train=LIST,test=LIST. Of two sources: cls=HOW,seg=HOW.",
     ),
     click.option("--split-seed", default=0, show_default=True, type=click.IntRange(min=0), help="Seed of the split."),
     click.option(
+        "--labelled",
+        type=FiniteRange(min=0),
+        metavar="AMOUNT",
+        help="Training images that keep their labels: up to 1 a share of all, above 1 how many; default: the preset's,"
+        " or all.",
+    ),
+    click.option(
         "--annotated",
-        type=FiniteRange(min=0, max=1),
-        metavar="SHARE",
-        help="Share of the training images that keeps its regions; default: all that have any.",
+        type=FiniteRange(min=0),
+        metavar="AMOUNT",
+        help="Training images that keep their regions: up to 1 a share of all, above 1 how many; default: the preset's,"
+        " or all that have any.",
     ),
     click.option(
         "--unannotated",
@@ -72,7 +80,7 @@ _REQUEST = [
     click.option(
         "--keep-evidence",
         metavar="KIND[,KIND]",
-        help="More evidence than the search needs: components (rethreshold by boxes); ranks, maps (from Python).",
+        help="More evidence than the search needs: components (boxes), maps (SSIM, Hausdorff), ranks (from Python).",
     ),
     click.option(
         "--select",

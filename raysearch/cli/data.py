@@ -26,12 +26,14 @@ def check(source: str, as_json: bool) -> None:
     \b
     raysearch data check phantom
     raysearch data check covid_chestxray:/data/covid,task=lesions --json
+    raysearch data check cls=phantom:task=normal-vs-abnormal,seg=phantom:task=lungs
     """
-    from raysearch.data import DataSpec
-    from raysearch.data import check as check_data
+    from raysearch.data import JoinedSpec, check_joined, parse_data
+    from raysearch.data import check as check_one
     from raysearch.errors import DataError
 
-    report = check_data(DataSpec.parse(source))
+    spec = parse_data(source)
+    report = check_joined(spec) if isinstance(spec, JoinedSpec) else check_one(spec)
     if as_json:
         print_json(report.as_dict())
     else:

@@ -45,6 +45,7 @@ def plan(name: str | None, address: str | None, as_json: bool, **request: Any) -
                     "tuning": len(split.tuning),
                     "test": len(split.test),
                 },
+                "labelled": len(prepared.labelling.labelled),
                 "annotated": len(prepared.annotation.annotated),
                 "searched": list(prepared.space.searched),
                 "alternated": list(prepared.space.alternated),
@@ -60,9 +61,11 @@ def plan(name: str | None, address: str | None, as_json: bool, **request: Any) -
     use = config.resources
     click.echo(f"{config.method}, {config.preset} preset ({prepared.space.file})")
     train = prepared.annotation
-    annotated = f" ({len(train.annotated)} annotated)" if config.annotated is not None else ""
+    said = [] if config.labelled is None else [f"{len(prepared.labelling.labelled)} labelled"]
+    said += [] if config.annotated is None else [f"{len(train.annotated)} annotated"]
+    seen = f" ({', '.join(said)})" if said else ""
     click.echo(
-        f"data      {config.data}: train {len(train.train)}{annotated}, tuning {len(split.tuning)},"
+        f"data      {config.data}: train {len(train.train)}{seen}, tuning {len(split.tuning)},"
         f" test {len(split.test)} images"
     )
     for number, line in enumerate(_searched(prepared)):
@@ -76,6 +79,11 @@ def plan(name: str | None, address: str | None, as_json: bool, **request: Any) -
         f" of {use.workers} worker{'s' if use.workers > 1 else ''}"
         f" with {use.cpus} CPU{'s' if use.cpus > 1 else ''} and {use.gpus:g} GPUs each: it can be scheduled here"
     )
+    for number, work in enumerate(expected.shared):
+        click.echo(
+            f"{'' if number else 'shared':<9} {work.name}: {work.times} time{'s' if work.times > 1 else ''},"
+            f" {format_seconds(work.seconds)} each"
+        )
     click.echo(
         f"estimate  {format_seconds(expected.trial_seconds)} a trial, {format_seconds(expected.total_seconds)} in all"
         f" (with fifo; asha and hyperband take less), {expected.gpu_hours:.2f} GPU-hours,"

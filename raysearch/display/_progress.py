@@ -13,6 +13,7 @@ from rich.text import Text
 
 from raysearch.study._book import Book
 from raysearch.study._config import StudyConfig
+from raysearch.study._upstream import unfinished
 
 REFRESH_PER_SECOND = 4
 
@@ -118,9 +119,16 @@ class Progress:
                 f"{self._finished}/{samples} trials",
                 f"best {self._config.metric} {best}",
                 f"running {running or '-'}",
+                *self._shared(),
                 f"ETA {'-' if eta is None else format_seconds(eta)}",
             ]
         return Text("  " + " | ".join(parts), style="bold", no_wrap=True, overflow="ellipsis")
+
+    def _shared(self) -> list[str]:
+        """What trials wait for before their first epoch."""
+        if self._book is None:
+            return []
+        return [f"{work.name} to share ({work.epoch}/{work.epochs})" for work in unfinished(self._book.path)]
 
 
 def eta_seconds(durations: list[float], *, left: int, running: list[float], slots: int) -> float | None:

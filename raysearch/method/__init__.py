@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from raysearch.method._batch import Batch, Task
     from raysearch.method._stream import Pool, PseudoRegions, Stream, shuffled
     from raysearch.method._training import Outcome, Stage, Step, Training
-    from raysearch.method._upstream import TrainingImages, Upstream
+    from raysearch.method._upstream import TrainingImages, Upstream, Work, upstream_plan
 
 _MODULES = {
     "Augmentation": "_augmentation",
@@ -35,7 +35,9 @@ _MODULES = {
     "Training": "_training",
     "TrainingImages": "_upstream",
     "Upstream": "_upstream",
+    "Work": "_upstream",
     "shuffled": "_stream",
+    "upstream_plan": "_upstream",
 }
 
 __all__ = [
@@ -55,11 +57,13 @@ __all__ = [
     "Training",
     "TrainingImages",
     "Upstream",
+    "Work",
     "by_class",
     "load_method",
     "method_names",
     "shuffled",
     "titles",
+    "upstream_plan",
 ]
 
 

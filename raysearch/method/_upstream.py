@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Iterator
-from typing import ClassVar, Protocol
+import dataclasses
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypedDict
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from raysearch.errors import MethodError
+from raysearch.method._batch import Batch
 from raysearch.method._stream import Pool
-from raysearch.method._training import Outcome, Training
+from raysearch.method._training import Outcome, Stage, Step, Training
+
+if TYPE_CHECKING:
+    from raysearch.method._base import Method
 
 
 class TrainingImages(Protocol):
@@ -32,7 +40,8 @@ class TrainingImages(Protocol):
 
 class Upstream(Training):
     """A part of a method that is done once for each distinct value of what it depends on, and whose outcome all trials
-    of a study share that agree in it. It is trained like any network, by its own stages, if it has some.
+    of a study share that agree in it. It is trained like any network, by its own stages, if it has some: without, it
+    needs neither `epochs` nor `stages` nor `training_step`.
 
     It is made with the method's `Config`, and must not read other fields of it than those it names: two trials that
     agree in these share what it leaves. Random numbers are keyed by the study's seed and these values, not the trial.
@@ -48,10 +57,62 @@ class Upstream(Training):
     inputs: ClassVar[tuple[str, ...]] = ()
 
     @property
-    @abc.abstractmethod
     def epochs(self) -> int:
         """Epochs that `stages` is asked for; 0 if nothing is trained."""
+        return 0
+
+    def stages(self, epochs: int) -> Sequence[Stage]:
+        return ()
+
+    def training_step(self, model: nn.Module, batch: Batch, step: Step) -> dict[str, Tensor]:
+        raise NotImplementedError(f"{self.name} has stages, and no step to train them with")
 
     @abc.abstractmethod
     def outcome(self, model: nn.Module, images: TrainingImages) -> Outcome:
         """What it leaves, tensors on the CPU; `model` in evaluation mode on the device of the images. Deterministic."""
+
+
+class Work(TypedDict):
+    """Upstream work of one configuration as plain data."""
+
+    name: str
+    key: str
+    """64 hex digits: configurations that agree in it share the outcome."""
+    fields: dict[str, Any]
+    """What it depends on, by name, beside its inputs."""
+    inputs: dict[str, str]
+    """Keys of its inputs by name."""
+
+
+def upstream_plan(method: type[Method], config: Any, seed: int) -> list[Work]:
+    """The upstream work of a configuration, each after its inputs; `seed` is the study's.
+
+    Raises:
+        MethodError: the method declares it wrongly: a name comes twice, an input is none before it, a field is none of
+            `Config`, or a loss threshold, which changes while the work is shared.
+    """
+    works: list[Work] = []
+    for upstream in method.upstream(config):
+        earlier = {work["name"]: work["key"] for work in works}
+        _check_declaration(method, upstream, tuple(earlier))
+        fields = {name: getattr(config, name) for name in upstream.fields}
+        inputs = {name: earlier[name] for name in upstream.inputs}
+        told = json.dumps([method.name, upstream.name, fields, inputs, seed], sort_keys=True, default=str)
+        key = hashlib.sha256(told.encode()).hexdigest()
+        works.append(Work(name=upstream.name, key=key, fields=fields, inputs=inputs))
+    return works
+
+
+def _check_declaration(method: type[Method], upstream: type[Upstream], earlier: Sequence[str]) -> None:
+    where = f"method {method.name}, upstream work '{upstream.name}'"
+    if not upstream.name.isidentifier() or upstream.name in earlier:
+        raise MethodError(f"{where}: expected a name of its own, of letters, digits and '_'")
+    if wrong := [name for name in upstream.inputs if name not in earlier]:
+        raise MethodError(f"{where}: its input '{wrong[0]}' is none of the work before it ({', '.join(earlier)})")
+    if wrong := [name for name in upstream.fields if name not in {f.name for f in dataclasses.fields(method.Config)}]:
+        raise MethodError(f"{where}: depends on '{wrong[0]}', which is no field of {method.Config.__name__}")
+    if wrong := [name for name in upstream.fields if name in {t.name for t in method.loss_thresholds}]:
+        raise MethodError(
+            f"{where}: depends on '{wrong[0]}', a loss threshold: these change during a training, and what trials share"
+            " must not; leave it out of its fields"
+        )

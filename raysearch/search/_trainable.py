@@ -8,15 +8,19 @@ from __future__ import annotations
 import contextlib
 import json
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import ray
+from filelock import Timeout
 from ray import tune
 
+from raysearch.search._upstream import do_upstream, hand_over, upstream_files
 from raysearch.slots._client import Lease, SlotClient, SlotLostError, SlotsBrokenError, TrialFailedError
 from raysearch.study._judge import judge
 from raysearch.study._trial_folder import TrialFolder
+from raysearch.study._upstream import UpstreamFiles
 
 RETRIES = 3
 """Times that a trial may lose its worker group before it counts as crashed."""
@@ -56,6 +60,7 @@ class SlotTrial(tune.Trainable):  # type: ignore[misc]
     def _begin(self, config: dict[str, Any]) -> None:
         self._trial = config
         self._folder = TrialFolder(Path(config["folder"]))
+        self._upstream = upstream_files(config["study"], config["upstream"])
         self._lease: Lease | None = None
         self._losses = 0
         self._done = 0
@@ -66,6 +71,7 @@ class SlotTrial(tune.Trainable):  # type: ignore[misc]
         while True:
             try:
                 if self._lease is None:
+                    self._await_upstream()
                     self._start()
                 assert self._lease is not None
                 answer = self._client.call(self._lease, "epoch", self._trial["thresholds"])
@@ -98,10 +104,44 @@ class SlotTrial(tune.Trainable):  # type: ignore[misc]
             "done": row["finished"],
         }
 
+    def _await_upstream(self) -> None:
+        """Returns when all work that the trial builds on is done, by this trial or by another."""
+        for files in self._upstream.values():
+            if files.outcome.exists():
+                continue
+            lock = files.lock()
+            try:
+                held = lock.acquire(blocking=False)
+            except Timeout:
+                self._release()  # who has a slot waits for no lock: its holder may be waiting for a slot
+                held = lock.acquire()
+            with held:
+                if not files.outcome.exists():
+                    self._do_upstream(files)
+
+    def _do_upstream(self, files: UpstreamFiles) -> None:
+        name, progress, pool = files.work["name"], files.progress, self._trial["pool"]
+        if progress.failed and progress.run == pool:
+            raise TrialFailedError("upstream", f"{name}, shared with an earlier trial: {progress.failed}", "")
+        lease = self._ensure_lease()
+        inputs = [self._upstream[other] for other in files.work["inputs"]]
+        settings = {**self._trial["config"], **(self._trial["round"] or {}).get("thresholds", {})}
+        try:
+            do_upstream(self._client, lease, files, inputs, settings)
+        except TrialFailedError as error:
+            files.tell(replace(files.progress, failed=str(error), run=pool))
+            raise TrialFailedError(error.kind, f"{name}: {error}", error.traceback) from None
+
+    def _ensure_lease(self) -> Lease:
+        if self._lease is None:
+            self._lease = self._client.lease()
+        return self._lease
+
     def _start(self) -> None:
         """Leases a slot and brings the trial into it: where it was parked, from its last durable epoch, or from what it
         took over from another trial."""
-        self._lease = self._client.lease()
+        lease = self._ensure_lease()
+        hand_over(self._client, lease, list(self._upstream.values()))
         self._rows = self._folder.rows()
         begun = bool(self._rows) and self._folder.last.exists()
         exploited = self._trial["exploited"]
@@ -113,17 +153,18 @@ class SlotTrial(tune.Trainable):  # type: ignore[misc]
             "kept": None,
             "round": None,
             "exploited": exploited,
+            "outcomes": {name: files.work["key"] for name, files in self._upstream.items()},
         }
         if self._trial["round"] is not None:
             payload |= self._enter_round(self._trial["round"])
         takes_over = exploited is not None and exploited["epoch"] == payload["epoch"]
         parked = begun and not takes_over and self._pauses_after(self._rows[-1])
-        if parked and self._client.call(self._lease, "start", payload):
+        if parked and self._client.call(lease, "start", payload):
             return  # the group had it
         if begun:
             path = self._folder.donor if takes_over else self._folder.last
             payload["checkpoint"] = ray.put(path.read_bytes())
-        self._client.call(self._lease, "start", payload)
+        self._client.call(lease, "start", payload)
 
     def _pauses_after(self, row: dict[str, Any]) -> bool:
         return row["epoch"] in self._trial["pauses"] or bool(row.get("alternation", {}).get("ends"))

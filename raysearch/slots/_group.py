@@ -46,7 +46,7 @@ def worker_loop(config: dict[str, Any]) -> None:
         retire = "error" in answer and answer["error"]["retire"]
         if rank == 0 or retire:
             ray.get(pool.reply.remote(slot, generation, command["number"], answer))
-        if command["name"] in ("end", "park"):
+        if command["name"] in ("end", "park", "upstream_outcome"):
             _give_memory_back()  # after the answer: the driver has the next trial to prepare meanwhile
         if retire:
             ray.get(pool.retire.remote(slot, generation, answer["error"]["message"]))
@@ -80,9 +80,9 @@ def _give_memory_back() -> None:
 
 
 def _pack(value: Any) -> Any:
-    """Checkpoints travel through the object store, not through the pool."""
-    if isinstance(value, dict) and "checkpoint" in value:
-        return {**value, "checkpoint": ray.put(value["checkpoint"])}
+    """Checkpoints and outcomes travel through the object store, not through the pool."""
+    if isinstance(value, dict):
+        return {k: ray.put(v) if k in ("checkpoint", "outcome") else v for k, v in value.items()}
     return value
 
 

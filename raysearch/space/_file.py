@@ -7,6 +7,7 @@ place; `budget` and `preset` likewise. `extends` names a file of the method's pa
 from __future__ import annotations
 
 import importlib.resources
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -29,11 +30,15 @@ class Budget:
     Attributes:
         epochs: a trial, all stages together.
         samples: trials.
+        labelled, annotated: what a method may see of the training split, as ``--labelled`` and ``--annotated`` say it;
+            None hides nothing.
     """
 
     epochs: int
     samples: int
     source: str = ""
+    labelled: float | None = None
+    annotated: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,15 +133,28 @@ def _extended(node: Node, method: type[Method], chain: tuple[str, ...]) -> _Part
 
 def _budget(node: Node) -> Budget:
     items = node.items("budget")
-    check_keys(items, ["epochs", "samples", "source"], "key of budget:")
+    check_keys(items, ["epochs", "samples", "labelled", "annotated", "source"], "key of budget:")
     for key in ("epochs", "samples"):
         if key not in items:
             node.fail(f"budget has no '{key}'; expected 'budget: {{epochs: N, samples: N}}'")
         value = items[key].value()
         if isinstance(value, bool) or not isinstance(value, int) or value < 1:
             items[key].fail(f"{key} is {value!r}, expected a whole number of at least 1")
-    source = _text(items["source"]) if "source" in items else ""
-    return Budget(epochs=items["epochs"].value(), samples=items["samples"].value(), source=source)
+    return Budget(
+        epochs=items["epochs"].value(),
+        samples=items["samples"].value(),
+        source=_text(items["source"]) if "source" in items else "",
+        labelled=_amount(items["labelled"], "labelled") if "labelled" in items else None,
+        annotated=_amount(items["annotated"], "annotated") if "annotated" in items else None,
+    )
+
+
+def _amount(node: Node, key: str) -> float:
+    value = node.value()
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not (number and (0 < value <= 1 or (1 < value < math.inf and value % 1 == 0))):
+        node.fail(f"{key} is {value!r}, expected a share in (0, 1] or a whole number of images")
+    return float(value)
 
 
 def _text(node: Node) -> str:

@@ -12,7 +12,9 @@ if TYPE_CHECKING:
     from raysearch.study._book import Book, TrialRecord, best_of
     from raysearch.study._cluster import Cluster, parse_address
     from raysearch.study._config import Budget, Resources, StudyConfig
-    from raysearch.study._prepare import Prepared, Request, extend, prepare, save_study, task_of
+    from raysearch.study._data import task_of
+    from raysearch.study._mean_over import Repeats, mean_over
+    from raysearch.study._prepare import Prepared, Request, extend, prepare, save_study
     from raysearch.study._records import read_records
     from raysearch.study._resources import Machine, fit, this_machine
     from raysearch.study._rethreshold import Optimum, Rethresholded, Table, rethreshold
@@ -24,7 +26,9 @@ _WHERE = {
     "_book": ("Book", "TrialRecord", "best_of"),
     "_cluster": ("Cluster", "parse_address"),
     "_config": ("Budget", "Resources", "StudyConfig"),
-    "_prepare": ("Prepared", "Request", "extend", "prepare", "save_study", "task_of"),
+    "_data": ("task_of",),
+    "_mean_over": ("Repeats", "mean_over"),
+    "_prepare": ("Prepared", "Request", "extend", "prepare", "save_study"),
     "_records": ("read_records",),
     "_resources": ("Machine", "fit", "this_machine"),
     "_rethreshold": ("Optimum", "Rethresholded", "Table", "rethreshold"),
@@ -41,6 +45,7 @@ __all__ = [
     "Machine",
     "Optimum",
     "Prepared",
+    "Repeats",
     "Request",
     "Resources",
     "Rethresholded",
@@ -52,6 +57,7 @@ __all__ = [
     "extend",
     "fit",
     "list_studies",
+    "mean_over",
     "open_study",
     "parse_address",
     "prepare",

@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import accumulate
+from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import optuna
@@ -94,6 +95,11 @@ class Book:
         self.reports: list[Report] = []
         """Every epoch of the study, by earlier runs too, in the order of their recording."""
         self._reconcile()
+
+    @property
+    def path(self) -> Path:
+        """Folder of the study."""
+        return self._folders.path
 
     # -- what is left to do
 

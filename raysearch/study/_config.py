@@ -58,8 +58,10 @@ class StudyConfig:
     view: str
     split: dict[str, Any]
     """``how``, ``seed``, ``digest``; the rows are in split.csv."""
+    labelled: float | None
+    """Share of the training images that keeps its labels, or above 1 their number; None hides nothing."""
     annotated: float | None
-    """Share of the training images that keeps its regions; None hides nothing."""
+    """Share of the training images that keeps its regions, or above 1 their number; None hides nothing."""
     unannotated: float
     """Share of the other training images that is trained on."""
     metric: str

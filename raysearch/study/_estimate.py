@@ -12,6 +12,7 @@ import torch
 from raysearch.data import guard
 from raysearch.study._prepare import Prepared
 from raysearch.study._resources import BASE_MEMORY, GROUP_MEMORY, WORKER_MEMORY
+from raysearch.study._upstream_estimate import Shared, probe_upstream
 from raysearch.training import Assignment, Rule, Trainer, encode
 
 START_SECONDS = 25.0
@@ -21,8 +22,12 @@ PROBE_STEPS = 2
 
 @dataclass(frozen=True, kw_only=True)
 class Estimate:
-    """Seconds, bytes and GPU-hours of a whole search, if every trial ran to its end and cost what the default does."""
+    """Seconds, bytes and GPU-hours of a whole search, if every trial ran to its end and cost what the default does.
 
+    `shared` is the work that trials share; `trial_seconds` are without it, and the others with it.
+    """
+
+    shared: list[Shared]
     trial_seconds: float
     total_seconds: float
     gpu_hours: float
@@ -45,13 +50,18 @@ def estimate(prepared: Prepared) -> Estimate:
         collection=guard(prepared.collection, np.concatenate([train, tuning])),
         train=train,
         annotated=prepared.annotation.annotated,
+        labelled=prepared.labelling.labelled,
         tuning=tuning[: min(len(tuning), 32)],
         seed=config.seed,
         epochs=config.budget.epochs,
         rule=Rule(metric="classification_error", decision="given", evidence=tuple(config.evidence)),
     )
-    trainer = Trainer(prepared.default_method(), assignment, number=0, device=device)
-    steps = trainer.loader.steps if trainer.loader else 0
+    method = prepared.default_method()
+    shared: list[Shared] = []
+    if prepared.method.upstream(method.config):
+        assignment, method.outcomes, shared = probe_upstream(prepared, assignment, steps=PROBE_STEPS, device=device)
+    trainer = Trainer(method, assignment, number=0, device=device)
+    steps = trainer.steps
     trainer.train_steps(1)  # the first step pays for what the others find ready
     probe = time.perf_counter()
     trainer.train_steps(PROBE_STEPS)
@@ -61,18 +71,24 @@ def estimate(prepared: Prepared) -> Estimate:
     image_seconds = (time.perf_counter() - probe) / len(assignment.tuning)
     checkpoint = len(encode({"trainer": trainer.state()}))
     grown = max(0, process.memory_info().rss - before)
-    epoch_seconds = steps * step_seconds / resources.workers + len(tuning) * image_seconds / resources.workers
+    epoch_steps = steps * len(train) / len(assignment.train)
+    epoch_seconds = epoch_steps * step_seconds / resources.workers + len(tuning) * image_seconds / resources.workers
     trial_seconds = trainer.epochs * epoch_seconds
     rounds = -(-config.budget.samples // resources.slots)
     worker = WORKER_MEMORY + grown
     # an alternating trial also keeps the weights of its last kept round, and others wait for their thresholds
     unfinished = resources.slots * (6 if config.alternate else 2)
+    # who needs the same work waits for it, and different works are done side by side
+    waited = sum(-(-one.times // resources.slots) * one.seconds for one in shared)
+    worked = sum(one.times * one.seconds for one in shared) + config.budget.samples * trial_seconds
     return Estimate(
+        shared=shared,
         trial_seconds=trial_seconds,
-        total_seconds=START_SECONDS + rounds * trial_seconds,
-        gpu_hours=config.budget.samples * trial_seconds * resources.workers * resources.gpus / 3600,
+        total_seconds=START_SECONDS + waited + rounds * trial_seconds,
+        gpu_hours=worked * resources.workers * resources.gpus / 3600,
         memory=BASE_MEMORY + resources.slots * (GROUP_MEMORY + resources.workers * worker),
-        disk=checkpoint * (min(config.keep_checkpoints, config.budget.samples) + unfinished),
+        disk=checkpoint * (min(config.keep_checkpoints, config.budget.samples) + unfinished)
+        + sum(one.times * one.bytes for one in shared),
         probe_seconds=time.perf_counter() - started,
         device=device,
     )

@@ -14,6 +14,7 @@ from raysearch.method import load_method
 from raysearch.space import settings_of, space_from_dict
 from raysearch.study._study import Study
 from raysearch.study._trial_folder import write_atomically
+from raysearch.study._upstream import shared_work
 
 Rows = list[dict[str, Any]]
 
@@ -54,7 +55,8 @@ class Exchanges:
     and what it does not hold can be decided again."""
 
     def __init__(self, study: Study) -> None:
-        self.space = space_from_dict(study.config.space, load_method(study.config.method))
+        self._method = load_method(study.config.method)
+        self.space = space_from_dict(study.config.space, self._method)
         self._study = study
         self._path = study.path / "exchanges.json"
         self._all = _read(self._path)
@@ -81,7 +83,8 @@ class Exchanges:
             "params": move.params,
             "loss_thresholds": move.loss_thresholds,
         }
-        return {"config": config, "thresholds": thresholds, "exploited": exploited}
+        works = shared_work(self._method, config, self._study.config.seed)
+        return {"config": config, "thresholds": thresholds, "upstream": works, "exploited": exploited}
 
     def record(self, epoch: int, trials: Sequence[int], moves: Sequence[Move], rows: Callable[[int], Rows]) -> None:
         """Hands the donors' weights over and writes what was decided.

@@ -7,7 +7,7 @@ from typing import Any
 from optuna.distributions import FloatDistribution, IntDistribution
 
 from raysearch.errors import RaysearchError
-from raysearch.method import Method, Task
+from raysearch.method import Method, Task, upstream_plan
 from raysearch.space import AnySpace, settings_of
 
 
@@ -15,8 +15,8 @@ def mutable_numbers(space: AnySpace, method: type[Method], task: Task, epochs: i
     """Names of the searched numbers of kind train or loss, but for those of which another value needs other weights.
 
     At both ends of its range, everything else at its default, a number must leave the network with the same tensors,
-    its stages with the same epochs, and their optimisers with the same parameters. One of which an end cannot be built
-    is left out too.
+    its stages with the same epochs, their optimisers with the same parameters, and the work that it builds on the same.
+    One of which an end cannot be built is left out too.
     """
     out: list[str] = []
     for asked, distribution in space.distributions().items():
@@ -41,6 +41,7 @@ def _form(space: AnySpace, method: type[Method], task: Task, epochs: int, asked:
     """What weights and optimiser states of a training have to fit, with a number at a value."""
     config, _ = settings_of(space, {**_point(space, asked), asked: value})
     made = method(method.Config(**config), task)
+    keys = [work["key"] for work in upstream_plan(method, made.config, seed=0)]
     model = made.build()
     names = {id(parameter): name for name, parameter in model.named_parameters()}
     stages = [
@@ -48,7 +49,7 @@ def _form(space: AnySpace, method: type[Method], task: Task, epochs: int, asked:
         for stage in made.stages(epochs)
         for optimizer in [stage.optimizer(model)]
     ]
-    return {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}, stages
+    return {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}, stages, keys
 
 
 def _point(space: AnySpace, asked: str) -> dict[str, Any]:

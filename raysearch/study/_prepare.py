@@ -7,25 +7,17 @@ import re
 import time
 from dataclasses import dataclass, replace
 
-from raysearch.data import (
-    Annotation,
-    Collection,
-    DataSpec,
-    Split,
-    choose_annotated,
-    get_kind,
-    make_split,
-    open_collection,
-)
-from raysearch.errors import DataError, StudyError, UserError
-from raysearch.method import Method, Task, load_method
+from raysearch.data import Annotation, AnySpec, Collection, Labelling, Split
+from raysearch.errors import StudyError, UserError
+from raysearch.method import Method, Task, load_method, upstream_plan
 from raysearch.search._hyperband import check_hyperband
 from raysearch.search._pbt import check_mutable, check_population
 from raysearch.search._sampler import check_sampler
-from raysearch.space import AnySpace, Choice, Space, load_space
+from raysearch.space import AnySpace, Space, load_space
 from raysearch.study._alternate import alternation, loss_mode
 from raysearch.study._cluster import Cluster
 from raysearch.study._config import Budget, DecisionMode, LossMode, Proposer, SchedulerName, Select, StudyConfig
+from raysearch.study._data import boundless, check_batch, data_spec, limits, read_data, task_of
 from raysearch.study._evidence import evidence_kinds
 from raysearch.study._mutable import mutable_numbers
 from raysearch.study._resources import fit
@@ -55,9 +47,10 @@ class Request:
     space: str | None = None
     sets: tuple[str, ...] = ()
     fixes: tuple[str, ...] = ()
-    data: str = "phantom"
+    data: str | None = None
     split: str = "random"
     split_seed: int = 0
+    labelled: float | None = None
     annotated: float | None = None
     unannotated: float | None = None
     metric: str | None = None
@@ -92,6 +85,7 @@ class Prepared:
     collection: Collection
     split: Split
     annotation: Annotation
+    labelling: Labelling
     warnings: tuple[str, ...]
 
     @property
@@ -116,13 +110,18 @@ def prepare(request: Request, cluster: Cluster) -> Prepared:
         check_name(request.name)
     method = load_method(request.method)
     metric = objective(request.metric or method.metric)
-    _check_annotated(request, method)
     kinds = evidence_kinds(method, metric.name, request.keep_evidence)
     check_sampler(request.sampler)
     seconds = parse_duration(request.time_budget)
-    spec = DataSpec.parse(request.data)
-    preset = request.preset or ("paper" if get_kind(spec.kind).needs_path else "small")
+    spec = data_spec(method.data if request.data is None else request.data, method)
+    preset = request.preset or ("paper" if spec.needs_path else "small")
     space = load_space(method, preset, request.space).override(sets=request.sets, fixes=request.fixes)
+    seen = limits(
+        method,
+        labelled=space.budget.labelled if request.labelled is None else request.labelled,
+        annotated=space.budget.annotated if request.annotated is None else request.annotated,
+        unannotated=request.unannotated,
+    )
     space = space.with_modes(
         loss_thresholds=loss_mode(request.loss_thresholds, space, method),
         decision_thresholds=request.decision_thresholds,
@@ -148,12 +147,10 @@ def prepare(request: Request, cluster: Cluster) -> Prepared:
     root = studies_root()
     if request.name is not None and (root / request.name / "study.yaml").exists():
         _refuse_if_taken(open_study(request.name, root), request.method, spec, space, metric.name)
-    collection = open_collection(spec, method.view)
+    data = read_data(spec, method, request.split, request.split_seed, seen, needs_regions=metric.evidence != "logits")
+    collection = data.collection
     space = space.for_classes(collection.classes)
-    split = make_split(collection, request.split, request.split_seed, needs_regions=metric.evidence != "logits")
-    unannotated = 1.0 if request.unannotated is None else request.unannotated
-    annotation = choose_annotated(collection, split.train, request.annotated, unannotated, request.split_seed)
-    _check_batch(space, len(annotation.train), collection)
+    check_batch(space, len(data.annotation.train), collection)
     prepared = Prepared(
         config=StudyConfig(
             name=request.name or free_name(request.method, root),
@@ -165,9 +162,10 @@ def prepare(request: Request, cluster: Cluster) -> Prepared:
             fingerprint=collection.fingerprint,
             classes=list(collection.classes),
             view=collection.view,
-            split={"how": request.split, "seed": request.split_seed, "digest": split.digest},
-            annotated=request.annotated,
-            unannotated=unannotated,
+            split={"how": request.split, "seed": request.split_seed, "digest": data.split.digest},
+            labelled=seen.labelled,
+            annotated=seen.annotated,
+            unannotated=seen.unannotated,
             metric=metric.name,
             direction=metric.direction,
             evidence=kinds,
@@ -189,18 +187,18 @@ def prepare(request: Request, cluster: Cluster) -> Prepared:
         method=method,
         space=space,
         collection=collection,
-        split=split,
-        annotation=annotation,
+        split=data.split,
+        annotation=data.annotation,
+        labelling=data.labelling,
         warnings=(
-            *collection.notes,
-            *split.notes,
-            *split.warnings,
-            *annotation.notes,
-            *_boundless(method, collection, annotation),
+            *data.notes,
+            *boundless(method, collection, data.annotation),
             *_unsearched(space, request.samples),
         ),
     )
-    prepared.default_method().build()  # an unknown backbone or a weights file that is none is found here
+    default = prepared.default_method()
+    upstream_plan(method, default.config, request.seed)
+    default.build()  # an unknown backbone or a weights file that is none is found here
     return prepared
 
 
@@ -213,7 +211,7 @@ def save_study(prepared: Prepared) -> Study:
     """
     study = create_study(prepared.config, studies_root())
     try:
-        write_parts(study, prepared.collection, prepared.split, prepared.annotation)
+        write_parts(study, prepared.collection, prepared.split, prepared.annotation, prepared.labelling)
     except OSError as error:
         raise unwritable(study.path, error) from None
     return study
@@ -266,11 +264,7 @@ def parse_duration(text: str | None) -> float | None:
     return total
 
 
-def task_of(collection: Collection) -> Task:
-    return Task(classes=collection.classes, view=collection.view, channels=collection.channels, size=collection.size)
-
-
-def _refuse_if_taken(existing: Study, method: str, spec: DataSpec, space: AnySpace, metric: str) -> None:
+def _refuse_if_taken(existing: Study, method: str, spec: AnySpec, space: AnySpace, metric: str) -> None:
     wanted = replace(
         existing.config,
         method=method,
@@ -320,50 +314,7 @@ def _mutable(scheduler: SchedulerName, space: AnySpace, method: type[Method], ta
     return mutable
 
 
-def _check_annotated(request: Request, method: type[Method]) -> None:
-    """Regions are kept back only from methods that train on them."""
-    for option, share in (("--annotated", request.annotated), ("--unannotated", request.unannotated)):
-        if share is not None and method.supervision not in ("region", "pixel"):
-            raise UserError(
-                f"{option} {share:g}: {method.name} trains on no regions (supervision {method.supervision}), so it"
-                " changes nothing; leave it out"
-            )
-
-
 def _unsearched(space: AnySpace, samples: int | None) -> list[str]:
     if space.searched or samples in (None, 1):
         return []
     return [f"--samples {samples}: nothing is searched, so every trial would be the same one; 1 is run"]
-
-
-def _boundless(method: type[Method], collection: Collection, annotation: Annotation) -> list[str]:
-    """A line on regions that leave nothing outside, for a method that has a threshold on what is outside."""
-    if not any(threshold.bounds == "outside" for threshold in method.loss_thresholds):
-        return []
-    rows = collection.mask_row[annotation.annotated]
-    whole = [int(row) for row in rows[rows >= 0] if collection.masks[row].all()]
-    if not whole:
-        return []
-    return [
-        f"{len(whole)} of {int((rows >= 0).sum())} annotated regions cover the whole image: they say how much is"
-        " inside, and nothing of what is outside"
-    ]
-
-
-def _check_batch(space: AnySpace, images: int, collection: Collection) -> None:
-    """No value that a batch may take is larger than the number of training images."""
-    parameter = space.parameters.get("batch")
-    if parameter is None:
-        return
-    domain = parameter.domain
-    values = [parameter.default]
-    if isinstance(domain, Choice):
-        values += domain.choices
-    elif domain is not None:
-        values.append(domain.high)
-    largest = max((value for value in values if isinstance(value, int)), default=0)
-    if largest > images:
-        raise DataError(
-            f"batch {largest} is larger than the {images} training images of {collection.source}: lower it"
-            f" with --fix batch={max(1, images // 2)}, or use more images"
-        )

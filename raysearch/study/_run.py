@@ -10,10 +10,12 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from raysearch.errors import RaysearchError, StorageError
+from raysearch.method import load_method
 from raysearch.search._events import TIME_IS_UP, Events, Listener, Stop
 from raysearch.study._book import Assigned, Book
 from raysearch.study._cluster import Cluster
 from raysearch.study._study import Study, disk_full, is_disk_full
+from raysearch.study._upstream import shared_work
 from raysearch.study._workload_spec import workload_spec
 
 if TYPE_CHECKING:
@@ -76,6 +78,7 @@ def _search(study: Study, cluster: Cluster, book: Book, events: Events) -> None:
     from raysearch.slots import GroupSpec, start_slots
 
     config = study.config
+    method = load_method(config.method)
     maximise = config.direction == "maximize"
     scratch = tempfile.mkdtemp(prefix="raysearch-")
     try:
@@ -100,6 +103,8 @@ def _search(study: Study, cluster: Cluster, book: Book, events: Events) -> None:
                         "number": trial.number,
                         "config": trial.config,
                         "thresholds": trial.thresholds,
+                        "study": str(study.path.resolve()),
+                        "upstream": shared_work(method, trial.config, config.seed),
                         "folder": str(study.trial(trial.number).path.resolve()),
                         "judge": {"select": config.select, "maximise": maximise},
                         "pauses": rules.pauses(trial.number),

@@ -19,6 +19,7 @@ def workload_spec(study: Study) -> dict[str, Any]:
         "origin": config.origin,
         "train": parts["train"],
         "tuning": parts["tuning"],
+        "labelled": parts["labelled"],
         "annotated": parts["annotated"],
         "seed": config.seed,
         "epochs": config.budget.epochs,

@@ -10,6 +10,7 @@ import torch
 from raysearch.errors import StudyError
 
 FORMAT = 1
+AGAIN = "delete it and its trial starts again from epoch 0"
 
 
 def encode(state: dict[str, Any]) -> bytes:
@@ -19,8 +20,8 @@ def encode(state: dict[str, Any]) -> bytes:
     return buffer.getvalue()
 
 
-def decode(data: bytes, where: str) -> dict[str, Any]:
-    """What `encode` was given, on the CPU.
+def decode(data: bytes, where: str, remedy: str = AGAIN) -> dict[str, Any]:
+    """What `encode` was given, on the CPU. `where` and `remedy` are told to the user.
 
     Raises:
         StudyError: `data` is not a checkpoint, was cut short, or holds anything but data (it is never unpickled).
@@ -29,12 +30,7 @@ def decode(data: bytes, where: str) -> dict[str, Any]:
         state = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     except Exception as error:  # damaged bytes raise anything
         reason = str(error).strip().splitlines()[0][:120] if str(error).strip() else type(error).__name__
-        raise StudyError(
-            f"{where} is not a checkpoint of raysearch ({reason}); delete it and its trial starts again from epoch 0"
-        ) from None
+        raise StudyError(f"{where} is not a checkpoint of raysearch ({reason}); {remedy}") from None
     if not isinstance(state, dict) or state.get("format") != FORMAT:
-        raise StudyError(
-            f"{where} is not a checkpoint of raysearch (no format {FORMAT} mark); delete it and its trial starts again"
-            " from epoch 0"
-        )
+        raise StudyError(f"{where} is not a checkpoint of raysearch (no format {FORMAT} mark); {remedy}")
     return state

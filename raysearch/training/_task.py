@@ -9,14 +9,20 @@ from raysearch.data import Collection
 from raysearch.method import Task
 
 
-def training_task(collection: Collection, train: NDArray[np.int64]) -> Task:
-    """The task of a collection, with the balance of its training split's labels."""
-    labels = collection.labels[train]
+def training_task(collection: Collection, labelled: NDArray[np.int64]) -> Task:
+    """The task of a collection, with the balance of the labels that may be seen of its training split.
+
+    Args:
+        labelled: rows of the training split whose labels may be seen.
+    """
+    labels = collection.labels[labelled]
     positive, negative = (labels > 0).sum(axis=0), (labels == 0).sum(axis=0)
     return Task(
         classes=collection.classes,
         view=collection.view,
         channels=collection.channels,
         size=collection.size,
+        sources=collection.sources,
+        source_classes=collection.source_classes,
         positives=tuple(np.where((positive > 0) & (negative > 0), positive / np.maximum(negative, 1), 1.0).tolist()),
     )

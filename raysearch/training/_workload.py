@@ -10,8 +10,8 @@ import numpy as np
 import torch
 
 from raysearch.alternation import facts
-from raysearch.data import DataSpec, guard, open_collection
-from raysearch.method import Method, load_method
+from raysearch.data import guard, open_collection, parse_data
+from raysearch.method import Method, load_method, upstream_plan
 from raysearch.thresholds import encode_evidence
 from raysearch.training._checkpoint import decode, encode
 from raysearch.training._collective import Collective
@@ -19,6 +19,7 @@ from raysearch.training._evaluate import Rule
 from raysearch.training._parking import Parking
 from raysearch.training._task import training_task
 from raysearch.training._trainer import Assignment, Trainer
+from raysearch.training._upstream import REMEDY, Outcomes, UpstreamTrainer, decode_outcome, encode_outcome
 
 
 class Workload:
@@ -26,15 +27,15 @@ class Workload:
 
     Args:
         spec: ``method`` (name or ``package.module:Class``), ``data`` (canonical text), ``origin`` (of the evidence, in
-            words), ``train`` and ``tuning`` (rows), ``annotated`` (rows of train whose regions the method may see, or
-            None for all), ``seed``, ``epochs``, ``rule`` (fields of `Rule`).
+            words), ``train`` and ``tuning`` (rows), ``labelled`` and ``annotated`` (rows of train whose labels, and
+            whose regions, the method may see), ``seed``, ``epochs``, ``rule`` (fields of `Rule`).
     """
 
     def __init__(self, spec: Mapping[str, Any], *, device: torch.device, collective: Collective) -> None:
         self._method: type[Method] = load_method(spec["method"])
         rows = np.concatenate([spec["train"], spec["tuning"]])
-        collection = guard(open_collection(DataSpec.parse(spec["data"]), self._method.view), rows)
-        self._task = training_task(collection, spec["train"])
+        collection = guard(open_collection(parse_data(spec["data"]), self._method.view), rows)
+        self._task = training_task(collection, spec["labelled"])
         self._assignment = Assignment(
             collection=collection,
             train=spec["train"],
@@ -43,11 +44,14 @@ class Workload:
             epochs=spec["epochs"],
             rule=Rule(**spec["rule"]),
             annotated=spec["annotated"],
+            labelled=spec["labelled"],
         )
         self._origin: str = spec["origin"]
         self._device = device
         self._collective = collective
         self._parking = Parking(device)
+        self._outcomes = Outcomes()
+        self._upstream: UpstreamTrainer | None = None
         self._trainer: Trainer | None = None
         self._round: dict[str, Any] | None = None
         self._exploited: dict[str, Any] | None = None
@@ -58,6 +62,11 @@ class Workload:
             "epoch": self.epoch,
             "park": self.park,
             "end": self.end,
+            "lacking": self._outcomes.lacking,
+            "hold": self.hold,
+            "upstream": self.upstream,
+            "upstream_epoch": self.upstream_epoch,
+            "upstream_outcome": self.upstream_outcome,
         }
         return commands[name](payload)
 
@@ -68,16 +77,20 @@ class Workload:
         ``checkpoint``, bytes of its last one, or None if there is none, or if it may be parked here; ``kept``, bytes of
         the checkpoint whose weights are to be taken back, or None; ``round``, None, or the round of an alternation
         that it is in (the `plan` of `raysearch.alternation.facts`); ``exploited``, None, or what it took over from
-        another trial (``epoch``: after which it did; `checkpoint` is the other one's if it is at that epoch).
+        another trial (``epoch``: after which it did; `checkpoint` is the other one's if it is at that epoch);
+        ``outcomes``, by name the keys of those that it builds on, which this worker holds.
 
         Returns whether it could be taken: not without a checkpoint if it has epochs behind it and is not parked here.
         """
-        self._trainer = None  # the memory of a predecessor that was never let go
+        self._trainer = self._upstream = None  # the memory of a predecessor that was never let go
         self._round = payload["round"]
         self._exploited = payload["exploited"]
         number, epoch = payload["number"], payload["epoch"]
         settings = {**payload["config"], **(self._round["thresholds"] if self._round else {})}
-        method = self._method(self._method.Config(**settings), self._task)
+        config = self._method.Config(**settings)
+        upstream_plan(self._method, config, self._assignment.seed)  # the driver leaves what it refuses for the trial
+        method = self._method(config, self._task)
+        method.outcomes = {name: self._outcomes[key] for name, key in payload["outcomes"].items()}
         trainer = self._parking.take(number, epoch) if payload["checkpoint"] is None else None
         if trainer is not None:
             trainer.method = method
@@ -150,4 +163,46 @@ class Workload:
         del payload
         if self._trainer is not None:
             self._parking.drop(self._trainer.number)
-        self._trainer = None
+        self._trainer = self._upstream = None
+
+    def hold(self, payload: Mapping[str, Any]) -> None:
+        """Keeps an outcome for the trials to come: ``key``, ``outcome`` (bytes) and ``where`` they were read from."""
+        key = payload["key"]
+        self._outcomes.hold(key, decode_outcome(payload["outcome"], key, payload["where"]))
+
+    def upstream(self, payload: Mapping[str, Any]) -> dict[str, int]:
+        """Takes upstream work.
+
+        `payload`: ``name`` and ``key``; ``config``, settings of a trial that needs it; ``inputs``, by name the keys of
+        outcomes that this worker holds; ``checkpoint``, bytes of its last one or None, and ``where`` it was read from.
+
+        Returns the epochs that it has behind it (``epoch``) and those in all (``epochs``).
+        """
+        self._trainer = self._upstream = None
+        config = self._method.Config(**payload["config"])
+        (kind,) = (u for u in self._method.upstream(config) if u.name == payload["name"])
+        upstream = kind(config, self._task)
+        upstream.outcomes = {name: self._outcomes[key] for name, key in payload["inputs"].items()}
+        trainer = UpstreamTrainer(
+            upstream, self._assignment, key=payload["key"], device=self._device, collective=self._collective
+        )
+        if payload["checkpoint"] is not None:
+            trainer.load(decode(payload["checkpoint"], payload["where"], REMEDY)["trainer"])
+        self._upstream = trainer
+        return {"epoch": trainer.epoch, "epochs": trainer.epochs}
+
+    def upstream_epoch(self, payload: None) -> dict[str, Any]:
+        """Trains an epoch of the upstream work: ``checkpoint`` (bytes)."""
+        del payload
+        assert self._upstream is not None
+        self._upstream.train_epoch()
+        return {} if self._collective.rank else {"checkpoint": encode({"trainer": self._upstream.state()})}
+
+    def upstream_outcome(self, payload: None) -> dict[str, Any]:
+        """Ends the upstream work: ``outcome`` (bytes). Every worker computes it, and waits for none meanwhile; what all
+        of them go on with is the first one's."""
+        del payload
+        assert self._upstream is not None
+        trainer, self._upstream = self._upstream, None
+        outcome = trainer.outcome()
+        return {} if self._collective.rank else {"outcome": encode_outcome(outcome, trainer.key)}

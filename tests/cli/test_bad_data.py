@@ -129,7 +129,7 @@ def test_a_split_that_does_not_fit_the_data(refuse: Refuse, tmp_path: Path) -> N
     table = tmp_path / "split.csv"
     asked = (*tune("phantom:images=60,size=32"), "--split", table)
     table.write_text("picture,split\na,train\n")
-    refuse(*asked, says=(str(table), "no column 'image'"))
+    refuse(*asked, says=(str(table), "has columns picture,split; expected a CSV file with columns image,split"))
     table.write_text("image,split\nelsewhere,train\n")
     refuse(*asked, says=(str(table), "'elsewhere' is not in phantom"))
 

@@ -131,7 +131,7 @@ ALL_FIXED = ("--fix", "tau=0.6", "--fix", "rho=0.2", "--fix", "tau_hat=0.1", "--
         (("--fix", "rho_hat=0.2", "--fix", "tau_hat=0.1"), ("rho_hat may become 0.2 and tau_hat 0.1", "stay under")),
         (("--fix", "tau={nodule: 0.3}"), ("tau is given for nodule, expected each class", "nodule, consolidation")),
         (("--annotated", "0.001"), ("--annotated 0.001", "leaves no annotated image", "give at least")),
-        (("--annotated", "1.5"), ("--annotated", "1.5 is not in the range 0<=x<=1")),
+        (("--annotated", "1.5"), ("--annotated 1.5", "expected a share of the training images from 0 to 1")),
         (("--unannotated", "nan"), ("--unannotated", "nan is not a finite number")),
         (("--keep-evidence", "rank"), ("--keep-evidence rank", "did you mean 'ranks'?")),
         (("--keep-evidence", "counts"), ("--keep-evidence counts: counts is kept whenever", "leave it out")),

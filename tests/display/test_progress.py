@@ -23,6 +23,8 @@ LINE = re.compile(r"^[* ] trial \d+ +(complete|pruned|failed|crashed) ")
 class Book:
     """What a display asks of a book."""
 
+    path = Path("no study")
+
     def __init__(self) -> None:
         self.all: dict[int, TrialRecord] = {}
 

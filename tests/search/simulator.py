@@ -302,6 +302,8 @@ def trial_config(trial: Assigned, study: Study, rules: Rules, planner: RoundPlan
         "number": trial.number,
         "config": trial.config,
         "thresholds": trial.thresholds,
+        "study": str(study.path),
+        "upstream": [],
         "folder": str(study.trial(trial.number).path),
         "judge": {"select": study.config.select, "maximise": study.config.direction == "maximize"},
         "pauses": rules.pauses(trial.number),

@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import json
 import math
+import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,10 +14,12 @@ from typing import Any
 import pytest
 from ray.exceptions import OwnerDiedError, RayError
 
+from raysearch.method import Work
 from raysearch.search import _trainable
 from raysearch.search._trainable import RETRIES, SlotTrial
 from raysearch.slots._client import Lease, SlotLostError, SlotsBrokenError, TrialFailedError
 from raysearch.study._trial_folder import TrialFolder
+from raysearch.study._upstream import UpstreamFiles, unfinished
 
 Answer = Callable[[], Any]
 
@@ -26,6 +30,8 @@ class Slot:
     def __init__(self, script: list[float | Exception], epochs: int) -> None:
         self._script = iter(script)
         self._epochs = epochs
+        self.held: list[str] = []
+        self.upstream_fails: list[Exception | None] = []
         self.log: list[str] = []
         self.leased = 0
         self.broken = False
@@ -43,6 +49,8 @@ class Slot:
 
     def call(self, lease: Lease, name: str, payload: Any = None) -> Any:
         self.log.append(name)
+        if name in ("lacking", "hold") or name.startswith("upstream"):
+            return self._share(name, payload)
         if name == "start":
             self._epoch = int(payload["checkpoint"] or 0)
             return self._epoch == payload["epoch"]
@@ -60,6 +68,25 @@ class Slot:
 
     lost = False
 
+    def _share(self, name: str, payload: Any) -> Any:
+        """Two epochs, whose outcome says how it was come by."""
+        if name == "lacking":
+            return [key for key in payload if key not in self.held]
+        if name == "hold":
+            self.held.append(payload["key"])
+            return None
+        if name == "upstream":
+            self._upstream = payload["name"], int(payload["checkpoint"] or 0)
+            return {"epoch": self._upstream[1], "epochs": 2}
+        work, epoch = self._upstream
+        if name == "upstream_outcome":
+            return {"outcome": f"{work} {epoch}".encode()}
+        error = self.upstream_fails.pop(0) if self.upstream_fails else None
+        if error is not None:
+            raise error
+        self._upstream = work, epoch + 1
+        return {"checkpoint": b"%d" % (epoch + 1)}
+
 
 Make = Callable[..., tuple[SlotTrial, Slot, TrialFolder]]
 
@@ -75,20 +102,28 @@ def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Make:
         select: str = "best",
         maximise: bool = True,
         pauses: tuple[int, ...] = (),
+        works: tuple[Work, ...] = (),
+        number: int = 0,
+        pool: str = "p",
     ) -> tuple[SlotTrial, Slot, TrialFolder]:
         slot = Slot(script, epochs)
         monkeypatch.setattr(_trainable, "SlotClient", lambda pool: slot)
-        folder = TrialFolder(tmp_path / "0")
+        folder = TrialFolder(tmp_path / str(number))
         folder.create({})
         trial = object.__new__(SlotTrial)
         trial.setup({
-            "pool": "p", "number": 0, "config": {}, "thresholds": {}, "folder": str(folder.path),
+            "pool": pool, "number": number, "config": {}, "thresholds": {}, "folder": str(folder.path),
             "judge": {"select": select, "maximise": maximise}, "round": None,
-            "pauses": pauses, "exploited": None,
+            "pauses": pauses, "exploited": None, "study": str(tmp_path), "upstream": works,
         })  # fmt: skip
         return trial, slot, folder
 
     return make
+
+
+TEACHER = Work(name="teacher", key="a" * 64, fields={"lr": 0.1}, inputs={})
+LABELS = Work(name="labels", key="b" * 64, fields={}, inputs={"teacher": "a" * 64})
+TEACH = ["upstream", "upstream_epoch", "upstream_epoch", "upstream_outcome"]
 
 
 def run(trial: SlotTrial) -> list[dict[str, Any]]:
@@ -197,6 +232,7 @@ def test_the_next_trial_gets_the_slot_of_a_stopped_one(make: Make, tmp_path: Pat
     assert trial.reset_config({
         "pool": "p", "number": 1, "config": {}, "thresholds": {}, "folder": str(other.path),
         "judge": {"select": "best", "maximise": True}, "round": None, "pauses": (), "exploited": None,
+        "study": str(tmp_path), "upstream": [],
     })  # fmt: skip
     assert slot.log == ["lease", "start", "epoch", "end", "release"]
     run(trial)
@@ -230,3 +266,82 @@ def test_who_takes_over_goes_on_from_the_other_ones_checkpoint_once(make: Make) 
     assert not folder.donor.exists()
     trial.step()
     assert folder.last.read_bytes() == b"4"
+
+
+def test_the_first_trial_does_the_work_and_the_next_one_finds_it(make: Make, tmp_path: Path) -> None:
+    trial, slot, _ = make([0.1, 0.2, 0.3], works=(TEACHER, LABELS))
+    trial.step()
+    assert slot.log == [
+        "lease", *TEACH, "lacking", "hold", *TEACH, "lacking", "hold", "start", "epoch",
+    ]  # fmt: skip
+    files = UpstreamFiles(tmp_path, TEACHER)
+    assert files.outcome.read_bytes() == b"teacher 2"
+    assert not files.checkpoint.exists()
+    assert (files.progress.epoch, files.progress.fields) == (2, {"lr": 0.1})
+    assert not list(unfinished(tmp_path))
+
+    second, other, _ = make([0.1], works=(TEACHER, LABELS), number=1)
+    other.held = [LABELS["key"]]
+    second.step()
+    assert other.log == ["lease", "lacking", "hold", "start", "epoch"]
+
+
+def test_who_waits_for_shared_work_holds_no_slot(make: Make, tmp_path: Path) -> None:
+    """Its holder may be waiting for that slot."""
+    trial, slot, _ = make([0.1], works=(TEACHER, LABELS))
+    files = UpstreamFiles(tmp_path, LABELS)
+    with files.lock():
+        waiting = threading.Thread(target=trial.step, daemon=True)
+        waiting.start()
+        deadline = time.monotonic() + 20
+        while "release" not in slot.log and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert slot.log == ["lease", *TEACH, "end", "release"], "the teacher was its own to train"
+        assert slot.leased == 0
+        files.outcome.write_bytes(b"of another trial")
+    waiting.join(20)
+    assert not waiting.is_alive()
+    assert slot.log[7:] == ["lease", "lacking", "hold", "hold", "start", "epoch"]
+    assert files.outcome.read_bytes() == b"of another trial"
+
+
+def test_shared_work_goes_on_from_its_last_epoch(make: Make, tmp_path: Path) -> None:
+    trial, slot, _ = make([0.1], works=(TEACHER,))
+    slot.upstream_fails = [None, SlotLostError("a worker died")]
+    trial.step()
+    assert slot.log == [
+        "lease", "upstream", "upstream_epoch", "upstream_epoch", "end", "release",
+        "lease", "upstream", "upstream_epoch", "upstream_outcome", "lacking", "hold", "start", "epoch",
+    ]  # fmt: skip
+    assert UpstreamFiles(tmp_path, TEACHER).outcome.read_bytes() == b"teacher 2"
+
+
+def test_shared_work_that_fails_fails_every_trial_that_needs_it_once(make: Make, tmp_path: Path) -> None:
+    trial, slot, folder = make([0.1], works=(TEACHER,))
+    slot.upstream_fails = [TrialFailedError("non-finite", "non-finite loss in epoch 1", "Traceback: x")]
+    last = run(trial)[-1]
+    assert (last["state"], last["reason"]) == ("failed", "teacher: non-finite loss in epoch 1")
+    assert (folder.path / "error.txt").read_text() == "Traceback: x"
+    assert slot.leased == 0
+    assert not list(unfinished(tmp_path))
+
+    second, other, _ = make([0.1], works=(TEACHER,), number=1)
+    last = run(second)[-1]
+    assert (last["state"], last["reason"]) == (
+        "failed", "teacher, shared with an earlier trial: non-finite loss in epoch 1",
+    )  # fmt: skip
+    assert other.log == []
+
+    again, third, _ = make([0.1, 0.2, 0.3], works=(TEACHER,), number=2, pool="of another run")
+    assert run(again)[-1]["state"] == "complete", "another run of the study tries again"
+    assert third.log[:2] == ["lease", "upstream"]
+
+
+def test_the_display_is_told_how_far_shared_work_is(make: Make, tmp_path: Path) -> None:
+    trial, slot, _ = make([0.1], works=(TEACHER,))
+    seen = []
+    slot._share = lambda name, payload, ask=slot._share: (  # type: ignore[method-assign, misc]
+        seen.extend((w.name, w.epoch, w.epochs) for w in unfinished(tmp_path)), ask(name, payload)
+    )[1]  # fmt: skip
+    trial.step()
+    assert seen == [("teacher", 0, 2), ("teacher", 1, 2), ("teacher", 2, 2)]

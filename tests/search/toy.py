@@ -74,7 +74,7 @@ def toy_study(root: Path, name: str = "toy", **changes: Any) -> Study:
         data="phantom", fingerprint="0", classes=["a", "b"], view="single",
         split={"how": "random", "seed": 0, "digest": "d"}, metric="f1_plus", direction="maximize", select="best",
         decision_thresholds="solve", loss_thresholds="fixed", alternate=None,
-        round_epochs=3, slack_weight=0.5, annotated=None, unannotated=1.0, evidence=["counts", "logits"],
+        round_epochs=3, slack_weight=0.5, labelled=None, annotated=None, unannotated=1.0, evidence=["counts", "logits"],
         per_class=False, scheduler="fifo", mutable=["lr", "gate"], sampler="tpe",
         seed=7, keep_checkpoints=2, budget=budget, resources=Resources(), versions={}, created="",
     )  # fmt: skip

@@ -278,3 +278,14 @@ def test_describe_has_a_row_for_every_parameter(toy: Any) -> None:
     assert rows["mask_threshold"]["searched by"] == "solve"
     assert rows["lr"]["searched by"] == "optuna"
     assert len({tuple(row) for row in rows.values()}) == 1
+
+
+def test_a_budget_of_labels_and_regions(toy: Any, write: Write) -> None:
+    space = load_space(
+        toy, "paper", write("preset: x\nextends: toy\nbudget: {epochs: 1, samples: 2, labelled: 40, annotated: 0.1}\n")
+    )
+    assert (space.budget.labelled, space.budget.annotated) == (40, 0.1)
+    assert Space.from_dict(space.to_dict(), toy).budget == space.budget
+    plain = load_space(toy, "paper")
+    assert (plain.budget.labelled, plain.budget.annotated) == (None, None)
+    assert space.digest() == plain.digest(), "what may be seen is no part of the space"

@@ -11,7 +11,7 @@ import pytest
 
 from raysearch.errors import UserError
 from raysearch.study import Cluster, Prepared, Request, StudyConfig, open_study, prepare, read_parts, save_study
-from raysearch.study._prepare import _boundless
+from raysearch.study._data import boundless
 from raysearch.study._workload_spec import workload_spec
 
 THRESHOLDS = ("tau", "rho", "tau_hat", "rho_hat")
@@ -69,9 +69,9 @@ def test_warnings_of_split_and_regions_are_shown(prepared: Any) -> None:
     assert any("tuning has fewer than 50 images" in warning for warning in study.warnings)
     assert not any("whole image" in warning for warning in study.warnings)
     every = replace(study.collection, masks=np.ones_like(study.collection.masks))
-    (warning,) = _boundless(study.method, every, study.annotation)
+    (warning,) = boundless(study.method, every, study.annotation)
     assert "cover the whole image" in warning
-    assert _boundless(prepared("cam_avg").method, every, study.annotation) == []
+    assert boundless(prepared("cam_avg").method, every, study.annotation) == []
 
 
 def test_evidence_is_what_something_needs(prepared: Any) -> None:

@@ -27,7 +27,7 @@ def workload(tmp_path_factory: pytest.TempPathFactory) -> Workload:
         rows = np.arange(len(collection))
         spec = {
             "method": "training.tiny:Tiny", "data": DATA, "train": rows[:20], "tuning": rows[20:32], "seed": 1,
-            "annotated": None, "origin": "test", "epochs": 4,
+            "annotated": None, "labelled": rows[:20], "origin": "test", "epochs": 4,
             "rule": {"metric": "f1_plus", "decision": "solve", "per_class": False, "seed": 1},
         }  # fmt: skip
         return Workload(spec, device=torch.device("cpu"), collective=Alone())
@@ -46,7 +46,7 @@ PLAN = {
 def begin(workload: Workload, checkpoint: bytes | None = None, **changes: Any) -> bool:
     payload = {
         "number": 4, "config": CONFIG, "checkpoint": checkpoint, "epoch": 0, "kept": None, "round": None,
-        "exploited": None, **changes,
+        "exploited": None, "outcomes": {}, **changes,
     }  # fmt: skip
     return bool(workload.run("start", payload))
 
