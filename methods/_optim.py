@@ -38,7 +38,14 @@ def single_stage(config: TrainingConfig, epochs: int) -> tuple[Stage, ...]:
 
 
 def adam_stage(
-    config: AdamConfig, name: str, epochs: int, part: Callable[[nn.Module], nn.Module], lr: float | None = None
+    config: AdamConfig,
+    name: str,
+    epochs: int,
+    part: Callable[[nn.Module], nn.Module],
+    lr: float | None = None,
+    *,
+    betas: tuple[float, float] = (0.9, 0.999),
+    eps: float = 1e-8,
 ) -> Stage:
     """Adam over the parameters of a `part` of the network; only weights (two axes or more) decay. The rate starts anew
     with the stage, from `lr` or the configuration's."""
@@ -46,7 +53,7 @@ def adam_stage(
     def optimizer(model: nn.Module) -> torch.optim.Optimizer:
         groups = _decaying(part(model), config.weight_decay)
         kind = torch.optim.AdamW if config.decoupled else torch.optim.Adam
-        return kind(groups, lr=lr or config.lr)
+        return kind(groups, lr=lr or config.lr, betas=betas, eps=eps)
 
     return Stage(name=name, epochs=epochs, optimizer=optimizer, schedule=partial(ExponentialLR, gamma=config.lr_decay))
 

@@ -2,34 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import ClassVar
 
-import torch
 from torch import Tensor
 
 from methods._classifier import MapClassifier
 from methods.cam._method import CamAvg
-
-
-def grad_cam(features: Tensor, scores_of: Callable[[Tensor], Tensor]) -> tuple[Tensor, Tensor]:
-    """``relu(sum_k alpha_k A^k)``, ``alpha_k`` the mean over positions of ``d y / d A^k`` (eq. 1, 2); y is the score of
-    the predicted class before the softmax.
-
-    Args:
-        features: (N, F, h, w), the last convolutional features A.
-        scores_of: A to class scores (N, K), each image's from its own features alone.
-
-    Returns:
-        Scores (N, K) and maps (N, 1, h, w), at least 0, without gradient. Parameters receive none either.
-    """
-    # gradients are needed even where the caller forbade them
-    with torch.inference_mode(False), torch.enable_grad():
-        leaf = features.detach().clone().requires_grad_(True)
-        scores = scores_of(leaf)
-        (gradient,) = torch.autograd.grad(scores.gather(1, scores.argmax(1, keepdim=True)).sum(), leaf)
-    weights = gradient.mean((2, 3), keepdim=True)
-    return scores.detach(), (weights * leaf.detach()).sum(1, keepdim=True).relu()
+from methods.layers.grad_cam import grad_cam
 
 
 class GradCam(CamAvg):

@@ -19,10 +19,11 @@ def max_pool(maps: Tensor) -> Tensor:
     return maps.amax((2, 3))
 
 
-def log_sum_exp_pool(maps: Tensor, r: float) -> Tensor:
-    """(N, K, h, w) to (N, K), ``log(mean(exp(r x))) / r`` (Pinheiro & Collobert, CVPR 2015)."""
+def log_sum_exp_pool(maps: Tensor, r: float | Tensor) -> Tensor:
+    """(N, K, h, w) to (N, K), ``log(mean(exp(r x))) / r`` (Pinheiro & Collobert, CVPR 2015); r is a number, or (K,)."""
     cells = maps.shape[2] * maps.shape[3]
-    return (torch.logsumexp(r * maps.flatten(2), 2) - math.log(cells)) / r
+    sharpness = torch.as_tensor(r, dtype=maps.dtype, device=maps.device)
+    return (torch.logsumexp(sharpness[..., None] * maps.flatten(2), 2) - math.log(cells)) / sharpness
 
 
 def cell_count(k: float, cells: int) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import torch
@@ -12,6 +13,12 @@ from raysearch.errors import MethodError
 
 CLASSIFIERS = ("fc.", "head.", "classifier.", "last_linear.")
 
+ENCODERS = ("encoder_q.", "backbone.")
+"""Where self-supervised checkpoints (MoCo, MoCo-CXR) have the network; what lies elsewhere in them is left out."""
+
+_DENSE = re.compile(r"(denselayer\d+\.(?:norm|conv))\.(\d\.)")
+"""Names of layers in torchvision's published files of DenseNets, which its own code has since changed."""
+
 
 def load_local(network: nn.Module, path: str, name: str) -> None:
     """Fills `network` from a checkpoint file, dropping the classifier and adapting the first convolution.
@@ -19,7 +26,7 @@ def load_local(network: nn.Module, path: str, name: str) -> None:
     Args:
         network: a backbone without classifier; its first parameter is the first convolution's weight.
         path: a .safetensors file, or one by ``torch.save`` that holds tensors only, bare or under ``state_dict`` or
-            ``model``; a ``module.`` prefix is removed.
+            ``model``; a ``module.`` prefix is removed, and so is one of `ENCODERS`.
         name: the backbone's, for messages.
 
     Raises:
@@ -36,7 +43,9 @@ def load_local(network: nn.Module, path: str, name: str) -> None:
         ) from error
     if not isinstance(found, dict) or not found or not all(isinstance(v, Tensor) for v in found.values()):
         raise MethodError(f"weights {path!r} hold no dictionary of tensors: expected a state_dict of {name}")
-    state = {key: value for key, value in found.items() if not key.startswith(CLASSIFIERS)}
+    state = {
+        _DENSE.sub(r"\1\2", key): value for key, value in _encoder(found).items() if not key.startswith(CLASSIFIERS)
+    }
     first, target = next(iter(network.named_parameters()))
     if first in state and state[first].ndim == 4 and state[first].shape[1] == 3:
         state[first] = adapt_input_conv(target.shape[1], state[first])
@@ -72,6 +81,15 @@ def no_download(name: str, error: Exception) -> MethodError:
         f"ImageNet weights of backbone {name!r} cannot be had ({reason}): without network give --fix weights=FILE "
         "(.pth or .safetensors), or --fix weights=random"
     )
+
+
+def _encoder(found: dict[str, Tensor]) -> dict[str, Tensor]:
+    """What is under the first of `ENCODERS` that there is; all of it if there is none."""
+    for prefix in ENCODERS:
+        inside = {key.removeprefix(prefix): value for key, value in found.items() if key.startswith(prefix)}
+        if inside:
+            return inside
+    return found
 
 
 def _refuse(what: str, keys: list[str], path: str, name: str) -> None:

@@ -9,8 +9,8 @@ from torch.nn import functional as F
 
 from methods.all_ones import AllOnes
 from methods.cam import CamAvg, GradCam
-from methods.cam._grad_cam import grad_cam
 from methods.deep_mil._method import AttentionHead
+from methods.layers.grad_cam import grad_cam
 from methods.layers.images import Normalize
 from methods.layers.maps import min_max, upsample
 from methods.unet import UNet
