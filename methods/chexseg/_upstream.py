@@ -1,0 +1,81 @@
+"""What the upstream work of CheXseg has in common."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import ClassVar, Literal, NoReturn
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from methods.chexseg._config import CheXsegConfig
+from raysearch.errors import DataError
+from raysearch.method import Batch, Outcome, Pool, Stage, Step, Upstream
+
+CHUNK = 64
+"""Images, or maps, that are worked on at a time."""
+
+
+class Untrained(Upstream):
+    """Work without training."""
+
+    supervision: ClassVar[Literal["image", "region", "pixel", "none"]] = "none"
+    config: CheXsegConfig
+
+    @property
+    def epochs(self) -> int:
+        return 0
+
+    @property
+    def batch_size(self) -> int:
+        return CHUNK
+
+    def stages(self, epochs: int) -> Sequence[Stage]:
+        del epochs
+        return ()
+
+    def training_step(self, model: nn.Module, batch: Batch, step: Step) -> NoReturn:
+        raise NotImplementedError(f"{self.name} trains nothing")
+
+
+def under(name: str, tensors: Mapping[str, Tensor]) -> Outcome:
+    """Tensors on the CPU, each under ``name.key``."""
+    return {f"{name}.{key}": value.detach().cpu() for key, value in tensors.items()}
+
+
+def of(name: str, outcome: Outcome) -> dict[str, Tensor]:
+    """What `under` has put there."""
+    return {key.removeprefix(f"{name}."): value for key, value in outcome.items() if key.startswith(f"{name}.")}
+
+
+def weak_rows(pool: Pool, count: int, subset: int) -> NDArray[np.int64]:
+    """Images that get pseudo-labels: of those with a positive label and without a known region the random subset
+    `subset` of `count`, or all of them if that is 0 or there are no more; sorted."""
+    candidates: NDArray[np.int64] = pool.rows[(pool.labels == 1).any(axis=1) & ~pool.annotated]
+    if count == 0 or count >= len(candidates):
+        return candidates
+    chosen = np.random.default_rng(subset).permutation(len(candidates))[:count]
+    return candidates[np.sort(chosen)]
+
+
+def nothing_weak(pool: Pool) -> DataError:
+    """The refusal where `weak_rows` is empty and something has to be."""
+    return DataError(
+        f"none of the {len(pool.rows)} training images has a positive label and no known region: expected some for "
+        "pseudo-labels; give --annotated N to keep some regions back, or --fix supervision=full"
+    )
+
+
+def nothing_known(pool: Pool) -> DataError:
+    """The refusal where expert masks are all that is learned from."""
+    return DataError(
+        f"none of the {len(pool.rows)} training images has a known region: expected some for supervision=full; give a "
+        "larger --annotated, or --fix supervision=weak where images are labelled"
+    )
+
+
+def at(pool: Pool, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Places of `rows` in the pool."""
+    places: NDArray[np.int64] = np.searchsorted(pool.rows, rows)
+    return places

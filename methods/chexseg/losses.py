@@ -1,0 +1,34 @@
+"""The loss of the segmentation network, and what it is compared with."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from methods.layers.workers import total
+
+
+def region_targets(masks: Tensor, truth: Tensor) -> Tensor:
+    """(N, K, H, W) of masks (M, H, W), those of the pairs of truth (N, K) that are 1, in their order; 0 elsewhere."""
+    image, label = (truth == 1).nonzero().unbind(1)
+    targets = masks.new_zeros(*truth.shape, *masks.shape[1:])
+    return targets.index_put((image, label), masks)
+
+
+def class_average_dice(logits: Tensor, targets: Tensor, known: Tensor) -> Tensor:
+    """Class-average Dice loss (section 3.3.2): ``1 - mean_c (2 sum p g + 1) / (sum p + sum g + 1)``, p the sigmoid; the
+    sums run over the pixels of all images of the batch, on all workers.
+
+    Args:
+        logits, targets: (N, K, H, W), targets in {0, 1}; N may be 0.
+        known: (N, K) bool; the other pairs enter no sum.
+
+    Returns:
+        A scalar in [0, 1), the same on every worker; its gradient is that of this worker's images. A class without a
+        known pair adds 0.
+    """
+    there = known[:, :, None, None].to(logits.dtype)
+    p, g = logits.sigmoid() * there, targets * there
+    overlap, size = total(torch.stack(((p * g).sum((0, 2, 3)), (p + g).sum((0, 2, 3))))).unbind()
+    dice = (2 * overlap + 1) / (size + 1)
+    return 1.0 - dice.mean()

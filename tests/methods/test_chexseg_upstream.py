@@ -1,0 +1,390 @@
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from test_chexseg_contract import SMALL
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from methods.chexseg import CheXseg, CheXsegConfig
+from methods.chexseg.cams import Cams, SaliencyMaps
+from methods.chexseg.classifier import Classifier
+from methods.chexseg.irnet import IrNet
+from methods.chexseg.irnet._work import decay, seeds
+from methods.chexseg.pseudo_labels import CamLabels, PseudoLabels, WalkLabels
+from raysearch.errors import DataError, MethodError
+from raysearch.method import Batch, Outcome, Pool, Step, Task, upstream_plan
+
+TASK = Task(classes=("a", "b", "c"), view="multi", channels=1, size=(32, 32))
+ROWS = np.arange(10, 90, 10, dtype=np.int64)
+
+
+class Images:
+    """Eight images; the first two have regions, and the others labels: a, b, both, neither."""
+
+    device = torch.device("cpu")
+
+    def __init__(self) -> None:
+        torch.manual_seed(0)
+        labels = np.array([[1, 0, -1], [1, 1, 0]] * 2 + [[1, 0, -1], [0, 1, -1], [1, 1, 0], [0, 0, -1]], np.int8)
+        truth = np.full((8, 3), -1, np.int8)
+        truth[0], truth[1] = (1, 0, 0), (1, 1, 0)
+        self.pool = Pool(rows=ROWS, labels=labels, truth=truth, source=np.zeros(8, np.int8))
+        self.images = torch.rand(8, 1, 32, 32)
+        self.masks = torch.zeros(3, 32, 32)
+        self.masks[0, 4:12, 4:20] = self.masks[1, 8:24, 16:24] = self.masks[2, 20:28, 4:12] = 1
+
+    def batches(self, rows: NDArray[np.int64], size: int) -> Iterator[tuple[NDArray[np.int64], Tensor]]:
+        for i in range(0, len(rows), size):
+            yield rows[i : i + size], self.images[np.searchsorted(ROWS, rows[i : i + size])]
+
+    def regions(self, rows: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
+        place = np.searchsorted(ROWS, rows)
+        owner = torch.tensor([0, 1, 1])
+        return self.masks[torch.isin(owner, torch.from_numpy(place))], torch.from_numpy(self.pool.truth[place])
+
+
+def config(**settings: Any) -> CheXsegConfig:
+    return CheXsegConfig(**{**SMALL, "weak_maps": 0, **settings})
+
+
+def cams() -> Outcome:
+    """As `Cams` leaves them for `Images`, with maps that rise to a corner of their own."""
+    truth_or_label = (Images().pool.labels == 1) | (Images().pool.truth == 1)
+    weak = np.isin(ROWS, [30, 40, 50, 60, 70])
+    rows = np.union1d(ROWS[:2], ROWS[weak])
+    image, label = torch.from_numpy(truth_or_label[np.searchsorted(ROWS, rows)]).nonzero().unbind(1)
+    maps = torch.rand(len(image), 4, 4, generator=torch.Generator().manual_seed(3)) * (1 + label[:, None, None])
+    return {
+        "rows": torch.from_numpy(rows),
+        "weak": torch.from_numpy(np.isin(rows, ROWS[weak])),
+        "image": image,
+        "label": label,
+        "maps": maps,
+    }
+
+
+def made(work: type[PseudoLabels], outcomes: dict[str, Outcome], **settings: Any) -> tuple[Any, Tensor]:
+    """Pseudo-regions, and the masks of its present pairs (M, 32, 32)."""
+    labels = work(config(**settings), TASK)
+    labels.outcomes = outcomes
+    method = CheXseg(config(**settings), TASK)
+    method.outcomes = {work.name: labels.outcome(labels.build(), Images())}
+    found = method.pseudo_regions()
+    assert found is not None
+    assert found.packed.shape == (int((found.truth == 1).sum()), 128)
+    return found, torch.from_numpy(np.unpackbits(found.packed, axis=1).reshape(-1, 32, 32).astype(bool))
+
+
+def enlarged(maps: Tensor) -> Tensor:
+    return F.interpolate(maps[None], size=(32, 32), mode="bilinear", align_corners=False)[0]
+
+
+def weak_maps() -> tuple[Tensor, Tensor, Tensor]:
+    """Maps, images and classes of the pairs that get pseudo-labels."""
+    outcome = cams()
+    chosen = outcome["weak"][outcome["image"]]
+    return outcome["maps"][chosen], outcome["image"][chosen] - 2, outcome["label"][chosen]
+
+
+def test_fixed_thresholds_are_by_class() -> None:
+    threshold = {"a": 0.4, "b": 0.8, "c": 0.5}
+    found, masks = made(CamLabels, {"cams": cams()}, threshold_rule="fixed", cam_threshold=threshold)
+    assert found.rows.tolist() == [30, 40, 50, 60, 70]
+    assert found.truth.tolist() == [[1, 0, -1], [1, 1, 0], [1, 0, -1], [0, 1, -1], [1, 1, 0]]
+    for mask, map_, label in zip(masks, *weak_maps()[::2], strict=True):
+        scaled = enlarged((map_ / map_.max())[None])[0]
+        assert torch.equal(mask, scaled >= (0.8 if label == 1 else 0.4))
+
+
+def test_raw_maps_are_compared_as_they_are() -> None:
+    _, masks = made(CamLabels, {"cams": cams()}, threshold_rule="fixed", cam_threshold=0.7, cam_scale="raw")
+    for mask, map_ in zip(masks, weak_maps()[0], strict=True):
+        assert torch.equal(mask, enlarged(map_[None])[0] >= 0.7)
+
+
+@pytest.mark.parametrize("scale", ["max", "raw"])
+def test_tuned_thresholds_are_the_best_on_the_images_with_regions(scale: str) -> None:
+    outcome, images = cams(), Images()
+    _, masks = made(CamLabels, {"cams": outcome}, cam_scale=scale)
+    own = [images.masks[[0, 1]], images.masks[[2]]]
+    maps, _, label = weak_maps()
+    for k in (0, 1):
+        chosen = (outcome["label"] == k) & ~outcome["weak"][outcome["image"]]
+        unit = outcome["maps"][outcome["label"] == k].max() if scale == "raw" else None
+        annotated = torch.stack([enlarged((m / (unit or m.max()))[None])[0] for m in outcome["maps"][chosen]])
+        regions = own[k] > 0
+        tried = [annotated >= g / 100 for g in range(1, 100)]
+        iou = [float((mask & regions).sum() / (mask | regions).sum()) for mask in tried]
+        best = (1 + int(np.argmax(iou))) / 100
+        for mask, map_ in zip(masks[label == k], maps[label == k], strict=True):
+            assert torch.equal(mask, enlarged((map_ / (unit or map_.max()))[None])[0] >= best)
+
+
+def test_without_regions_tuned_thresholds_are_the_fixed_one() -> None:
+    outcome = dict(cams())
+    chosen = outcome["weak"][outcome["image"]]
+    outcome |= {"rows": outcome["rows"][2:], "weak": outcome["weak"][2:], "image": outcome["image"][chosen] - 2}
+    outcome |= {"label": outcome["label"][chosen], "maps": outcome["maps"][chosen]}
+    _, tuned = made(CamLabels, {"cams": outcome}, cam_threshold=0.7)
+    _, fixed = made(CamLabels, {"cams": outcome}, cam_threshold=0.7, threshold_rule="fixed")
+    assert torch.equal(tuned, fixed)
+
+
+@pytest.mark.parametrize("rule", ["fixed", "tuned", "otsu"])
+def test_weak_maps_are_forced_to_be_negative(rule: str) -> None:
+    outcome = cams()
+    pair = int(outcome["weak"][outcome["image"]].nonzero()[0, 0])
+    outcome["maps"][pair] *= 1e-3
+    every, _ = made(CamLabels, {"cams": outcome}, threshold_rule=rule)
+    assert every.truth[0].tolist() == [1, 0, -1]
+    found, _ = made(CamLabels, {"cams": outcome}, threshold_rule=rule, force_negative={"a": 2e-3, "b": 0, "c": 0})
+    assert found.truth[0].tolist() == [0, 0, -1], "an empty mask is no region"
+    assert np.array_equal(found.truth[1:], every.truth[1:])
+
+
+def test_walked_labels_of_an_image_without_boundaries_are_averages() -> None:
+    rows = torch.tensor([30, 40, 50, 60, 70])
+    irnet = {"rows": rows, "boundary": torch.zeros(5, 8, 8).half(), "shift": torch.zeros(2)}
+    settings = {"walk_radius": 2, "walk_times": 0, "walk_background": 0.5, "labels": "irnet"}
+    found, masks = made(WalkLabels, {"cams": cams(), "irnet": irnet}, **settings)
+    assert found.truth.tolist() == [[1, 0, -1], [1, 1, 0], [1, 0, -1], [0, 1, -1], [1, 1, 0]]
+    around = torch.ones(1, 1, 3, 3)
+    reach = F.conv2d(torch.ones(1, 1, 8, 8), around, padding=1)
+    for mask, map_ in zip(masks, weak_maps()[0], strict=True):
+        start = F.interpolate((map_ / map_.max())[None, None], size=(8, 8), mode="bilinear")
+        # a column of T is over its own sum: what arrives is the mean of a cell and its neighbours
+        end = enlarged((F.conv2d(start, around, padding=1) / reach)[0])[0]
+        assert torch.equal(mask, end / end.max() > 0.5)
+
+
+def test_cams_are_of_positive_pairs_of_weak_and_annotated_images() -> None:
+    torch.manual_seed(0)
+    images, settings = Images(), config()
+    classifier = Classifier(settings, TASK).build().eval()
+    work = Cams(settings, TASK)
+    work.outcomes = {"classifier": {f"weights.{k}": v for k, v in classifier.state_dict().items()}}
+    found = work.outcome(work.build().eval(), images)
+    expected = cams()
+    for name in ("rows", "weak", "image", "label"):
+        assert torch.equal(found[name], expected[name])
+    weights = classifier.get_parameter("head.maps.weight")[:, :, 0, 0]
+    for i, k, map_ in zip(found["image"], found["label"], found["maps"], strict=True):
+        place = int(np.searchsorted(ROWS, int(found["rows"][i])))
+        with torch.no_grad():
+            features = classifier.features(images.images[place : place + 1])[0]  # type: ignore[operator]
+        plain = torch.einsum("f,fij->ij", weights[k], features).relu() / features[0].numel()
+        torch.testing.assert_close(map_, plain, rtol=1e-4, atol=1e-6)
+    parts = SaliencyMaps.load(found, images.pool)
+    assert len(parts.part(parts.weak).rows) == 5
+
+
+@pytest.mark.parametrize(
+    ("settings", "names"),
+    [
+        ({}, ["classifier", "cams", "cam_labels"]),
+        ({"labels": "irnet"}, ["classifier", "cams", "irnet", "walk_labels"]),
+        ({"supervision": "weak", "weights": "random"}, ["classifier", "cams", "cam_labels"]),
+        ({"supervision": "full"}, ["classifier"]),
+        ({"supervision": "full", "weights": "random"}, []),
+        ({"output_stride": 16}, ["classifier", "cams", "cam_labels", "encoder_classifier"]),
+        ({"supervision": "full", "output_stride": 16}, ["encoder_classifier"]),
+    ],
+)
+def test_a_condition_needs_no_more_than_it_uses(settings: dict[str, Any], names: list[str]) -> None:
+    assert [work.name for work in CheXseg.upstream(config(**settings))] == names
+
+
+def test_what_trials_share_depends_on_no_setting_of_the_segmentation() -> None:
+    def keys(**settings: Any) -> dict[str, str]:
+        return {work["name"]: work["key"] for work in upstream_plan(CheXseg, config(**settings), 0)}
+
+    every = keys(labels="irnet")
+    for other in ({"p": 0.2}, {"lr": 1e-4, "batch": 4}, {"supervision": "weak"}, {"width": 8, "dropout": 0.0}):
+        assert keys(labels="irnet", **other) == every
+    thresholds = keys(labels="irnet", walk_beta=2.0)
+    assert {name for name in every if thresholds[name] != every[name]} == {"walk_labels"}
+    subset = keys(labels="irnet", subset=1)
+    assert {name for name in every if subset[name] != every[name]} == {"cams", "irnet", "walk_labels"}
+
+
+def test_the_encoder_starts_from_the_classifier() -> None:
+    settings = config()
+    torch.manual_seed(0)
+    state = Classifier(settings, TASK).build().state_dict()
+    method = CheXseg(settings, TASK)
+    method.outcomes = {"classifier": {f"weights.{name}": value for name, value in state.items()}}
+    torch.manual_seed(1)
+    encoder = method.build().state_dict()
+    shared = [name for name in state if name.startswith("backbone.")]
+    assert len(shared) > 20
+    assert all(torch.equal(state[name], encoder[f"encoder.{name}"]) for name in shared)
+
+
+def test_self_supervised_weights_from_a_file(tmp_path: Path) -> None:
+    settings = config(weights="random")
+    torch.manual_seed(0)
+    source = CheXseg(settings, TASK).build().get_submodule("encoder.backbone.network").state_dict()
+    queries = {f"module.encoder_q.{name}": value for name, value in source.items()}
+    keys = {f"module.encoder_k.{name}": value + 1 for name, value in source.items()}
+    others = {"module.queue": torch.rand(3, 4), "module.encoder_q.fc.0.weight": torch.rand(2, 2)}
+    path = tmp_path / "moco.pth.tar"
+    torch.save({"epoch": 7, "arch": "resnet", "state_dict": {**keys, **others, **queries}}, path)
+    torch.manual_seed(1)
+    found = CheXseg(config(weights=str(path)), TASK).build().get_submodule("encoder.backbone.network").state_dict()
+    assert all(torch.equal(value, source[name]) for name, value in found.items())
+    torch.save({"state_dict": {name: value for name, value in queries.items() if "layer3" not in name}}, path)
+    with pytest.raises(MethodError, match=r"do not fit backbone .*: they lack 'layer3"):
+        CheXseg(config(weights=str(path)), TASK).build()
+
+
+def test_only_a_residual_network_is_an_encoder() -> None:
+    with pytest.raises(MethodError, match="is no ResNet of timm"):
+        CheXseg(config(backbone="resnetv2_10_slim", weights="random"), TASK).build()
+    with pytest.raises(MethodError, match="classifier_stride is 8"):
+        Classifier(config(classifier_backbone="densenet_slim", irnet_weights="random"), TASK).build()
+
+
+def drawn(supervision: str, outcomes: dict[str, Outcome], pool: Pool) -> NDArray[np.int64]:
+    method = CheXseg(config(supervision=supervision, p=0.5), TASK)
+    method.outcomes = outcomes
+    return method.draw(pool, np.random.default_rng(1))
+
+
+def test_conditions_draw_from_their_own_images() -> None:
+    pool = Images().pool
+    rows = torch.tensor([30, 40, 50, 60, 70])
+    labels = {"rows": rows, "truth": torch.zeros(5, 3, dtype=torch.int8), "packed": torch.zeros(0, 128)}
+    outcomes: dict[str, Outcome] = {"cam_labels": labels}
+    assert sorted(drawn("weak", outcomes, pool)) == rows.tolist()
+    assert sorted(drawn("full", {}, pool)) == [10, 20]
+    both = drawn("semi", outcomes, pool)
+    assert len(both) == 7
+    assert {10, 20} & set(both)
+    assert {30, 40, 50, 60, 70} & set(both)
+    assert sorted(drawn("semi", {}, pool)) == [10, 20]
+
+
+def test_nothing_to_learn_from_is_refused() -> None:
+    pool = Images().pool
+    bare = Pool(rows=pool.rows, labels=pool.labels, truth=np.full_like(pool.truth, -1), source=pool.source)
+    with pytest.raises(DataError, match="none of the 8 training images has a positive label and no known region"):
+        drawn("weak", {}, pool)
+    with pytest.raises(DataError, match="none of the 8 training images has a known region"):
+        drawn("full", {}, bare)
+    work = IrNet(config(labels="irnet"), TASK)
+    work.outcomes = {"cams": {**cams(), "weak": torch.zeros(7, dtype=torch.bool)}}
+    with pytest.raises(DataError, match="give --annotated N"):
+        work.draw(pool, np.random.default_rng(0))
+
+
+def irnet(**settings: Any) -> tuple[IrNet, nn.Module]:
+    work = IrNet(config(labels="irnet", irnet_weights="random", **settings), TASK)
+    work.outcomes = {"cams": cams()}
+    torch.manual_seed(0)
+    return work, work.build()
+
+
+def step_of(work: IrNet, model: nn.Module, rows: list[int]) -> dict[str, Tensor]:
+    images = Images()
+    place = np.searchsorted(ROWS, rows)
+    labels = torch.from_numpy(images.pool.labels[place]).float()
+    batch = Batch(images=images.images[place], labels=labels, index=torch.tensor(rows))
+    backward = torch.autograd.backward
+    return work.training_step(
+        model.train(), batch, Step(epoch=0, stage="irnet", generator=torch.Generator(), backward=backward)
+    )
+
+
+def test_irnet_leaves_its_backbone_as_it_is() -> None:
+    work, model = irnet()
+    before = copy.deepcopy(model.state_dict())
+    optimizer = work.stages(2)[0].optimizer(model)
+    step_of(work, model, [60, 30, 70])
+    optimizer.step()
+    after = model.state_dict()
+    changed = {name for name in before if not torch.equal(before[name], after[name])}
+    assert not any(name.startswith("stages.") for name in changed)
+    assert {name.partition(".")[0] for name in changed} == {"edges", "edge", "fields", "deep", "field"}
+
+
+def test_the_released_total_is_half() -> None:
+    losses = {}
+    for total in ("paper", "released"):
+        work, model = irnet(irnet_total=total)
+        losses[total] = step_of(work, model, [60, 30])
+    parts = sum(float(losses["paper"][f"loss_{name}"]) for name in ("foreground", "background", "boundary"))
+    assert float(losses["paper"]["loss"]) == pytest.approx(parts)
+    assert float(losses["released"]["loss"]) == pytest.approx(parts / 2)
+
+
+def test_a_batch_finds_its_own_maps() -> None:
+    work, _ = irnet()
+    outcome = cams()
+    batch = Batch(images=torch.zeros(2, 1, 32, 32), labels=torch.zeros(2, 3), index=torch.tensor([70, 40]))
+    maps, image = work.maps_of(batch)
+    rows = outcome["rows"][outcome["image"]]
+    assert sorted(image.tolist()) == [0, 0, 1, 1]
+    assert torch.equal(maps[image == 0], outcome["maps"][rows == 70])
+    assert torch.equal(maps[image == 1], outcome["maps"][rows == 40])
+
+
+def test_displacements_may_have_a_rate_of_their_own() -> None:
+    work, model = irnet(irnet_displacement_rate=10.0)
+    (stage,) = work.stages(4)
+    optimizer = stage.optimizer(model)
+    assert [group["lr"] for group in optimizer.param_groups] == pytest.approx([0.1, 1.0])
+    assert stage.schedule is not None
+    schedule = stage.schedule(optimizer)
+    optimizer.step()
+    schedule.step()
+    assert [group["lr"] for group in optimizer.param_groups] == pytest.approx([0.1 * 0.75**0.9, 0.75**0.9])
+    assert decay(4, 4) == 0
+
+
+def test_seeds() -> None:
+    maps = torch.tensor([[[0.0, 0.05, 0.04], [0.3, 0.31, 1.0]]])
+    assert seeds(maps, foreground=0.3, background=0.05).tolist() == [[[0, -1, 0], [-1, 1, 1]]]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"p": 1.1},
+        {"supervision": "none"},
+        {"labels": "cam"},
+        {"seed_background": 0.4},
+        {"irnet_width": 12},
+        {"walk_background": 1.0},
+        {"threshold_rule": "best"},
+        {"cam_threshold": -0.1},
+        {"classifier_batch": 1},
+        {"classifier_stride": 4},
+        {"dilation": 0},
+        {"irnet_radius": 1},
+    ],
+)
+def test_values_out_of_range_are_refused_by_name(wrong: dict[str, Any]) -> None:
+    (name,) = wrong
+    with pytest.raises(ValueError, match=f"{name} is .*: expected"):
+        config(**wrong)
+
+
+def test_irnet_has_the_classifiers_weights_only_as_the_same_network() -> None:
+    with pytest.raises(ValueError, match="irnet_backbone is 'resnet18': expected the classifier's, resnet10_slim"):
+        config(irnet_backbone="resnet18")
+
+
+def test_defaults_are_the_papers() -> None:
+    paper = {"classifier_lr": 1e-4, "classifier_batch": 16, "classifier_epochs": 3, "p": 0.9, "batch": 8, "lr": 1e-3}
+    paper |= {"seed_foreground": 0.3, "seed_background": 0.05, "irnet_lr": 0.1, "irnet_batch": 16, "irnet_radius": 10}
+    paper |= {"width": 256, "detail": 48, "dilation": 12, "output_stride": 16, "dropout": 0.5, "weak_maps": 100}
+    found = CheXsegConfig()
+    assert {name: getattr(found, name) for name in paper} == paper
