@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal
 
 import pytest
@@ -11,7 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from raysearch.method import Batch, Method, Prediction, Stage, Step
+from raysearch.errors import UserError
+from raysearch.method import Augmentation, Batch, Method, Prediction, Stage, Step, Stream, shuffled
 from raysearch.testing import MethodContract
 
 
@@ -151,6 +152,51 @@ class ShortStages(Sound):
         return super().stages(epochs - 1)
 
 
+class Streams(Sound):
+    """Learns from a second stream too."""
+
+    names = ("labelled", "others")
+
+    def stages(self, epochs: int) -> Sequence[Stage]:
+        streams = tuple(Stream(name=name, draw=shuffled, batch=4, strong=Augmentation()) for name in self.names)
+        return [replace(stage, streams=streams) for stage in super().stages(epochs)]
+
+    def training_step(self, model: nn.Module, batch: Batch, step: Step) -> dict[str, Tensor]:
+        other = batch.beside["others"]
+        assert other.strong is not None
+        apart = (model(other.images) - model(other.strong)).square().mean((1, 2, 3)) if len(other.images) else []
+        loss = F.cross_entropy(model(batch.images).amax((2, 3)), batch.labels) + self.mean(apart)
+        step.backward(loss)
+        return {"loss": loss.detach()}
+
+    def mean(self, values: Any) -> Any:
+        return sum(values) / max(1, len(values))
+
+
+class MeanOfNoImage(Streams):
+    def mean(self, values: Any) -> Any:
+        return torch.as_tensor(sum(values)) / torch.tensor(float(len(values)))
+
+
+class TwoOfOneName(Streams):
+    names = ("labelled", "labelled", "others")
+
+
+class OperationsOnMasks(Sound):
+    supervision: ClassVar[Literal["image", "region", "pixel", "none"]] = "region"
+
+    def augmentation(self) -> Augmentation:
+        return Augmentation(operations=2)
+
+
+class OneOfSeveral(Sound):
+    sources = ("cls",)
+
+
+class UnknownBoxes(Sound):
+    box_rule = "smallest"  # type: ignore[assignment]
+
+
 CASES: list[tuple[type[Sound], Callable[[MethodContract], object]]] = [
     (ThawedConfig, MethodContract.test_config_is_strict_data),
     (NoBackward, MethodContract.test_training_step),
@@ -166,6 +212,11 @@ CASES: list[tuple[type[Sound], Callable[[MethodContract], object]]] = [
     (UpdatesStatistics, MethodContract.test_predict_leaves_no_trace),
     (HiddenState, MethodContract.test_state_dict_is_the_checkpoint),
     (ShortStages, MethodContract.test_stages),
+    (MeanOfNoImage, MethodContract.test_training_step_where_other_streams_hold_no_image),
+    (TwoOfOneName, MethodContract.test_streams),
+    (OperationsOnMasks, MethodContract.test_batch_size_and_augmentation),
+    (OneOfSeveral, MethodContract.test_class_attributes),
+    (UnknownBoxes, MethodContract.test_box_rule),
 ]
 
 
@@ -180,3 +231,15 @@ def test_a_broken_method_is_caught(broken: type[Sound], check: Callable[[MethodC
     check(suite_for(Sound))
     with pytest.raises((AssertionError, pytest.fail.Exception)):
         check(suite_for(broken))
+
+
+class TestStreams(MethodContract):
+    method = Streams
+
+
+def test_an_unknown_report_is_caught() -> None:
+    class Reports(Sound):
+        reports = ("no_such_metric",)
+
+    with pytest.raises(UserError, match="no_such_metric"):
+        suite_for(Reports).test_class_attributes()
