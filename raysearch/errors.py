@@ -7,6 +7,7 @@
     │   ├── DataError            data folders, tables, images, masks, splits
     │   ├── ResourceError        a request that can never be scheduled here
     │   ├── StudyError           study folders, names, journals, checkpoints
+    │   │   └── DamagedFileError a checkpoint that is none, or not whole
     │   └── ExportError          export folders and images to predict
     └── StorageError             exit code 1: the disk is full or went away
 
@@ -47,6 +48,10 @@ class ResourceError(UserError):
 
 class StudyError(UserError):
     pass
+
+
+class DamagedFileError(StudyError):
+    """A checkpoint, or what work that trials share has left, is not what was written."""
 
 
 class ExportError(UserError):

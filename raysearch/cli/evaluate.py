@@ -40,6 +40,12 @@ def evaluate(folder: Path, data: str, part: Part, reference: Path | None, baseli
     from raysearch.export import evaluate_bundle, load_bundle
 
     scores = evaluate_bundle(load_bundle(folder), data, part=part, reference=reference, baseline=baseline)
+    if scores["seen"]:
+        click.echo(
+            f"warning: {scores['seen']} of these {scores['images']} images have the name of one that the model, or the"
+            " baseline, was trained or tuned on; if they are the same, the numbers are too good",
+            err=True,
+        )
     if as_json:
         print_json(scores)
         return

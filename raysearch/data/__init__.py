@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from raysearch.data._annotated import Annotation, choose_annotated
-from raysearch.data._cache import UnusableDataError, load_collection, open_collection
+from raysearch.data._cache import UnusableDataError, load_collection, open_collection, reopen_collection
 from raysearch.data._check import CheckReport, ClassCount, check
 from raysearch.data._check_joined import JoinedReport, check_joined
 from raysearch.data._collection import ABSENT, PRESENT, UNKNOWN, Collection, View
@@ -54,4 +54,5 @@ __all__ = [
     "open_collection",
     "parse_data",
     "phantom_arrays",
+    "reopen_collection",
 ]

@@ -23,7 +23,7 @@ from raysearch.data._collection import Collection, View
 from raysearch.data._joined import join
 from raysearch.data._manifest import FileManifest, Manifest, MaskFiles
 from raysearch.data._npy import read_npy
-from raysearch.data._spec import REGIONS, AnySpec, DataSpec, JoinedSpec
+from raysearch.data._spec import REGIONS, AnySpec, DataSpec, JoinedSpec, parse_data
 from raysearch.data.kinds import get_kind
 from raysearch.errors import DataError, StorageError
 
@@ -51,9 +51,10 @@ def open_collection(
     """The images that a spec asks for, decoded now or at an earlier call.
 
     The cache is keyed by kind, options, view, the code's version and the content (tables by their bytes, images and
-    masks by name, size and time), and lies under `cache_root`, or RAYSEARCH_CACHE, or ``~/.cache/raysearch``. Several
-    processes may call at once: one decodes, the others wait for it. Of several sources each has a cache of its own;
-    those that give regions are opened in the multi view, in which an image may have any number of classes.
+    masks by name, size and time, and what was made of them), and lies under `cache_root`, or RAYSEARCH_CACHE, or
+    ``~/.cache/raysearch``. Several processes may call at once: one decodes, the others wait for it. Of several sources
+    each has a cache of its own; those that give regions are opened in the multi view, in which an image may have any
+    number of classes.
 
     Args:
         progress: called with (images decoded, images in all) while decoding.
@@ -80,6 +81,25 @@ def open_collection(
                 if not folder.is_dir():
                     _build(spec, view, manifest or kind.read(spec, view), folder, progress)
     return replace(load_collection(folder), source=str(spec))
+
+
+def reopen_collection(text: str, view: View, fingerprint: str) -> Collection:
+    """What `open_collection` gave when `fingerprint` was noted: its rows mean the same images.
+
+    Args:
+        text: canonical spelling of the source.
+
+    Raises:
+        DataError: it has changed; or as `open_collection`.
+        StorageError: as `open_collection`.
+    """
+    collection = open_collection(parse_data(text), view)
+    if collection.fingerprint != fingerprint:
+        raise DataError(
+            f"{text} has changed since the study was made (fingerprint {collection.fingerprint[:12]}, expected"
+            f" {fingerprint[:12]}): restore the data, or tune again"
+        )
+    return collection
 
 
 def load_collection(folder: Path | str) -> Collection:
@@ -182,6 +202,10 @@ def _key(spec: DataSpec, view: View, manifest: Manifest | None) -> str:
         for path in _files(manifest):
             status = path.stat()
             digest.update(f"{path.relative_to(manifest.root)}\0{status.st_size}\0{status.st_mtime_ns}\n".encode())
+        # what was told by files that are not read, such as the masks of another task that published parts are known by
+        names = [manifest.ids, manifest.notes, manifest.patients.tolist(), manifest.official.tolist()]
+        digest.update(json.dumps(names).encode())
+        digest.update(manifest.labels.tobytes() + manifest.truth.tobytes())
     return digest.hexdigest()[:20]
 
 

@@ -7,13 +7,14 @@ import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from raysearch.data._collection import PRESENT, UNKNOWN, Collection, View
-from raysearch.data._spec import LABELS, REGIONS, JoinedSpec
+from raysearch.data._spec import LABELS, REGIONS, DataSpec, JoinedSpec
 from raysearch.errors import DataError
 
 
@@ -71,7 +72,7 @@ def join(spec: JoinedSpec, parts: Mapping[str, Collection], view: View) -> Colle
         view: of the labels.
 
     Raises:
-        DataError: one source is gray and the other is not.
+        DataError: one source is gray and the other is not, or an image of both has another patient in each.
     """
     names = spec.names
     own = tuple(replace(parts[name], source=f"{name}={parts[name].source}") for name in names)
@@ -123,12 +124,30 @@ def _classes(names: Sequence[str], parts: Sequence[Collection]) -> tuple[str, ..
 
 
 def _patients(spec: JoinedSpec, parts: Sequence[Collection]) -> NDArray[np.str_]:
-    """Names of the patients, under the name of the first source that lies in the same place."""
-    first: dict[tuple[str, str | None], str] = {}
-    owners = [first.setdefault((source.kind, source.path), name) for name, source in spec.sources]
-    return np.concatenate(
-        [np.char.add(f"{owner}/", part.patients.astype(str)) for owner, part in zip(owners, parts, strict=True)]
-    )
+    """Names of the patients, under the name of the first source that lies in the same place.
+
+    Raises:
+        DataError: an image that two sources share has another patient in each.
+    """
+    owners = [next(name for name, other in spec.sources if _same_place(source, other)) for _, source in spec.sources]
+    found = [np.char.add(f"{owner}/", part.patients.astype(str)) for owner, part in zip(owners, parts, strict=True)]
+    of_image: dict[tuple[str, str], str] = {}
+    for owner, part, patients in zip(owners, parts, found, strict=True):
+        for image, patient in zip(part.image_ids, patients.tolist(), strict=True):
+            if of_image.setdefault((owner, image), patient) != patient:
+                raise DataError(
+                    f"data {spec}: image '{image}' has another patient in each source; give both the same options that"
+                    " say who a patient is"
+                )
+    return np.concatenate(found)
+
+
+def _same_place(one: DataSpec, other: DataSpec) -> bool:
+    """Whether two sources are of the same kind and release: a release is named by its own folder or by its parent."""
+    if one.kind != other.kind or one.path is None or other.path is None:
+        return (one.kind, one.path) == (other.kind, other.path)
+    paths = [Path(path).resolve() for path in (one.path, other.path)]
+    return paths[0].is_relative_to(paths[1]) or paths[1].is_relative_to(paths[0])
 
 
 def _fingerprint(names: Sequence[str], parts: Sequence[Collection]) -> str:

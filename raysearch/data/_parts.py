@@ -14,7 +14,7 @@ from raysearch.errors import DataError
 
 PARTS = ("train", "tuning", "test")
 UNUSED = "unused"
-"""What a study's split.csv says of training images that ``--unannotated`` has left out."""
+"""What a study's split.csv says of images that are in no part, or that ``--unannotated`` has left out of train."""
 TRAIN, TUNING, TEST = range(3)
 
 

@@ -36,7 +36,8 @@ class DataSpec:
         A folder's name may hold commas and colons. Options that are not given take the kind's defaults.
 
         Raises:
-            DataError: unknown kind or option, a value that the option refuses, a folder missing or not wanted.
+            DataError: unknown kind or option, an option given twice or a value that it refuses, a folder missing or not
+                wanted.
         """
         name, _, rest = text.strip().partition(":")
         kind = get_kind(name.strip())
@@ -51,6 +52,9 @@ class DataSpec:
             if option not in known:
                 raise DataError(f"data '{text}': {kind.name} has no option '{option}'; {nearest(option, known)}")
             values[option] = known[option].parse(value, f"data '{text}'")
+        if len(dict(given)) < len(given):
+            twice = next(option for at, (option, _) in enumerate(given) if option in dict(given[:at]))
+            raise DataError(f"data '{text}': option '{twice}' is given twice; leave out one")
         if path:
             path = os.path.abspath(os.path.expanduser(path))
         return cls(kind.name, path or None, tuple(values.items()))

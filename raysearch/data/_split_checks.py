@@ -30,9 +30,12 @@ def refuse_unusable(collection: Collection, part: NDArray[np.int64], needs_regio
             )
     if needs_regions and not (collection.truth[part == 1] == PRESENT).any():
         total = int((collection.truth == PRESENT).sum())
+        remedy = "use another --split or --split-seed, or annotate more"
+        if not total:
+            remedy = "annotate more, or use a --metric that needs no region, such as auc"
         raise DataError(
             f"no class of {collection.source} has an annotated region in tuning ({total} in all parts), so nothing can "
-            "be ranked; use another --split or --split-seed, or annotate more"
+            f"be ranked; {remedy}"
         )
     if collection.view == "single":
         trained = (collection.labels[part == 0] == PRESENT).any(axis=0)

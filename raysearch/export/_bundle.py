@@ -98,7 +98,7 @@ def load_bundle(path: Path, device: torch.device | str = "cpu") -> Bundle:
         )
         if task.channels not in (1, 3) or not 0 < task.size[0] == task.size[1]:
             raise ValueError(f"images of {task.channels} channels and {data['size']} pixels in {CONFIG}")
-        method = cls(cls.Config(**own_weights(config["settings"])), task)
+        method = cls(cls.Config(**own_weights(cls, config["settings"])), task)
         class_levels(decision, task.classes)
     except (yaml.YAMLError, OSError, KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
         reason = f"{type(error).__name__}: {' '.join(str(error).split())[:160]}"
@@ -115,9 +115,9 @@ def load_bundle(path: Path, device: torch.device | str = "cpu") -> Bundle:
     return Bundle(path, config, method, model.to(device).eval(), results, decision, split)
 
 
-def own_weights(settings: Mapping[str, Any]) -> dict[str, Any]:
+def own_weights(method: type[Method], settings: Mapping[str, Any]) -> dict[str, Any]:
     """Settings to build a network that is to be filled with weights of its own: none are fetched to be overwritten."""
-    return {**settings, "weights": "random"} if "weights" in settings else dict(settings)
+    return {name: "random" if name in method.initial_weights else value for name, value in settings.items()}
 
 
 def class_levels(decision: Mapping[str, float], classes: tuple[str, ...]) -> dict[str, int]:

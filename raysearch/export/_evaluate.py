@@ -33,27 +33,31 @@ def evaluate_bundle(
 
     Returns:
         ``data``, ``fingerprint``, ``part``, ``images``, and the ``metrics``, ``intervals``, ``by_class`` and
-        ``per_image`` of an export; ``reference`` where one is given.
+        ``per_image`` of an export; ``seen``, the images that have the name of one that the model, or the baseline, was
+        trained or tuned on; ``reference`` where one is given.
 
     Raises:
         DataError: the data cannot be read.
-        ExportError: it is the model's own, or has other classes, sizes, channels or sources; it publishes no such part,
-            or nothing is known of it; a reference or baseline that does not fit.
+        ExportError: it is the model's own, or the baseline's, or has other classes, sizes, channels or sources; it
+            publishes no such part, or nothing is known of it; a reference or baseline that does not fit.
     """
     metric = str(bundle.config["metric"])
     values = reference_values(reference, baseline, bundle.method.task.classes)
+    other = None if baseline is None else load_bundle(baseline)
+    models = [bundle] if other is None else [bundle, other]
     spec = parse_data(data)
-    _check_sources(spec, bundle)
+    for model in models:
+        _check_sources(spec, model)
     collection = open_collection(spec, bundle.method.view)
-    _refuse_own(collection, bundle)
+    for model in models:
+        _refuse_own(collection, model)
     rows = _rows(collection, part)
     scores = _scored(bundle, collection, rows, metric)
     if values is not None:
-        others = None
-        if baseline is not None:
-            others = _scored(load_bundle(baseline), collection, rows, metric)["by_class"].get(metric, {})
+        others = None if other is None else _scored(other, collection, rows, metric)["by_class"].get(metric, {})
         scores["reference"] = Reference(metric, values, others).beside(scores["by_class"].get(metric, {}))
-    return {"data": collection.source, "fingerprint": collection.fingerprint, "part": part, **scores}
+    seen = max(_seen(collection, rows, model) for model in models)
+    return {"data": collection.source, "fingerprint": collection.fingerprint, "part": part, "seen": seen, **scores}
 
 
 def _scored(bundle: Bundle, collection: Collection, rows: NDArray[np.int64], metric: str) -> dict[str, Any]:
@@ -134,6 +138,13 @@ def _refuse_own(collection: Collection, bundle: Bundle) -> None:
                 f"{each.source} is data that {bundle.path} was trained on: 'raysearch verify {bundle.path}' scores its"
                 " test split; give other data with --data"
             )
+
+
+def _seen(collection: Collection, rows: NDArray[np.int64], bundle: Bundle) -> int:
+    """How many of `rows` have the name of an image that the model was trained or tuned on: more images of the same
+    folder are other data, and names alone do not tell whether an image is the same."""
+    known = {*bundle.split["train"], *bundle.split["tuning"]}
+    return sum(collection.image_ids[row] in known for row in rows)
 
 
 def _rows(collection: Collection, part: Part) -> NDArray[np.int64]:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from raysearch.errors import ExportError, nearest
+from raysearch.thresholds import find_metric
 
 COLUMNS = ("class", "value")
 
@@ -35,8 +36,8 @@ class Reference:
 
         ``gap_closed`` is ``(model - baseline) / (reference - baseline)``, the share by which the model reduces the gap
         that a baseline has to the reference (paper 002, section 4.3: by 57.2 % of the gap to radiologists, in the
-        mean); above 1 the model is better than the reference. None without a baseline, and where that equals the
-        reference.
+        mean); above 1 the model is better than the reference. None without a baseline, and where that is as good as the
+        reference or better: there is no gap.
 
         Returns:
             ``metric``, ``classes`` (class to ``model``, ``reference``, ``baseline`` and ``gap_closed``) and ``mean``,
@@ -55,10 +56,11 @@ class Reference:
                 f"--reference has values of {', '.join(self.values)}, but no class of them has a {self.metric} here"
                 f" ({have}); give values of these classes, or leave it out"
             )
+        sign = 1 if find_metric(self.metric).direction == "maximize" else -1
         return {
             "metric": self.metric,
-            "classes": {name: _standing(*(each[name] for each in columns)) for name in shared},
-            "mean": _standing(*(float(np.mean([each[name] for name in shared])) for each in columns)),
+            "classes": {name: _standing(sign, *(each[name] for each in columns)) for name in shared},
+            "mean": _standing(sign, *(float(np.mean([each[name] for name in shared])) for each in columns)),
         }
 
 
@@ -116,8 +118,9 @@ def _add(values: dict[str, float], line: Mapping[str, str | None], where: str, c
     values[label] = value
 
 
-def _standing(model: float, reference: float, baseline: float | None = None) -> dict[str, float | None]:
+def _standing(sign: int, model: float, reference: float, baseline: float | None = None) -> dict[str, float | None]:
+    """`sign` is 1 where more is better, else -1."""
     closed = None
-    if baseline is not None and reference != baseline:
+    if baseline is not None and sign * (reference - baseline) > 0:
         closed = (model - baseline) / (reference - baseline)
     return {"model": model, "reference": reference, "baseline": baseline, "gap_closed": closed}

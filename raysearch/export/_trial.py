@@ -66,7 +66,7 @@ def trained(
     best = study.trial(record.number).best
     state = decode(best.read_bytes(), str(best))
     cls = load_method(study.config.method)
-    method = cls(cls.Config(**own_weights(settings)), task_of(collection))
+    method = cls(cls.Config(**own_weights(cls, settings)), task_of(collection))
     model = method.build()
     try:
         model.load_state_dict(state["trainer"]["model"])

@@ -15,8 +15,8 @@ import yaml
 from safetensors.torch import save
 from torch import nn
 
-from raysearch.data import Collection, open_collection, parse_data
-from raysearch.errors import ExportError, StudyError
+from raysearch.data import Collection, reopen_collection
+from raysearch.errors import ExportError
 from raysearch.export._bundle import (
     CONFIG,
     RESULTS,
@@ -86,7 +86,10 @@ def export_study(
         exported, files, model = _export(study, out, record, thresholds_on, reference, baseline)
         for name, text in files.items():
             (part / name).write_text(text, "utf-8")
-        (part / WEIGHTS).write_bytes(save({k: v.contiguous() for k, v in model.state_dict().items()}))
+        state = model.state_dict()
+        # layers may share tensors, which a safetensors file cannot
+        apart = {name: state[name].clone(memory_format=torch.contiguous_format) for name in state}
+        (part / WEIGHTS).write_bytes(save(apart))
     return exported
 
 
@@ -100,12 +103,7 @@ def _export(
 ) -> tuple[Exported, dict[str, str], nn.Module]:
     """Scores a trial on the test split: what came out, the text files of its export, and its network."""
     config = study.config
-    collection = open_collection(parse_data(config.data), load_method(config.method).view)
-    if collection.fingerprint != config.fingerprint:
-        raise StudyError(
-            f"{config.data} has changed since the study was made (fingerprint {collection.fingerprint[:12]}, expected"
-            f" {config.fingerprint[:12]}): restore the data, or tune again"
-        )
+    collection = reopen_collection(config.data, load_method(config.method).view, config.fingerprint)
     settings = trained_settings(study, record)
     method, model = trained(study, record, settings, collection)
     metric = find_metric(config.metric)

@@ -56,6 +56,8 @@ class Method(Training):
         loss_thresholds: thresholds inside its loss, fields of `Config`. They may change between two epochs: the engine
             then makes the method anew with the changed `Config` and goes on with the same network and optimiser, so
             `build` and `stages` must not depend on them.
+        initial_weights: fields of `Config` that say which weights `build` begins with. Where the network gets others
+            after that, as in an export, these fields are ``random``, so that none are fetched to be overwritten.
         spaces: importable package that holds the search spaces, ``<name>.yaml`` (preset ``paper``) and
             ``<name>.small.yaml`` (preset ``small``).
     """
@@ -71,6 +73,7 @@ class Method(Training):
     reports: ClassVar[tuple[str, ...]] = ()
     decision_thresholds: ClassVar[Mapping[str, float]] = {"mask_threshold": 0.5}
     loss_thresholds: ClassVar[tuple[LossThreshold, ...]] = ()
+    initial_weights: ClassVar[tuple[str, ...]] = ("weights",)
     spaces: ClassVar[str] = "search_spaces"
 
     @classmethod

@@ -79,7 +79,9 @@ class SlotTrial(tune.Trainable):  # type: ignore[misc]
                 break
             except TrialFailedError as error:
                 self._release()
-                return self._ended("failed", str(error), error.traceback)
+                # every trial that needs the same file would fail, and a failed trial does not come again
+                state = "fatal" if error.kind == "damaged" else "failed"
+                return self._ended(state, str(error), error.traceback)
             except (SlotLostError, ray.exceptions.RayError) as error:
                 self._release()  # a group that is still there has an epoch that nobody could read
                 self._losses += 1
@@ -108,6 +110,7 @@ class SlotTrial(tune.Trainable):  # type: ignore[misc]
         """Returns when all work that the trial builds on is done, by this trial or by another."""
         for files in self._upstream.values():
             if files.outcome.exists():
+                files.drop_checkpoint()  # of a process that was killed just before it did
                 continue
             lock = files.lock()
             try:
@@ -129,7 +132,8 @@ class SlotTrial(tune.Trainable):  # type: ignore[misc]
         try:
             do_upstream(self._client, lease, files, inputs, settings)
         except TrialFailedError as error:
-            files.tell(replace(files.progress, failed=str(error), run=pool))
+            if error.kind != "damaged":
+                files.tell(replace(files.progress, failed=str(error), run=pool))
             raise TrialFailedError(error.kind, f"{name}: {error}", error.traceback) from None
 
     def _ensure_lease(self) -> Lease:

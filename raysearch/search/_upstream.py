@@ -32,7 +32,7 @@ def do_upstream(
     work, progress = files.work, files.progress
     progress.failed, progress.run = "", ""
     hand_over(client, lease, inputs)
-    started = time.perf_counter()
+    started, begin, earlier = time.perf_counter(), time.time(), progress.spans
     begun = client.call(
         lease,
         "upstream",
@@ -53,10 +53,12 @@ def do_upstream(
         write_atomically(files.checkpoint, ray.get(answer["checkpoint"]))
         progress.epoch += 1
         progress.seconds = before + time.perf_counter() - started
+        progress.spans = [*earlier, (begin, time.time())]
         files.tell(progress)
     answer = client.call(lease, "upstream_outcome")
     outcome = ray.get(answer["outcome"])
     progress.seconds = before + time.perf_counter() - started
+    progress.spans = [*earlier, (begin, time.time())]
     files.finish(outcome, progress)
 
 

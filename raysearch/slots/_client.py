@@ -24,7 +24,8 @@ class TrialFailedError(RuntimeError):
     """The trial's own work failed; its group goes on with other trials.
 
     Attributes:
-        kind: ``non-finite``, ``out-of-memory``, ``refused`` (the method refused its settings) or ``error``.
+        kind: ``non-finite``, ``out-of-memory``, ``refused`` (the method refused its settings), ``damaged`` (a file that
+            it was to go on from) or ``error``.
         traceback: of the worker, or empty.
     """
 

@@ -12,7 +12,7 @@ import ray.train.torch
 import torch
 import torch.distributed as dist
 
-from raysearch.errors import RaysearchError
+from raysearch.errors import DamagedFileError, RaysearchError
 from raysearch.slots._spec import GroupSpec
 from raysearch.training import Alone, Collective, NonFiniteLossError, ProcessGroup, Workload, broadcast
 
@@ -62,6 +62,8 @@ def _run(workload: Workload, name: str, payload: Any, *, alone: bool) -> dict[st
         return {"value": _pack(workload.run(name, payload))}
     except NonFiniteLossError as error:  # agreed on by all workers
         return _error("non-finite", error, retire=False)
+    except DamagedFileError as error:
+        return _error("damaged", error, retire=False)
     except RaysearchError as error:  # from the settings, hence the same on all workers
         return _error("refused", error, retire=False)
     except torch.cuda.OutOfMemoryError as error:

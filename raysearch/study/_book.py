@@ -26,6 +26,7 @@ from raysearch.space import space_from_dict
 from raysearch.study._judge import judge
 from raysearch.study._spent import spent_seconds, working_interval
 from raysearch.study._study import Study
+from raysearch.study._upstream import worked_on
 
 State = Literal["running", "complete", "pruned", "failed", "crashed"]
 """``failed``: the trial's own work could not go on (non-finite loss, an error in the method). ``crashed``: its worker
@@ -91,7 +92,7 @@ class Book:
         self._queue: deque[Assigned] = deque()
         self._begun = 0
         self._kept: list[tuple[float, int]] = []
-        self._intervals: list[tuple[float, float]] = []
+        self._intervals: list[tuple[float, float]] = [*worked_on(study.path)]
         self.reports: list[Report] = []
         """Every epoch of the study, by earlier runs too, in the order of their recording."""
         self._reconcile()

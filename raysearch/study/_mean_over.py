@@ -21,8 +21,8 @@ class Repeats:
     Attributes:
         params: the parameters that they share.
         numbers: of the trials.
-        mean: of their values.
-        low, high: 95 % interval of the mean by Student's t; None of a single trial.
+        mean: over the values of the one parameter; of trials that agree in it too, their mean counts once.
+        low, high: 95 % interval of the mean by Student's t; None of a single value of the parameter.
     """
 
     params: dict[str, Any]
@@ -36,7 +36,8 @@ def mean_over(records: Sequence[TrialRecord], name: str, *, maximise: bool) -> l
     """Groups complete trials by all of their parameters but `name`, the best mean first.
 
     The interval is ``mean +- t s / sqrt(n)``, with s the standard deviation of the n values (n - 1 in its denominator)
-    and t the 97.5 % quantile of Student's t with n - 1 degrees of freedom (paper 002: three subsets).
+    and t the 97.5 % quantile of Student's t with n - 1 degrees of freedom (paper 002: three subsets). A sampler may
+    draw the same subset again: two trainings on it are no second subset, and enter by their mean.
 
     Raises:
         StudyError: no trial is complete, or none of them has a parameter of that name.
@@ -56,7 +57,11 @@ def mean_over(records: Sequence[TrialRecord], name: str, *, maximise: bool) -> l
 
 
 def _repeats(group: Sequence[TrialRecord], name: str) -> Repeats:
-    values = np.array([record.value for record in group], np.float64)
+    by_value: dict[str, list[float]] = {}
+    for record in group:
+        assert record.value is not None
+        by_value.setdefault(repr(record.params.get(name)), []).append(record.value)
+    values = np.array([np.mean(same) for same in by_value.values()], np.float64)
     low, high = student_interval(values)
     return Repeats(
         params={key: value for key, value in group[0].params.items() if key != name},

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from raysearch.data import reopen_collection
 from raysearch.errors import RaysearchError, StorageError
 from raysearch.method import load_method
 from raysearch.search._events import TIME_IS_UP, Events, Listener, Stop
@@ -33,6 +34,7 @@ def run_study(study: Study, cluster: Cluster, listen: Callable[[Book], Listener]
         listen: makes the display that is told what happens.
 
     Raises:
+        DataError: the data is not there, or not what it was when the study was made.
         StorageError: the disk is full.
         RaysearchError: no worker group can be started.
     """
@@ -79,6 +81,7 @@ def _search(study: Study, cluster: Cluster, book: Book, events: Events) -> None:
 
     config = study.config
     method = load_method(config.method)
+    reopen_collection(config.data, method.view, config.fingerprint)  # no worker has to start to find it changed
     maximise = config.direction == "maximize"
     scratch = tempfile.mkdtemp(prefix="raysearch-")
     try:

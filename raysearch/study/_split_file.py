@@ -21,7 +21,10 @@ _COLUMNS = ["row", "image", "split", *_SEEN]
 def write_parts(
     study: Study, collection: Collection, split: Split, annotation: Annotation, labelling: Labelling
 ) -> None:
-    """One line an image: row in the collection, image, part, whether training may see its labels, and its regions."""
+    """One line an image: row in the collection, image, part, whether training may see its labels, and its regions.
+
+    Those in no part come last: a split file has to name every image.
+    """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(_COLUMNS)
@@ -31,6 +34,9 @@ def write_parts(
         for row in getattr(split, part).tolist():
             said = UNUSED if part == "train" and row not in used else part
             writer.writerow([row, collection.image_ids[row], said, *(int(row in rows) for rows in seen)])
+    divided = np.concatenate([getattr(split, part) for part in PARTS])
+    for row in np.setdiff1d(np.arange(len(collection)), divided).tolist():
+        writer.writerow([row, collection.image_ids[row], UNUSED, 0, 0])
     write_atomically(study.split_file, text.getvalue().encode())
 
 

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock
 
-from raysearch.errors import MethodError
 from raysearch.study._trial_folder import partial, write_atomically
 
 if TYPE_CHECKING:
@@ -33,7 +32,7 @@ def shared_work(method: type[Method], settings: Mapping[str, Any], seed: int) ->
 
     try:
         return upstream_plan(method, method.Config(**settings), seed)
-    except (ValueError, TypeError, MethodError):
+    except Exception:  # the method's own code: its trial fails, the study goes on
         return []
 
 
@@ -44,6 +43,7 @@ class Progress:
     Attributes:
         epoch, epochs: done, and in all.
         seconds: that it took so far; of an epoch that was interrupted none.
+        spans: in which it was worked on, (begin, end) in seconds since 1970; one a run that did some of it.
         failed: why it could not be done; empty if it could.
         run: of the study in which it failed: another run of it tries again.
     """
@@ -53,6 +53,7 @@ class Progress:
     epoch: int = 0
     epochs: int = 0
     seconds: float = 0.0
+    spans: list[tuple[float, float]] = field(default_factory=list)
     failed: str = ""
     run: str = ""
 
@@ -105,6 +106,14 @@ def read_progress(path: Path) -> Progress | None:
     with suppress(OSError, ValueError, TypeError):
         return Progress(**json.loads(path.read_text()))
     return None
+
+
+def worked_on(study: Path) -> Iterator[tuple[float, float]]:
+    """The spans in which upstream work of a study was worked on."""
+    for path in (study / FOLDER).glob("*.json"):
+        progress = read_progress(path)
+        if progress is not None:
+            yield from ((begin, end) for begin, end in progress.spans)  # JSON knows no tuples
 
 
 def unfinished(study: Path) -> Iterator[Progress]:

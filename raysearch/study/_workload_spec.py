@@ -16,6 +16,7 @@ def workload_spec(study: Study) -> dict[str, Any]:
     return {
         "method": config.method,
         "data": config.data,
+        "fingerprint": config.fingerprint,
         "origin": config.origin,
         "train": parts["train"],
         "tuning": parts["tuning"],

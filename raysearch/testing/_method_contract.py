@@ -51,6 +51,7 @@ class MethodContract(TrainingContract, UpstreamContract):
         assert all(re.fullmatch(r"[a-z][a-z0-9_]*", name) for name in method.sources), "sources: [a-z][a-z0-9_]*"
         fields = {field.name for field in dataclasses.fields(method.Config)}
         assert {t.name for t in method.loss_thresholds} <= fields, "loss thresholds are fields of Config"
+        assert {*method.initial_weights} <= {*fields, "weights"}, "initial weights are fields of Config"
 
     def test_config_is_strict_data(self) -> None:
         config = self.method.Config(**self.config)

@@ -15,8 +15,8 @@ from torch import Tensor
 from raysearch.data import Collection
 from raysearch.data._collection import PRESENT
 from raysearch.data._loader import evaluation_batches
-from raysearch.data._pool import pool_of
-from raysearch.errors import RaysearchError, StudyError
+from raysearch.data._pool import places_in, pool_of
+from raysearch.errors import DamagedFileError
 from raysearch.method import Outcome, Pool, Upstream
 from raysearch.training._checkpoint import decode, encode
 from raysearch.training._collective import Collective
@@ -39,26 +39,14 @@ class PoolImages:
         self._collection = collection
 
     def batches(self, rows: NDArray[np.int64], size: int) -> Iterator[tuple[NDArray[np.int64], Tensor]]:
-        self._places(rows)
+        places_in(self.pool, rows, "upstream work")
         for part, images in evaluation_batches(self._collection, rows, size):
             yield part, images.to(self.device, non_blocking=True)
 
     def regions(self, rows: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
-        truth = self.pool.truth[self._places(rows)]
+        truth = self.pool.truth[places_in(self.pool, rows, "upstream work")]
         where = self._collection.mask_row[rows][truth == PRESENT]
         return torch.from_numpy(np.array(self._collection.masks[where])).float(), torch.from_numpy(truth)
-
-    def _places(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Where in the pool rows are; RaysearchError for one that is in none: it is another split's, or not used."""
-        known = self.pool.rows
-        places = np.minimum(np.searchsorted(known, rows), len(known) - 1)
-        strange = rows[known[places] != rows]
-        if strange.size:
-            raise RaysearchError(
-                f"image {strange[0]} of {self._collection.source} is none of the {len(known)} training images: upstream"
-                " work may read no other; ask for rows of its pool"
-            )
-        return np.asarray(places)
 
 
 class UpstreamTrainer:
@@ -151,10 +139,10 @@ def encode_outcome(outcome: Outcome, key: str) -> bytes:
 
 
 def decode_outcome(data: bytes, key: str, where: str) -> Outcome:
-    """StudyError if `data` is damaged, or the outcome of something else."""
+    """DamagedFileError if `data` is damaged, or the outcome of something else."""
     state = decode(data, where, REMEDY)
     if state.get("key") != key:
-        raise StudyError(f"{where} is not the outcome of the work that it is named after; {REMEDY}")
+        raise DamagedFileError(f"{where} is not the outcome of the work that it is named after; {REMEDY}")
     outcome: Outcome = state["outcome"]
     return outcome
 

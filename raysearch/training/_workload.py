@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from raysearch.alternation import facts
-from raysearch.data import guard, open_collection, parse_data
+from raysearch.data import guard, reopen_collection
 from raysearch.method import Method, load_method, upstream_plan
 from raysearch.thresholds import encode_evidence
 from raysearch.training._checkpoint import decode, encode
@@ -26,15 +26,16 @@ class Workload:
     """The commands of one study in one worker.
 
     Args:
-        spec: ``method`` (name or ``package.module:Class``), ``data`` (canonical text), ``origin`` (of the evidence, in
-            words), ``train`` and ``tuning`` (rows), ``labelled`` and ``annotated`` (rows of train whose labels, and
-            whose regions, the method may see), ``seed``, ``epochs``, ``rule`` (fields of `Rule`).
+        spec: ``method`` (name or ``package.module:Class``), ``data`` (canonical text) and its ``fingerprint``,
+            ``origin`` (of the evidence, in words), ``train`` and ``tuning`` (rows), ``labelled`` and ``annotated``
+            (rows of train whose labels, and whose regions, the method may see), ``seed``, ``epochs``, ``rule`` (fields
+            of `Rule`).
     """
 
     def __init__(self, spec: Mapping[str, Any], *, device: torch.device, collective: Collective) -> None:
         self._method: type[Method] = load_method(spec["method"])
         rows = np.concatenate([spec["train"], spec["tuning"]])
-        collection = guard(open_collection(parse_data(spec["data"]), self._method.view), rows)
+        collection = guard(reopen_collection(spec["data"], self._method.view, spec["fingerprint"]), rows)
         self._task = training_task(collection, spec["labelled"])
         self._assignment = Assignment(
             collection=collection,

@@ -36,6 +36,13 @@ def test_a_model_on_other_data(call: Call, model: Path, readers: Path) -> None:
     assert {"data", "images", "metrics", "intervals", "by_class", "per_image"} <= told.keys()
 
 
+def test_images_that_the_model_may_have_seen_are_warned_of(call: Call, model: Path) -> None:
+    shown = call("evaluate", model, "--data", "phantom:images=80,size=32", "--json")
+    seen = json.loads(shown.out)["seen"]
+    assert shown.code == 0
+    assert shown.err.startswith(f"warning: {seen} of these 80 images have the name of one that the model")
+
+
 @pytest.mark.parametrize(
     ("argv", "says"),
     [

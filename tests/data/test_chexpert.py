@@ -82,6 +82,7 @@ def test_the_other_names_of_chexlocalizes_release(tmp_path: Path) -> None:
 def test_uncertain_labels(tmp_path: Path, policy: str, expected: int) -> None:
     root = make_chexpert(tmp_path)
     data = opened(root, f",uncertain={policy}")
+    assert f"(uncertain={policy})" in "".join(data.notes)
     assert pair(data, "train/patient00002/study1/view1_frontal.jpg", "Edema")[0] == expected
     if policy == "ones":
         assert data.fingerprint == opened(root).fingerprint

@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from data.data_layouts import make_covid, make_nih, save, texture
-from raysearch.data import PRESENT, DataSpec, _cache, load_collection, open_collection
+from data.kind_layouts import make_jsrt
+from raysearch.data import PRESENT, DataSpec, _cache, load_collection, open_collection, reopen_collection
 from raysearch.data._npy import NpyWriter, read_npy
 from raysearch.errors import DataError, StorageError
 
@@ -188,3 +189,23 @@ def test_damaged_cache_says_what_to_delete(name: str) -> None:
 def test_load_of_a_folder_that_is_no_collection(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"holds no cached collection; open it again from its source"):
         load_collection(tmp_path)
+
+
+def test_what_files_tell_that_are_not_read_is_noticed(tmp_path: Path) -> None:
+    """The masks of the lungs say which images are published train, in the task of nodules too."""
+    root = make_jsrt(tmp_path / "jsrt")
+    spec = DataSpec.parse(f"jsrt:{root},task=nodule,size=32")
+    assert open_collection(spec, "multi").official.tolist() == ["train", "test", "train", "test"]
+    (root / "scratch").rename(root / "elsewhere")
+    assert not any(open_collection(spec, "multi").official)
+
+
+def test_data_that_has_changed_is_not_taken_for_what_it_was(tmp_path: Path) -> None:
+    """Rows of a study would mean other images: those of test could be trained on."""
+    root = make_covid(tmp_path / "covid")
+    text = f"covid_chestxray:{root},size=32"
+    first = open_collection(DataSpec.parse(text), "multi")
+    assert reopen_collection(text, "multi", first.fingerprint).image_ids == first.image_ids
+    save(root / "images" / "a.jpg", texture(99, 40, 60))
+    with pytest.raises(DataError, match=r"has changed since the study was made .* restore the data, or tune again"):
+        reopen_collection(text, "multi", first.fingerprint)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -201,6 +202,16 @@ def test_folds_share_regions_alike() -> None:
         np.testing.assert_allclose([len(part) for part in parts(split)], [157, 19, 24], atol=2)
 
 
+def test_lists_as_other_programs_write_them(tmp_path: Path) -> None:
+    """With a byte order mark, line ends of two characters, and names with spaces."""
+    data = dataclasses.replace(
+        collection(one_hot([0, 1] * 5)), image_ids=tuple(f"image {row}.png" for row in range(10))
+    )
+    listed = tmp_path / "test.txt"
+    listed.write_bytes("\ufeffimage 0.png\r\nimage 1.png\r\n\r\n".encode())
+    assert make_split(data, f"test={listed}").test.tolist() == [0, 1]
+
+
 @pytest.mark.parametrize("how", ["fold:0/5", "fold:6/5", "fold:1/1", "fold:1", "fold:", "fold:a/b", "fold:1/5/2"])
 def test_folds_that_are_none(how: str) -> None:
     with pytest.raises(DataError, match=rf"--split {how}: expected fold:I/K, fold I of K, with K at least 2") as error:
@@ -262,7 +273,7 @@ def test_parts_that_cannot_be_used_are_refused() -> None:
         make_split(collection(one_hot([0, 1] * 5), patients=[0, 1] * 5))
     labels = one_hot([0, 1] * 10)
     nothing = np.full_like(labels, UNKNOWN)
-    with pytest.raises(DataError, match=r"has an annotated region in tuning \(0 in all parts\)"):
+    with pytest.raises(DataError, match=r"has an annotated region in tuning \(0 in all parts\), .* such as auc"):
         make_split(collection(labels, nothing))
     assert len(make_split(collection(labels, nothing), needs_regions=False).train) == 12
     with pytest.raises(DataError, match=r"made holds no image of class 'b' to learn from; choose another task"):

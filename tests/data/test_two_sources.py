@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from data.data_layouts import make_covid, make_nih
+from data.data_layouts import make_covid, make_glas, make_nih
+from data.kind_layouts import make_kermany
 from data.test_split import lines, parts
 from raysearch.data import (
     PRESENT,
@@ -79,6 +80,7 @@ def test_one_source_is_as_ever() -> None:
         ("cls=phantm,seg=phantom", "unknown kind of data 'phantm'; did you mean 'phantom'?"),
         ("cls=phantom,seg=phantm:task=lungs", "unknown kind of data 'phantm'; did you mean 'phantom'?"),
         ("cls=phantom,seg=phantom:size=128", "is cls of size 64 and seg of size 128; expected one size"),
+        ("cls=phantom:size=64,size=64,seg=phantom", "option 'size' is given twice; leave out one"),
         ("cls=phantom:imges=30,seg=phantom", "phantom has no option 'imges'; did you mean 'images'?"),
         ("cls=,seg=phantom", "unknown kind of data ''"),
         ("cls=glas,seg=phantom", "data 'glas' names no folder"),
@@ -359,3 +361,21 @@ def test_check_names_the_problems_of_each(tmp_path: Path) -> None:
     assert not report.ok
     assert report.joined is None
     assert all(problem.startswith("cls: ") for problem in report.problems)
+
+
+@pytest.mark.parametrize("other", ["", "/chest_xray", "/../link"])
+def test_a_release_has_the_same_patients_by_all_its_paths(tmp_path: Path, other: str) -> None:
+    """By its own folder, its parent or a link to either."""
+    root = make_kermany(tmp_path / "kermany")
+    (tmp_path / "link").symlink_to(root)
+    spec = JoinedSpec.parse(f"cls=kermany:{root},size=32,seg=kermany:{root}{other},size=32")
+    owners = open_collection(spec, "single").patients
+    assert owners[:11].tolist() == owners[11:].tolist()
+
+
+def test_a_patient_of_one_source_is_nobody_else_in_the_other(tmp_path: Path) -> None:
+    """Images of one patient could fall in two parts otherwise."""
+    root = make_glas(tmp_path)
+    spec = JoinedSpec.parse(f"cls=glas:{root},size=32,seg=glas:{root},patients=image,size=32")
+    with pytest.raises(DataError, match=r"image 'testA_1.bmp' has another patient in each source; give both the same"):
+        open_collection(spec, "single")

@@ -137,6 +137,23 @@ def test_sources_that_do_not_fit(two: Bundle, data: str, says: str) -> None:
         evaluate_bundle(two, data)
 
 
+def test_images_of_a_name_that_the_model_was_trained_on_are_counted(bundle: Bundle) -> None:
+    """More images of the same folder are other data by their fingerprint."""
+    trained = len(bundle.split["train"]) + len(bundle.split["tuning"])
+    assert evaluate_bundle(bundle, "phantom:images=80,size=32")["seen"] == trained
+    assert evaluate_bundle(bundle, OTHER)["seen"] == 0
+
+
+def test_a_baseline_is_not_scored_on_what_it_was_trained_on(bundle: Bundle, two: Bundle, tmp_path: Path) -> None:
+    data = "phantom:images=60,size=32,seed=3"
+    weak = export_study(finished_study(tmp_path / "studies", name="weak", data=data), tmp_path / "weak").path
+    (tmp_path / "readers.csv").write_text("class,value\nnodule,0.8\n")
+    with pytest.raises(ExportError, match=rf"is data that {weak} was trained on"):
+        evaluate_bundle(bundle, data, reference=tmp_path / "readers.csv", baseline=weak)
+    with pytest.raises(ExportError, match=rf"{two.path} was made from several sources"):
+        evaluate_bundle(bundle, data, reference=tmp_path / "readers.csv", baseline=two.path)
+
+
 def test_published_parts(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ExportError, match=r"--part test: .* no image to score in a published part .* publishes none"):
         evaluate_bundle(bundle, OTHER, part="test")

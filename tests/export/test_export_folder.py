@@ -15,8 +15,12 @@ import yaml
 from safetensors.numpy import load_file
 
 from export.finished_studies import SMALL, copy_of_finished, finished_study
+from methods.saliency_proposals import SaliencyProposals
 from raysearch.export import export_study, load_bundle, verify_bundle
+from raysearch.export._bundle import own_weights
+from raysearch.export._trial import trained
 from raysearch.study import Study, open_study, read_parts, read_records
+from raysearch.testing import synthetic_task
 from raysearch.thresholds import METRICS, at, level, load_evidence, solve
 from raysearch.training import decode
 
@@ -51,6 +55,28 @@ def test_the_files_of_an_export(study: Study, tmp_path: Path) -> None:
     card = (exported.path / "README.md").read_text()
     assert "first look at this test split" in card
     assert f"{exported.results['metrics']['f1_plus']:.4f}" in card
+
+
+def test_a_network_that_gets_weights_of_its_own_needs_none_of_those_that_it_began_with() -> None:
+    """The file lies on another machine, and downloads would be overwritten."""
+    small: dict[str, Any] = {"backbone": "densenet_slim", "crop_backbone": "resnet10_slim", "anchor_levels": 2}
+    settings = {**small, "weights": "nowhere.pth", "crop_weights": "nowhere.pth"}
+    method = SaliencyProposals(
+        SaliencyProposals.Config(**own_weights(SaliencyProposals, settings)), synthetic_task(SaliencyProposals)
+    )
+    assert method.build().state_dict()
+
+
+def test_weights_that_layers_share_are_written(study: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def tied(*arguments: Any) -> tuple[Any, Any]:
+        method, model = trained(*arguments)
+        model.register_parameter("tied", next(model.parameters()))
+        return method, model
+
+    monkeypatch.setattr("raysearch.export._write.trained", tied)
+    exported = export_study(study, tmp_path / "model")
+    weights = load_file(exported.path / "weights.safetensors")
+    assert any(np.array_equal(weights["tied"], value) for name, value in weights.items() if name != "tied")
 
 
 def test_results_are_of_the_test_split_alone(study: Study, tmp_path: Path) -> None:

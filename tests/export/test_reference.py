@@ -70,6 +70,11 @@ def test_a_gap_that_is_none() -> None:
     alone = Reference("iou", {"a": 0.5}).beside({"a": 0.3})
     assert alone["mean"] == {"model": 0.3, "reference": 0.5, "baseline": None, "gap_closed": None}
     assert Reference("iou", {"a": 0.5}, {"a": 0.5}).beside({"a": 0.3})["mean"]["gap_closed"] is None
+    better = Reference("iou", {"a": 0.5}, {"a": 0.6}).beside({"a": 0.5})
+    assert better["mean"]["gap_closed"] is None, "the baseline is better than the reference"
+    distance = Reference("hausdorff", {"a": 2.0}, {"a": 6.0}).beside({"a": 3.0})
+    assert distance["mean"]["gap_closed"] == pytest.approx(0.75), "less is better"
+    assert Reference("hausdorff", {"a": 6.0}, {"a": 2.0}).beside({"a": 3.0})["mean"]["gap_closed"] is None
     only = Reference("iou", {"a": 0.5, "b": 0.1}, {"b": 0.2}).beside({"a": 0.3, "b": 0.4})
     assert only["classes"].keys() == {"b"}, "classes that all have a value of"
     with pytest.raises(ExportError, match=r"has values of a, but no class of them has a iou here \(the model has b\)"):

@@ -19,7 +19,7 @@ from raysearch.search import _trainable
 from raysearch.search._trainable import RETRIES, SlotTrial
 from raysearch.slots._client import Lease, SlotLostError, SlotsBrokenError, TrialFailedError
 from raysearch.study._trial_folder import TrialFolder
-from raysearch.study._upstream import UpstreamFiles, unfinished
+from raysearch.study._upstream import UpstreamFiles, unfinished, worked_on
 
 Answer = Callable[[], Any]
 
@@ -286,6 +286,17 @@ def test_the_first_trial_does_the_work_and_the_next_one_finds_it(make: Make, tmp
     assert other.log == ["lease", "lacking", "hold", "start", "epoch"]
 
 
+def test_a_checkpoint_that_a_killed_process_left_beside_the_outcome_goes(make: Make, tmp_path: Path) -> None:
+    trial, slot, _ = make([0.1], works=(TEACHER,))
+    files = UpstreamFiles(tmp_path, TEACHER)
+    files.checkpoint.parent.mkdir()
+    files.checkpoint.write_bytes(b"2")
+    files.outcome.write_bytes(b"teacher 2")
+    trial.step()
+    assert slot.log == ["lease", "lacking", "hold", "start", "epoch"]
+    assert not files.checkpoint.exists()
+
+
 def test_who_waits_for_shared_work_holds_no_slot(make: Make, tmp_path: Path) -> None:
     """Its holder may be waiting for that slot."""
     trial, slot, _ = make([0.1], works=(TEACHER, LABELS))
@@ -313,7 +324,10 @@ def test_shared_work_goes_on_from_its_last_epoch(make: Make, tmp_path: Path) -> 
         "lease", "upstream", "upstream_epoch", "upstream_epoch", "end", "release",
         "lease", "upstream", "upstream_epoch", "upstream_outcome", "lacking", "hold", "start", "epoch",
     ]  # fmt: skip
-    assert UpstreamFiles(tmp_path, TEACHER).outcome.read_bytes() == b"teacher 2"
+    files = UpstreamFiles(tmp_path, TEACHER)
+    assert files.outcome.read_bytes() == b"teacher 2"
+    assert len(list(worked_on(tmp_path))) == 2, "both groups' time counts"
+    assert sum(end - begin for begin, end in worked_on(tmp_path)) == pytest.approx(files.progress.seconds, abs=0.05)
 
 
 def test_shared_work_that_fails_fails_every_trial_that_needs_it_once(make: Make, tmp_path: Path) -> None:
@@ -335,6 +349,21 @@ def test_shared_work_that_fails_fails_every_trial_that_needs_it_once(make: Make,
     again, third, _ = make([0.1, 0.2, 0.3], works=(TEACHER,), number=2, pool="of another run")
     assert run(again)[-1]["state"] == "complete", "another run of the study tries again"
     assert third.log[:2] == ["lease", "upstream"]
+
+
+@pytest.mark.parametrize("command", ["hold", "upstream"])
+def test_a_damaged_file_of_shared_work_stops_the_study_and_fails_no_trial(
+    make: Make, tmp_path: Path, command: str
+) -> None:
+    trial, slot, _ = make([0.1], works=(TEACHER,))
+    damaged = TrialFailedError("damaged", "up/teacher.pt is not a checkpoint; delete it and it is made again", "")
+    share = slot._share
+    slot._share = lambda name, payload: _raise(damaged) if name == command else share(name, payload)  # type: ignore[method-assign]
+    last = run(trial)[-1]
+    assert last["state"] == "fatal"
+    assert last["reason"].endswith("up/teacher.pt is not a checkpoint; delete it and it is made again")
+    assert slot.leased == 0
+    assert not UpstreamFiles(tmp_path, TEACHER).progress.failed
 
 
 def test_the_display_is_told_how_far_shared_work_is(make: Make, tmp_path: Path) -> None:

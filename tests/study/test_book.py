@@ -14,10 +14,12 @@ import pytest
 from search.toy import Toy, toy_study
 
 from raysearch.errors import StudyError
+from raysearch.method import Work
 from raysearch.space import FloatRange, load_space
 from raysearch.study._book import Book, TrialRecord, best_of
 from raysearch.study._records import read_records
 from raysearch.study._study import Study
+from raysearch.study._upstream import Progress, UpstreamFiles
 from raysearch.training import encode
 
 pytestmark = pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
@@ -182,6 +184,16 @@ def test_spent_time_leaves_out_when_nothing_ran(tmp_path: Path) -> None:
         book.report(number, epoch(study, number, 0.5, at=at, finished=False, time=time))
     assert book.spent == 0, "of earlier runs"
     assert Book(study).spent == pytest.approx(4.0 + 3.0)
+
+
+def test_time_spent_on_what_trials_share_counts(tmp_path: Path) -> None:
+    study = toy_study(tmp_path)
+    book = Book(study)
+    number = book.next().number
+    book.report(number, epoch(study, number, 0.5, at=1, finished=False, time=103.0))
+    files = UpstreamFiles(study.path, Work(name="teacher", key="a" * 64, fields={}, inputs={}))
+    files.tell(Progress(name="teacher", seconds=50.0, spans=[(20.0, 60.0), (95.0, 102.5)]))
+    assert Book(study).spent == pytest.approx(40.0 + 8.0), "the trial's epoch began at 100"
 
 
 def test_reports_are_in_the_order_of_their_recording(tmp_path: Path) -> None:

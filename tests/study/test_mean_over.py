@@ -56,6 +56,17 @@ def test_only_complete_trials_and_conditional_parameters() -> None:
     assert math.isclose(groups["irnet"].high - groups["irnet"].mean, 12.706 * 0.05, rel_tol=1e-3)
 
 
+def test_a_subset_that_was_drawn_again_is_no_second_subset() -> None:
+    """Copies of a trial would make the interval as narrow as one likes."""
+    records = [trial(n, value, subset=subset) for n, (subset, value) in enumerate([(0, 0.3), (0, 0.5), (1, 0.6)])]
+    (group,) = mean_over(records, "subset", maximise=True)
+    assert group.numbers == (0, 1, 2)
+    assert group.mean == pytest.approx(0.5)
+    assert group.high == pytest.approx(0.5 + 12.706 * 0.1, rel=1e-3)
+    (alone,) = mean_over(records[:2], "subset", maximise=True)
+    assert (alone.mean, alone.low) == (pytest.approx(0.4), None)
+
+
 def test_refused() -> None:
     with pytest.raises(StudyError, match="--mean-over subset: no trial is complete yet"):
         mean_over([trial(0, None, state="running", subset=1)], "subset", maximise=True)

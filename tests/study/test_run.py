@@ -11,7 +11,7 @@ import pytest
 from search.simulator import Log
 from search.toy import toy_study
 
-from raysearch.errors import RaysearchError, StorageError
+from raysearch.errors import DataError, RaysearchError, StorageError
 from raysearch.search._events import Events, Stop
 from raysearch.study import _run
 from raysearch.study._book import Book
@@ -96,3 +96,10 @@ def test_a_fatal_end_is_an_error(
 
     with pytest.raises(kind, match=message):
         run(toy_study(tmp_path), search)
+
+
+def test_a_study_does_not_go_on_with_other_data(tmp_path: Path) -> None:
+    """The rows of its split would mean other images; refused before Ray starts."""
+    study = toy_study(tmp_path, data="phantom:images=16,size=32")
+    with pytest.raises(DataError, match="phantom:images=16,size=32 has changed since the study was made"):
+        _run.run_study(study, Cluster(), lambda book: Log())

@@ -10,6 +10,7 @@ from raysearch.errors import MethodError
 from raysearch.method import Upstream
 from raysearch.study import Cluster, Prepared, Request, prepare
 from raysearch.study._estimate import estimate
+from raysearch.study._upstream import shared_work
 from raysearch.study._upstream_estimate import _extended, count_work
 
 
@@ -26,6 +27,13 @@ def test_shared_work_is_counted_by_what_differs() -> None:
     assert count_work(prepared("teacher_lr=0.1", "cut=0.5")) == {"teacher": 1, "labels": 1}
     assert count_work(prepared("cut=0.5")) == {"teacher": 2, "labels": 2}
     assert count_work(prepared("teacher_lr=0.1")) == {"teacher": 1, "labels": 6}
+
+
+def test_settings_that_the_methods_own_code_fails_on_are_left_to_their_trial(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The study's process must not end with the traceback of one trial."""
+    monkeypatch.setattr(Shared, "upstream", classmethod(lambda cls, config: {"work": ()}[config.wish]))
+    assert shared_work(Shared, {"wish": "work"}, 0) == []
+    assert shared_work(Shared, {"wish": "nan"}, 0) == []
 
 
 def test_the_estimate_has_shared_work_beside_the_trials() -> None:

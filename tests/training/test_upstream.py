@@ -138,7 +138,7 @@ def test_regions_are_those_that_the_study_shows() -> None:
 @pytest.mark.parametrize("row", [13, 23])
 def test_images_of_other_splits_cannot_be_reached(row: int) -> None:
     for ask in (lambda: list(images().batches(np.array([0, row]), 2)), lambda: images().regions(np.array([row]))):
-        with pytest.raises(RaysearchError, match=f"image {row} of tiny is none of the 13 training images"):
+        with pytest.raises(RaysearchError, match=f"asked for row {row}, which is none of the 13 training images"):
             ask()
 
 
@@ -196,9 +196,11 @@ DATA = "phantom:images=40,size=32"
 @pytest.fixture
 def workload() -> Workload:
     torch.set_num_threads(1)
-    rows = np.arange(len(open_collection(DataSpec.parse(DATA), "single")))
+    collection = open_collection(DataSpec.parse(DATA), "single")
+    rows = np.arange(len(collection))
     spec = {
-        "method": "e2e.shared:Shared", "data": DATA, "train": rows[:20], "tuning": rows[20:32], "seed": 1,
+        "method": "e2e.shared:Shared", "data": DATA, "fingerprint": collection.fingerprint,
+        "train": rows[:20], "tuning": rows[20:32], "seed": 1,
         "annotated": rows[:4], "labelled": rows[:20], "origin": "test", "epochs": 2,
         "rule": {"metric": "f1_plus", "decision": "solve", "per_class": False, "seed": 1},
     }  # fmt: skip

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from raysearch.data import DataSpec, open_collection
-from raysearch.errors import StudyError
+from raysearch.errors import DataError, StudyError
 from raysearch.training import Alone, Trainer, Workload, decode, encode
 from raysearch.training._parking import Parking
 from training.tiny import tiny_assignment, tiny_method
@@ -26,7 +26,8 @@ def workload(tmp_path_factory: pytest.TempPathFactory) -> Workload:
         collection = open_collection(DataSpec.parse(DATA), "single")
         rows = np.arange(len(collection))
         spec = {
-            "method": "training.tiny:Tiny", "data": DATA, "train": rows[:20], "tuning": rows[20:32], "seed": 1,
+            "method": "training.tiny:Tiny", "data": DATA, "fingerprint": collection.fingerprint,
+            "train": rows[:20], "tuning": rows[20:32], "seed": 1,
             "annotated": None, "labelled": rows[:20], "origin": "test", "epochs": 4,
             "rule": {"metric": "f1_plus", "decision": "solve", "per_class": False, "seed": 1},
         }  # fmt: skip
@@ -67,6 +68,16 @@ def test_a_trial_goes_on_in_another_worker(workload: Workload) -> None:
         again = workload.run("epoch", THRESHOLDS)
         assert told(again["row"]) == told(answers[done]["row"])
         assert again["evidence"] == answers[done]["evidence"]
+
+
+def test_other_data_is_refused() -> None:
+    """A node of a cluster may have files of its own."""
+    spec = {
+        "method": "training.tiny:Tiny", "data": DATA, "fingerprint": "0" * 64,
+        "train": np.arange(20), "tuning": np.arange(20, 32),
+    }  # fmt: skip
+    with pytest.raises(DataError, match=f"{DATA} has changed since the study was made"):
+        Workload(spec, device=torch.device("cpu"), collective=Alone())
 
 
 def test_a_parked_trial_goes_on_as_if_it_had_never_waited(workload: Workload) -> None:

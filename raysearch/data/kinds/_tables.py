@@ -87,7 +87,7 @@ def read_names(path: Path) -> list[str]:
         DataError: unreadable or not UTF-8.
     """
     try:
-        return path.read_text("utf-8").split()
+        return [line.strip() for line in path.read_text("utf-8-sig").splitlines() if line.strip()]
     except (OSError, ValueError) as error:
         raise DataError(f"list {path} cannot be read ({error}); expected one image name a line") from None
 

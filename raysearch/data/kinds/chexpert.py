@@ -103,7 +103,8 @@ class CheXpert(Kind):
             table["Path"], table["Path"][there], "the tables", skip=spec["missing"] == "skip"
         )
         table = table[there].reset_index(drop=True)
-        labels, wrong = _labels(table, str(spec["uncertain"]), str(spec["blank"]))
+        labels, wrong, changed = _labels(table, str(spec["uncertain"]), str(spec["blank"]))
+        notes += changed
         chosen = _choose(str(spec["task"]), view, labels)
         rows = np.flatnonzero(chosen.keep)
         if not len(rows):
@@ -176,19 +177,25 @@ def _below(name: str, folders: Sequence[str]) -> str | None:
     return below if known and "\\" not in below and "\0" not in below else None
 
 
-def _labels(table: pd.DataFrame, uncertain: str, blank: str) -> tuple[dict[str, NDArray[np.int8]], list[str]]:
-    """Observation -> (rows,) label, and a problem line for every cell that is none."""
+def _labels(
+    table: pd.DataFrame, uncertain: str, blank: str
+) -> tuple[dict[str, NDArray[np.int8]], list[str], list[str]]:
+    """Observation -> (rows,) label, a problem line for every cell that is none, and a note on uncertain ones."""
     labels: dict[str, NDArray[np.int8]] = {}
     problems = []
+    doubtful = 0
     for name in OBSERVATIONS:
         codes = table[name].map(_CODES)
         for image, cell in zip(table["Path"][codes.isna()], table[name][codes.isna()], strict=True):
             problems.append(f"{image}: '{cell}' for {name}; expected 1.0, 0.0, -1.0 or nothing")
         values = codes.fillna(_BLANK).to_numpy().astype(np.int8)
+        doubtful += int((values == _UNCERTAIN).sum())
         values[values == _UNCERTAIN] = _POLICIES[uncertain]
         values[values == _BLANK] = _POLICIES[blank]
         labels[name] = values
-    return labels, problems
+    word = {"ones": "present", "zeros": "absent", "ignore": "unknown"}[uncertain]
+    notes = [f"{doubtful} uncertain labels of the tables count as {word} (uncertain={uncertain})"] if doubtful else []
+    return labels, problems, notes
 
 
 def _choose(task: str, view: View, labels: dict[str, NDArray[np.int8]]) -> _Labelled:
