@@ -40,6 +40,8 @@ class Setting(NamedTuple):
     method: str
     data: str
     fixes: tuple[str, ...]
+    annotated: float | None = None
+    labelled: float | None = None
 
 
 FINDINGS = "phantom:images=24,size={size}"
@@ -53,16 +55,19 @@ SETTINGS: dict[str, Setting] = {
     ),
     "chexseg, 320": Setting(
         "chexseg",
-        FINDINGS.format(size=320),
+        "phantom:images=96,size=320",
         (
             *("weights=random", "classifier_weights=random", "irnet_weights=random", "labels=irnet"),
             *("batch=2", "classifier_batch=2", "irnet_batch=2"),
         ),
+        annotated=14,
     ),
     "multimix, 256": Setting(
         "multimix",
         "cls=phantom:task=normal-vs-abnormal,images=24,size=256,seg=phantom:task=lungs,images=24,size=256",
         ("batch=2",),
+        annotated=7,
+        labelled=7,
     ),
 }
 
@@ -72,7 +77,14 @@ def measure(name: str, steps: int, threads: int) -> dict[str, Any]:
     torch.set_num_threads(threads)
     setting = SETTINGS[name]
     request = Request(
-        method=setting.method, preset="paper", data=setting.data, fixes=setting.fixes, samples=1, epochs=12
+        method=setting.method,
+        preset="paper",
+        data=setting.data,
+        fixes=setting.fixes,
+        annotated=setting.annotated,
+        labelled=setting.labelled,
+        samples=1,
+        epochs=12,
     )
     _, method, assignment = job(request)
     out: dict[str, Any] = {}
