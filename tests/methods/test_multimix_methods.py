@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import subprocess
-import sys
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,7 +10,6 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from multimix_worker import METHODS, gradients
 from torch.nn import functional as F
 
 from methods.multimix import (
@@ -137,26 +133,6 @@ def test_mixmatch_by_hand_where_nothing_is_mixed() -> None:
     assert found["loss_label"] == pytest.approx(float(label), abs=1e-4)
     assert found["loss_unlabelled"] == pytest.approx(float(distance), abs=1e-5)
     assert found["loss"] == pytest.approx(found["loss_label"] + 0.5 * 2.0 * found["loss_unlabelled"])
-
-
-def test_two_workers_step_as_one(tmp_path: Path) -> None:
-    script = Path(__file__).with_name("multimix_worker.py")
-    workers = [
-        subprocess.Popen([sys.executable, str(script), str(tmp_path), str(rank)], stderr=subprocess.PIPE, text=True)
-        for rank in range(2)
-    ]
-    for worker in workers:
-        _, errors = worker.communicate(timeout=300)
-        assert worker.returncode == 0, errors
-    alone = gradients()
-    for rank in range(2):
-        together = torch.load(tmp_path / f"{rank}.pt", weights_only=True)
-        for kind, _ in METHODS:
-            assert alone[kind.name].keys() == together[kind.name].keys()
-            for name, value in alone[kind.name].items():
-                torch.testing.assert_close(
-                    together[kind.name][name], value, rtol=1e-6, atol=1e-6, msg=f"{kind}, {name}"
-                )
 
 
 def test_a_stream_counts_by_its_own_images_where_another_weights_the_gradient() -> None:
