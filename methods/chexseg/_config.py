@@ -83,6 +83,9 @@ class PseudoLabelConfig(ClassifierConfig):
     """Cells with more than this share of their map's maximum are foreground."""
     seed_background: float = 0.05
     """Cells with less than this share are background; those between do not count."""
+    seed_cleaning: Literal["none", "crf"] = "none"
+    """``crf`` draws the seeds to the edges of the image by a dense CRF, as the released code does; the paper names
+    none."""
     displacement_sign: Literal["released", "paper"] = "released"
     """Displacement of a pair (eq. 3): D(x_i) - D(x_j), which fields that point at a centre make right, or
     D(x_j) - D(x_i), which fields that point away make right."""
@@ -124,6 +127,7 @@ class PseudoLabelConfig(ClassifierConfig):
             self.seed_background,
             f"a number in [0, {self.seed_foreground:g}], up to seed_foreground",
         )
+        expect_in("seed_cleaning", self.seed_cleaning, ("none", "crf"))
         expect_in("displacement_sign", self.displacement_sign, ("released", "paper"))
         expect_in("reduction", self.reduction, ("mean", "sum"))
         expect_in("irnet_total", self.irnet_total, ("paper", "released"))

@@ -16,7 +16,7 @@ from methods.chexseg._sampling import mixed
 from methods.chexseg._upstream import nothing_known, nothing_weak
 from methods.chexseg.cams import Cams
 from methods.chexseg.classifier import Classifier, EncoderClassifier, load_backbone
-from methods.chexseg.irnet import IrNet
+from methods.chexseg.irnet import IrNet, Seeds
 from methods.chexseg.losses import class_average_dice, region_targets
 from methods.chexseg.pseudo_labels import CamLabels, WalkLabels, pseudo_regions
 from methods.layers.deeplab import DeepLabV3Plus
@@ -46,10 +46,16 @@ class CheXseg(Method):
     def upstream(cls, config: Any) -> tuple[type[Upstream], ...]:
         work: list[type[Upstream]] = []
         if config.learns_from_pseudo_labels:
-            irnet: list[type[Upstream]] = [IrNet, WalkLabels]
+            irnet: list[type[Upstream]] = [Seeds, IrNet, WalkLabels]
             work += [Classifier, Cams, *(irnet if config.labels == "irnet" else [CamLabels])]
         encoder = encoder_classifier(config)
         return (*work, encoder) if encoder is not None and encoder not in work else tuple(work)
+
+    @classmethod
+    def inputs(cls, config: Any) -> tuple[str, ...]:
+        encoder = encoder_classifier(config)
+        labels = (WalkLabels if config.labels == "irnet" else CamLabels,) if config.learns_from_pseudo_labels else ()
+        return tuple(work.name for work in (*labels, encoder) if work is not None)
 
     def build(self) -> nn.Module:
         c, channels = self.config, self.task.channels

@@ -82,6 +82,12 @@ class Method(Training):
         del config
         return ()
 
+    @classmethod
+    def inputs(cls, config: Any) -> tuple[str, ...]:
+        """Names of the upstream work whose outcomes a training with this `Config` reads itself: those in `outcomes`.
+        All of it by default; what only later upstream work reads may be left out, and is not sent to the training."""
+        return tuple(upstream.name for upstream in cls.upstream(config))
+
     @property
     def box_rule(self) -> BoxRule | None:
         """Which boxes its masks make, for metrics of boxes and for ``predict``: of the ``largest`` component, of the

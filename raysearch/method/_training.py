@@ -54,7 +54,7 @@ class Training(abc.ABC):
             (regions), ``none`` (trains nothing).
 
     Attributes:
-        outcomes: by name those of the `Upstream` work that it builds on; the engine sets them before `build` where it
+        outcomes: by name those of the `Upstream` work that are its inputs; the engine sets them before `build` where it
             trains. In an export there are none: `build` then returns the same network with any weights.
     """
 

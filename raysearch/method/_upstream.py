@@ -82,6 +82,8 @@ class Work(TypedDict):
     """What it depends on, by name, beside its inputs."""
     inputs: dict[str, str]
     """Keys of its inputs by name."""
+    read: bool
+    """Whether the training reads the outcome itself (`Method.inputs`), not later work alone."""
 
 
 def upstream_plan(method: type[Method], config: Any, seed: int) -> list[Work]:
@@ -89,9 +91,10 @@ def upstream_plan(method: type[Method], config: Any, seed: int) -> list[Work]:
 
     Raises:
         MethodError: the method declares it wrongly: a name comes twice, an input is none before it, a field is none of
-            `Config`, or a loss threshold, which changes while the work is shared.
+            `Config`, or a loss threshold, which changes while the work is shared; or an input of the method is no work.
     """
     works: list[Work] = []
+    read = method.inputs(config)
     for upstream in method.upstream(config):
         earlier = {work["name"]: work["key"] for work in works}
         _check_declaration(method, upstream, tuple(earlier))
@@ -99,7 +102,10 @@ def upstream_plan(method: type[Method], config: Any, seed: int) -> list[Work]:
         inputs = {name: earlier[name] for name in upstream.inputs}
         told = json.dumps([method.name, upstream.name, fields, inputs, seed], sort_keys=True, default=str)
         key = hashlib.sha256(told.encode()).hexdigest()
-        works.append(Work(name=upstream.name, key=key, fields=fields, inputs=inputs))
+        works.append(Work(name=upstream.name, key=key, fields=fields, inputs=inputs, read=upstream.name in read))
+    if wrong := [name for name in read if name not in {work["name"] for work in works}]:
+        there = ", ".join(work["name"] for work in works) or "none"
+        raise MethodError(f"method {method.name}: its input '{wrong[0]}' is none of its upstream work ({there})")
     return works
 
 

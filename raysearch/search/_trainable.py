@@ -61,6 +61,7 @@ class SlotTrial(tune.Trainable):  # type: ignore[misc]
         self._trial = config
         self._folder = TrialFolder(Path(config["folder"]))
         self._upstream = upstream_files(config["study"], config["upstream"])
+        self._read = {name: files for name, files in self._upstream.items() if files.work["read"]}
         self._lease: Lease | None = None
         self._losses = 0
         self._done = 0
@@ -145,7 +146,7 @@ class SlotTrial(tune.Trainable):  # type: ignore[misc]
         """Leases a slot and brings the trial into it: where it was parked, from its last durable epoch, or from what it
         took over from another trial."""
         lease = self._ensure_lease()
-        hand_over(self._client, lease, list(self._upstream.values()))
+        hand_over(self._client, lease, list(self._read.values()))
         self._rows = self._folder.rows()
         begun = bool(self._rows) and self._folder.last.exists()
         exploited = self._trial["exploited"]
@@ -157,7 +158,7 @@ class SlotTrial(tune.Trainable):  # type: ignore[misc]
             "kept": None,
             "round": None,
             "exploited": exploited,
-            "outcomes": {name: files.work["key"] for name, files in self._upstream.items()},
+            "outcomes": {name: files.work["key"] for name, files in self._read.items()},
         }
         if self._trial["round"] is not None:
             payload |= self._enter_round(self._trial["round"])

@@ -21,7 +21,7 @@ from optuna.trial import FrozenTrial, TrialState
 from raysearch.errors import StudyError
 from raysearch.method import load_method
 from raysearch.search._journal import open_journal, quiet_optuna
-from raysearch.search._sampler import sampler_named
+from raysearch.search._sampler import GRID, sampler_of
 from raysearch.space import space_from_dict
 from raysearch.study._judge import judge
 from raysearch.study._spent import spent_seconds, working_interval
@@ -83,7 +83,7 @@ class Book:
         self._optuna = optuna.create_study(
             study_name=config.name,
             storage=open_journal(study.journal),
-            sampler=sampler_named(config.sampler, config.seed),
+            sampler=sampler_of(config.sampler, config.seed, self._space),
             direction=config.direction,
             load_if_exists=True,
         )
@@ -199,7 +199,7 @@ class Book:
                 f"{stray.path} holds trial {len(trials)}, and {self._folders.journal} knows {len(trials)} trials only:"
                 " restore the journal from a copy, or start a new study"
             )
-        if not trials and self._space.searched:
+        if not trials and self._space.searched and self._folders.config.sampler != GRID:
             self._optuna.enqueue_trial(self._space.first_point())
         recorded: list[tuple[float, Report]] = []
         for frozen in trials:

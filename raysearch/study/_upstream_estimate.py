@@ -13,7 +13,10 @@ import torch
 from numpy.typing import NDArray
 
 from raysearch.method import Outcome, Training, upstream_plan
+from raysearch.search._grid import grid_points
 from raysearch.search._journal import quiet_optuna
+from raysearch.search._sampler import GRID
+from raysearch.space import settings_of
 from raysearch.study._prepare import Prepared
 from raysearch.study._upstream import shared_work
 from raysearch.training import Assignment
@@ -43,12 +46,16 @@ class Shared:
 
 
 def count_work(prepared: Prepared) -> dict[str, int]:
-    """By name, how many different upstream works as many trials as the budget has come to, drawn at random."""
+    """By name, how many different upstream works as many trials as the budget has come to, of the grid or drawn at
+    random."""
     quiet_optuna()
     method, space, samples = prepared.method, prepared.space, prepared.config.budget.samples
-    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=prepared.config.seed))
-    settings = [space.split(space.defaults())[0]]
-    settings += [space.split(space.sample(study.ask()))[0] for _ in range(min(samples, DRAWS) - 1)]
+    if prepared.config.sampler == GRID and space.searched:
+        settings = [settings_of(space, point)[0] for point in grid_points(space)[:samples]]
+    else:
+        study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=prepared.config.seed))
+        settings = [space.split(space.defaults())[0]]
+        settings += [space.split(space.sample(study.ask()))[0] for _ in range(min(samples, DRAWS) - 1)]
     keys: dict[str, set[str]] = {}
     for one in settings:
         for work in shared_work(method, one, prepared.config.seed):
@@ -73,7 +80,8 @@ def probe_upstream(
     Args:
         steps: that are timed.
 
-    Returns the assignment cut down to these images, the outcomes for them, and what all of it costs.
+    Returns the assignment cut down to these images, the outcomes for them that the method reads, and what all of
+    it costs.
     """
     method = prepared.default_method()
     kinds = prepared.method.upstream(method.config)
@@ -106,7 +114,7 @@ def probe_upstream(
                 bytes=round(_extended(half[2], whole[2], part)),
             )
         )
-    return small, outcomes, shared
+    return small, {name: outcomes[name] for name in prepared.method.inputs(method.config)}, shared
 
 
 def _timed(trainer: UpstreamTrainer, rows: NDArray[np.int64]) -> tuple[Outcome, float, int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar
 
@@ -70,7 +71,7 @@ class UpstreamContract(Suite):
         if not outcomes:
             return
         method = make(self)
-        method.outcomes = outcomes
+        method.outcomes = _Read(outcomes, self.method.name, self.method.inputs(method.config))
         trainer = Trainer(method, given, number=0)
         begun = 0
         for stage in trainer.stages:
@@ -80,6 +81,25 @@ class UpstreamContract(Suite):
             begun += stage.epochs
         bare = make(self).build()
         bare.load_state_dict(trainer.model.state_dict())  # as an export does, without outcomes
+
+
+class _Read(Mapping[str, Outcome]):
+    """The outcomes that a training is given, `inputs`; it must not ask for others of what is there."""
+
+    def __init__(self, outcomes: Mapping[str, Outcome], method: str, inputs: Sequence[str]) -> None:
+        self._given = {name: outcomes[name] for name in inputs}
+        self._others = outcomes.keys() - self._given.keys()
+        self._method = method
+
+    def __getitem__(self, name: str) -> Outcome:
+        assert name not in self._others, f"{self._method} reads the outcome of {name}, which its inputs do not name"
+        return self._given[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._given)
+
+    def __len__(self) -> int:
+        return len(self._given)
 
 
 def _assignment(suite: Suite) -> Assignment:

@@ -79,7 +79,7 @@ class Workload:
         the checkpoint whose weights are to be taken back, or None; ``round``, None, or the round of an alternation
         that it is in (the `plan` of `raysearch.alternation.facts`); ``exploited``, None, or what it took over from
         another trial (``epoch``: after which it did; `checkpoint` is the other one's if it is at that epoch);
-        ``outcomes``, by name the keys of those that it builds on, which this worker holds.
+        ``outcomes``, by name the keys of those that it reads, which this worker holds.
 
         Returns whether it could be taken: not without a checkpoint if it has epochs behind it and is not parked here.
         """

@@ -57,6 +57,7 @@ class TestWeakWithIrNet(MethodContract):
         "supervision": "weak",
         "labels": "irnet",
         "reduction": "sum",
+        "seed_cleaning": "crf",
         "irnet_total": "released",
     }
 

@@ -16,9 +16,12 @@ from torch.nn import functional as F
 from methods.chexseg import CheXseg, CheXsegConfig
 from methods.chexseg.cams import Cams, SaliencyMaps
 from methods.chexseg.classifier import Classifier
-from methods.chexseg.irnet import IrNet
-from methods.chexseg.irnet._work import decay, seeds
+from methods.chexseg.irnet import IrNet, Seeds
+from methods.chexseg.irnet import seeds as irnet_seeds
+from methods.chexseg.irnet._work import decay
+from methods.chexseg.irnet.seeds import cleaned, seeds
 from methods.chexseg.pseudo_labels import CamLabels, PseudoLabels, WalkLabels
+from methods.layers.crf import CrfSettings
 from raysearch.errors import DataError, MethodError
 from raysearch.method import Batch, Outcome, Pool, Step, Task, upstream_plan
 
@@ -190,7 +193,7 @@ def test_cams_are_of_positive_pairs_of_weak_and_annotated_images() -> None:
     ("settings", "names"),
     [
         ({}, ["classifier", "cams", "cam_labels"]),
-        ({"labels": "irnet"}, ["classifier", "cams", "irnet", "walk_labels"]),
+        ({"labels": "irnet"}, ["classifier", "cams", "seeds", "irnet", "walk_labels"]),
         ({"supervision": "weak", "weights": "random"}, ["classifier", "cams", "cam_labels"]),
         ({"supervision": "full"}, ["classifier"]),
         ({"supervision": "full", "weights": "random"}, []),
@@ -212,7 +215,26 @@ def test_what_trials_share_depends_on_no_setting_of_the_segmentation() -> None:
     thresholds = keys(labels="irnet", walk_beta=2.0)
     assert {name for name in every if thresholds[name] != every[name]} == {"walk_labels"}
     subset = keys(labels="irnet", subset=1)
-    assert {name for name in every if subset[name] != every[name]} == {"cams", "irnet", "walk_labels"}
+    assert {name for name in every if subset[name] != every[name]} == {"cams", "seeds", "irnet", "walk_labels"}
+    cleaning = keys(labels="irnet", seed_cleaning="crf")
+    assert {name for name in every if cleaning[name] != every[name]} == {"seeds", "irnet", "walk_labels"}
+
+
+@pytest.mark.parametrize(
+    ("settings", "names"),
+    [
+        ({}, ["cam_labels", "classifier"]),
+        ({"labels": "irnet"}, ["walk_labels", "classifier"]),
+        ({"labels": "irnet", "output_stride": 16}, ["walk_labels", "encoder_classifier"]),
+        ({"labels": "irnet", "weights": "random"}, ["walk_labels"]),
+        ({"labels": "irnet", "supervision": "full"}, ["classifier"]),
+        ({"supervision": "full", "weights": "random"}, []),
+    ],
+)
+def test_a_training_is_given_its_labels_and_its_encoder(settings: dict[str, Any], names: list[str]) -> None:
+    assert list(CheXseg.inputs(config(**settings))) == names
+    works = upstream_plan(CheXseg, config(**settings), 0)
+    assert {work["name"] for work in works if work["read"]} == set(names)
 
 
 def test_the_encoder_starts_from_the_classifier() -> None:
@@ -280,14 +302,20 @@ def test_nothing_to_learn_from_is_refused() -> None:
     with pytest.raises(DataError, match="none of the 8 training images has a known region"):
         drawn("full", {}, bare)
     work = IrNet(config(labels="irnet"), TASK)
-    work.outcomes = {"cams": {**cams(), "weak": torch.zeros(7, dtype=torch.bool)}}
+    work.outcomes = {"seeds": seeded({**cams(), "weak": torch.zeros(7, dtype=torch.bool)})}
     with pytest.raises(DataError, match="give --annotated N"):
         work.draw(pool, np.random.default_rng(0))
 
 
+def seeded(outcome: Outcome | None = None, images: Images | None = None, **settings: Any) -> Outcome:
+    work = Seeds(config(**settings), TASK)
+    work.outcomes = {"cams": cams() if outcome is None else outcome}
+    return work.outcome(work.build(), images or Images())
+
+
 def irnet(**settings: Any) -> tuple[IrNet, nn.Module]:
     work = IrNet(config(labels="irnet", irnet_weights="random", **settings), TASK)
-    work.outcomes = {"cams": cams()}
+    work.outcomes = {"seeds": seeded()}
     torch.manual_seed(0)
     return work, work.build()
 
@@ -325,15 +353,15 @@ def test_the_released_total_is_half() -> None:
     assert float(losses["released"]["loss"]) == pytest.approx(parts / 2)
 
 
-def test_a_batch_finds_its_own_maps() -> None:
+def test_a_batch_finds_its_own_seeds() -> None:
     work, _ = irnet()
-    outcome = cams()
+    outcome = seeded()
     batch = Batch(images=torch.zeros(2, 1, 32, 32), labels=torch.zeros(2, 3), index=torch.tensor([70, 40]))
-    maps, image = work.maps_of(batch)
+    found, image = work.seeds_of(batch)
     rows = outcome["rows"][outcome["image"]]
     assert sorted(image.tolist()) == [0, 0, 1, 1]
-    assert torch.equal(maps[image == 0], outcome["maps"][rows == 70])
-    assert torch.equal(maps[image == 1], outcome["maps"][rows == 40])
+    assert torch.equal(found[image == 0], outcome["seeds"][rows == 70].float())
+    assert torch.equal(found[image == 1], outcome["seeds"][rows == 40].float())
 
 
 def test_displacements_may_have_a_rate_of_their_own() -> None:
@@ -354,6 +382,95 @@ def test_seeds() -> None:
     assert seeds(maps, foreground=0.3, background=0.05).tolist() == [[[0, -1, 0], [-1, 1, 1]]]
 
 
+def test_seeds_lie_on_irnets_cells() -> None:
+    found, (maps, image, _) = seeded(), weak_maps()
+    assert found["rows"].tolist() == [30, 40, 50, 60, 70]
+    assert torch.equal(found["image"], image)
+    assert found["seeds"].dtype == torch.int8
+    for seed, map_ in zip(found["seeds"], maps, strict=True):
+        unit = F.interpolate((map_ / map_.max())[None, None], size=(8, 8), mode="bilinear")[0]
+        assert torch.equal(seed.float()[None], seeds(unit, foreground=0.3, background=0.05))
+
+
+def test_seeds_fit_irnet_at_any_size() -> None:
+    task = Task(classes=TASK.classes, view="multi", channels=1, size=(37, 45))
+    model = IrNet(config(labels="irnet", irnet_weights="random"), task).build()
+    _, logits = model(torch.rand(2, 1, 37, 45))
+    assert Seeds(config(), task).grid == logits.shape[1:]
+
+
+def slow_labels(mask: Tensor, image: Tensor, scale: float) -> Tensor:
+    """Of the mask (H, W) and an image (1, H, W) the label that ten rounds of mean field find likelier, by the whole
+    kernel matrices and two label planes; the image has three equal channels of 0 to 255 as in the released code, whose
+    widths in pixels are times `scale`."""
+    height, width = mask.shape
+    place = torch.cartesian_prod(torch.arange(height), torch.arange(width)).double() / scale
+    colour = (image * 255).expand(3, height, width).flatten(1).T.double()
+    near, alike = torch.cdist(place, place) ** 2, torch.cdist(colour, colour) ** 2
+    kernels = []
+    for weight, exponent in ((3.0, near / (2 * 3**2)), (10.0, near / (2 * 50**2) + alike / (2 * 5**2))):
+        kernel = torch.exp(-exponent)
+        root = kernel.sum(1).rsqrt()
+        kernels.append(weight * root[:, None] * kernel * root[None, :])
+    agreeing = torch.where(mask.flatten(), 0.7, 0.3).double()
+    energy = -torch.stack((1 - agreeing, agreeing)).log()
+    marginal = (-energy).softmax(0)
+    for _ in range(10):
+        marginal = (-energy + sum(marginal @ kernel for kernel in kernels)).softmax(0)
+    return marginal.argmax(0).view(height, width).bool()
+
+
+def patches(count: int, *size: int) -> Tensor:
+    """Images (count, 1, H, W) of patches of about five pixels, each of its own grey."""
+    generator = torch.Generator().manual_seed(0)
+    grey = torch.rand(count, 1, size[0] // 5 + 1, size[1] // 5 + 1, generator=generator)
+    return F.interpolate(grey, size=size) * 0.9 + 0.005 * torch.rand(count, 1, *size, generator=generator)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_crf_cleans_seeds_as_the_released_code_does(channels: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(irnet_seeds, "SIDE", 40)  # half the released widths: both kernels matter on so few pixels
+    pictures = patches(2, 24, 20)
+    y, x = torch.meshgrid(torch.arange(24.0), torch.arange(20.0), indexing="ij")
+    bump = torch.exp(-((y - 10) ** 2 + (x - 9) ** 2) / (2 * 6**2))
+    rough = seeds(torch.stack((bump, 0.9 * bump)), foreground=0.5, background=0.2)
+    found = cleaned(rough, pictures.expand(2, channels, 24, 20))
+    for seed, own, picture in zip(found, rough, pictures, strict=True):
+        foreground, near = slow_labels(own == 1, picture, 0.5), slow_labels(own != 0, picture, 0.5)
+        expected = torch.where(foreground, 1.0, torch.where(near, -1.0, 0.0))
+        assert set(expected.flatten().tolist()) == {-1, 0, 1}
+        assert (seed != expected).float().mean() < 0.01, "single against double precision"
+        assert (seed != own).float().mean() > 0.1, "there is something to clean"
+
+
+def test_the_crfs_widths_grow_with_the_image(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[CrfSettings] = []
+
+    def dense_crf(foreground: Tensor, images: Tensor, settings: CrfSettings) -> Tensor:
+        asked.append(settings)
+        return foreground
+
+    monkeypatch.setattr(irnet_seeds, "dense_crf", dense_crf)
+    for side in (320, 160):
+        cleaned(torch.zeros(1, side, side + 8), torch.zeros(1, 3, side, side + 8))
+    whole, half = asked[0], asked[-1]
+    assert (whole.theta_alpha, whole.theta_gamma, whole.theta_beta, whole.iterations) == (50, 3, 5, 10)
+    assert (half.theta_alpha, half.theta_gamma, half.theta_beta) == (25, 1.5, 5)
+
+
+def test_cleaned_seeds_are_of_the_middle_of_their_cells() -> None:
+    images = Images()
+    images.images = patches(8, 32, 32)
+    found = seeded(images=images, seed_cleaning="crf")
+    assert not torch.equal(found["seeds"], seeded()["seeds"])
+    finest = []
+    for seed, map_, image in zip(found["seeds"], *weak_maps()[:2], strict=True):
+        whole = seeds(enlarged((map_ / map_.max())[None]), foreground=0.3, background=0.05)
+        finest.append(cleaned(whole, images.images[image + 2][None])[0])
+        assert torch.equal(seed.float(), finest[-1][2::4, 2::4])
+    assert any(not torch.equal(fine[2::4, 2::4], fine[::4, ::4]) for fine in finest)
+
+
 @pytest.mark.parametrize(
     "wrong",
     [
@@ -361,6 +478,7 @@ def test_seeds() -> None:
         {"supervision": "none"},
         {"labels": "cam"},
         {"seed_background": 0.4},
+        {"seed_cleaning": "dense"},
         {"irnet_width": 12},
         {"walk_background": 1.0},
         {"threshold_rule": "best"},

@@ -12,7 +12,19 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from raysearch.errors import UserError
-from raysearch.method import Augmentation, Batch, Method, Prediction, Stage, Step, Stream, shuffled
+from raysearch.method import (
+    Augmentation,
+    Batch,
+    Method,
+    Outcome,
+    Prediction,
+    Stage,
+    Step,
+    Stream,
+    TrainingImages,
+    Upstream,
+    shuffled,
+)
 from raysearch.testing import MethodContract
 
 
@@ -231,6 +243,48 @@ def test_a_broken_method_is_caught(broken: type[Sound], check: Callable[[MethodC
     check(suite_for(Sound))
     with pytest.raises((AssertionError, pytest.fail.Exception)):
         check(suite_for(broken))
+
+
+class Guess(Upstream):
+    name = "guess"
+    fields = ()
+
+    def build(self) -> nn.Module:
+        return nn.Identity()
+
+    def outcome(self, model: nn.Module, images: TrainingImages) -> Outcome:
+        return {"images": torch.tensor(len(images.pool.rows))}
+
+
+class Again(Guess):
+    name = "again"
+    inputs = ("guess",)
+
+
+class OnGuesses(Sound):
+    @classmethod
+    def upstream(cls, config: Any) -> tuple[type[Upstream], ...]:
+        return (Guess, Again)
+
+    @classmethod
+    def inputs(cls, config: Any) -> tuple[str, ...]:
+        return ("again",)
+
+    def build(self) -> nn.Module:
+        self.outcomes.get("again")
+        return super().build()
+
+
+class AsksForMore(OnGuesses):
+    def build(self) -> nn.Module:
+        "guess" in self.outcomes  # noqa: B015
+        return super().build()
+
+
+def test_a_method_that_reads_what_its_inputs_do_not_name_is_caught() -> None:
+    suite_for(OnGuesses).test_trains_on_upstream_outcomes()
+    with pytest.raises(AssertionError, match="sound reads the outcome of guess, which its inputs do not name"):
+        suite_for(AsksForMore).test_trains_on_upstream_outcomes()
 
 
 class TestStreams(MethodContract):

@@ -52,6 +52,7 @@ class Slot:
         if name in ("lacking", "hold") or name.startswith("upstream"):
             return self._share(name, payload)
         if name == "start":
+            self.given = payload["outcomes"]
             self._epoch = int(payload["checkpoint"] or 0)
             return self._epoch == payload["epoch"]
         if name == "end" and self.lost:
@@ -121,8 +122,8 @@ def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Make:
     return make
 
 
-TEACHER = Work(name="teacher", key="a" * 64, fields={"lr": 0.1}, inputs={})
-LABELS = Work(name="labels", key="b" * 64, fields={}, inputs={"teacher": "a" * 64})
+TEACHER = Work(name="teacher", key="a" * 64, fields={"lr": 0.1}, inputs={}, read=True)
+LABELS = Work(name="labels", key="b" * 64, fields={}, inputs={"teacher": "a" * 64}, read=True)
 TEACH = ["upstream", "upstream_epoch", "upstream_epoch", "upstream_outcome"]
 
 
@@ -284,6 +285,18 @@ def test_the_first_trial_does_the_work_and_the_next_one_finds_it(make: Make, tmp
     other.held = [LABELS["key"]]
     second.step()
     assert other.log == ["lease", "lacking", "hold", "start", "epoch"]
+
+
+def test_a_training_is_sent_what_it_reads_itself(make: Make, tmp_path: Path) -> None:
+    works = (Work(**{**TEACHER, "read": False}), LABELS)
+    trial, slot, _ = make([0.1, 0.2, 0.3], works=works)
+    trial.step()
+    assert slot.log == ["lease", *TEACH, "lacking", "hold", *TEACH, "lacking", "hold", "start", "epoch"]
+    assert slot.given == {"labels": LABELS["key"]}
+
+    second, other, _ = make([0.1], works=works, number=1)
+    second.step()
+    assert other.held == [LABELS["key"]], "the teacher is none of its inputs"
 
 
 def test_a_checkpoint_that_a_killed_process_left_beside_the_outcome_goes(make: Make, tmp_path: Path) -> None:

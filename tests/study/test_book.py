@@ -15,6 +15,7 @@ from search.toy import Toy, toy_study
 
 from raysearch.errors import StudyError
 from raysearch.method import Work
+from raysearch.search._grid import narrowed
 from raysearch.space import FloatRange, load_space
 from raysearch.study._book import Book, TrialRecord, best_of
 from raysearch.study._records import read_records
@@ -64,6 +65,25 @@ def test_the_first_trial_is_the_default_one(tmp_path: Path) -> None:
     assert first.thresholds == {"mask_threshold": 0.5}
     assert book.next().config != first.config
     assert study.trial(0).config == {"config": first.config, "thresholds": first.thresholds}
+
+
+def test_a_grid_runs_every_point_once_and_no_defaults_before_it(tmp_path: Path) -> None:
+    study = toy_study(tmp_path)
+    sets = ("depth=int:1:3", "mode=choice:plain,gated")
+    space = narrowed(load_space(Toy, "small").override(sets=sets), sets)
+    budget = replace(study.config.budget, samples=6)
+    study = Study(study.path, replace(study.config, sampler="grid", space=space.to_dict(), budget=budget))
+    seen = []
+    for _ in range(3):
+        book = Book(study)  # anew, as after a crash that left a trial open
+        number = complete(study, book, 0.5)
+        seen.append(study.trial(number).config)
+        book.next()
+    book = Book(study)
+    while book.remaining:
+        seen.append(study.trial(complete(study, book, 0.5)).config)
+    drawn = [(one["config"]["depth"], one["config"]["mode"]) for one in seen if one is not None]
+    assert sorted(drawn) == [(depth, mode) for depth in (1, 2, 3) for mode in ("gated", "plain")]
 
 
 def test_decision_thresholds_of_each_class_are_sampled_and_given_to_the_trial(tmp_path: Path) -> None:
@@ -191,7 +211,7 @@ def test_time_spent_on_what_trials_share_counts(tmp_path: Path) -> None:
     book = Book(study)
     number = book.next().number
     book.report(number, epoch(study, number, 0.5, at=1, finished=False, time=103.0))
-    files = UpstreamFiles(study.path, Work(name="teacher", key="a" * 64, fields={}, inputs={}))
+    files = UpstreamFiles(study.path, Work(name="teacher", key="a" * 64, fields={}, inputs={}, read=True))
     files.tell(Progress(name="teacher", seconds=50.0, spans=[(20.0, 60.0), (95.0, 102.5)]))
     assert Book(study).spent == pytest.approx(40.0 + 8.0), "the trial's epoch began at 100"
 

@@ -66,6 +66,22 @@ def test_what_is_declared_wrongly_is_refused(
         upstream_plan(Shared, SharedConfig(), 0)
 
 
+def test_a_training_reads_all_work_unless_it_says_which(monkeypatch: pytest.MonkeyPatch) -> None:
+    def read() -> list[str]:
+        return [work["name"] for work in upstream_plan(Shared, SharedConfig(), 0) if work["read"]]
+
+    every = keys()
+    assert read() == ["teacher", "labels"]
+    monkeypatch.setattr(Shared, "inputs", classmethod(lambda cls, config: ("labels",)))
+    assert read() == ["labels"]
+    assert keys() == every, "what is left does not depend on who reads it"
+    monkeypatch.setattr(Shared, "inputs", classmethod(lambda cls, config: ("labels", "lables")))
+    with pytest.raises(
+        MethodError, match=r"^method shared: its input 'lables' is none of its upstream work \(teacher, l"
+    ):
+        read()
+
+
 def test_loss_thresholds_are_no_field_of_shared_work() -> None:
     with pytest.raises(MethodError, match="depends on 'tau', a loss threshold"):
         upstream_plan(Careless, SharedConfig(), 0)

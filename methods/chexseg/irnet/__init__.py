@@ -2,5 +2,6 @@
 of saliency maps (appendix A.2, B.1)."""
 
 from methods.chexseg.irnet._work import IrNet
+from methods.chexseg.irnet.seeds import Seeds
 
-__all__ = ["IrNet"]
+__all__ = ["IrNet", "Seeds"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cached_property, partial
+from functools import partial
 from typing import Any, ClassVar, cast
 
 import numpy as np
@@ -14,12 +14,11 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from methods.chexseg._config import CheXsegConfig
 from methods.chexseg._upstream import nothing_weak
-from methods.chexseg.cams import Cams, SaliencyMaps, over_maximum
 from methods.chexseg.classifier import Classifier, load_backbone
 from methods.chexseg.irnet.losses import boundary_loss, displacement_losses, pair_sets
 from methods.chexseg.irnet.network import IrNetwork
 from methods.chexseg.irnet.pairs import Pairs
-from methods.chexseg.thresholds import enlarged
+from methods.chexseg.irnet.seeds import Seeds
 from methods.layers.images import Normalize
 from methods.layers.stages import Stages
 from methods.layers.workers import of_all_workers
@@ -27,12 +26,6 @@ from raysearch.method import Batch, Outcome, Pool, Stage, Step, Stream, Training
 
 DECAY = 0.9
 """Power of the polynomial decay of the learning rate."""
-
-
-def seeds(maps: Tensor, *, foreground: float, background: float) -> Tensor:
-    """Of maps (M, h, w) in units of their maximum: 1 above `foreground`, 0 below `background`, -1 between."""
-    surely = torch.where(maps < background, 0.0, -1.0)
-    return torch.where(maps > foreground, 1.0, surely)
 
 
 def decay(epochs: int, epoch: int) -> float:
@@ -60,13 +53,11 @@ class IrNet(Upstream):
         "irnet_batch",
         "irnet_epochs",
         "irnet_radius",
-        "seed_foreground",
-        "seed_background",
         "displacement_sign",
         "reduction",
         "irnet_total",
     )
-    inputs: ClassVar[tuple[str, ...]] = (Classifier.name, Cams.name)
+    inputs: ClassVar[tuple[str, ...]] = (Classifier.name, Seeds.name)
     config: CheXsegConfig
 
     @property
@@ -113,28 +104,17 @@ class IrNet(Upstream):
 
     def draw(self, pool: Pool, generator: np.random.Generator) -> NDArray[np.int64]:
         """Every image that is to get pseudo-labels, once; DataError if there is none."""
-        rows = self.maps.rows
+        rows = self.rows
         if not len(rows):
             raise nothing_weak(pool)
         return generator.permutation(rows)
 
-    @cached_property
-    def maps(self) -> SaliencyMaps:
-        """Of the images that are to get pseudo-labels."""
-        maps = SaliencyMaps.load(self.outcomes[Cams.name])
-        return maps.part(maps.weak)
-
     def training_step(self, model: nn.Module, batch: Batch, step: Step) -> dict[str, Tensor]:
         c = self.config
         displacement, logits = model(batch.images)
-        maps, image = self.maps_of(batch)
-        found = seeds(
-            enlarged(over_maximum(maps), (logits.shape[1], logits.shape[2])),
-            foreground=c.seed_foreground,
-            background=c.seed_background,
-        )
+        seeds, image = self.seeds_of(batch)
         pairs = Pairs(c.irnet_radius)
-        sets = pair_sets(pairs, found, image, len(batch.images))
+        sets = pair_sets(pairs, seeds, image, len(batch.images))
         foreground, background = displacement_losses(
             pairs, displacement, sets, sign=c.displacement_sign, reduction=c.reduction
         )
@@ -150,18 +130,24 @@ class IrNet(Upstream):
             "loss_boundary": boundary.detach(),
         }
 
-    def maps_of(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """The saliency maps (M, h, w) of a batch's images, and whose each is (M,)."""
-        maps, index = self.maps, batch.index.cpu().numpy()
-        owner = torch.full((len(maps.rows),), -1)
-        owner[np.searchsorted(maps.rows, index)] = torch.arange(len(index))
-        image = owner[maps.image]
+    @property
+    def rows(self) -> NDArray[np.int64]:
+        """Of the images that are to get pseudo-labels."""
+        rows: NDArray[np.int64] = self.outcomes[Seeds.name]["rows"].numpy()
+        return rows
+
+    def seeds_of(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """The seeds (M, h, w) of a batch's images, and whose each is (M,)."""
+        left, index = self.outcomes[Seeds.name], batch.index.cpu().numpy()
+        owner = torch.full((len(self.rows),), -1)
+        owner[np.searchsorted(self.rows, index)] = torch.arange(len(index))
+        image = owner[left["image"]]
         chosen = image >= 0
         device = batch.images.device
-        return maps.maps[chosen].to(device), image[chosen].to(device)
+        return left["seeds"][chosen].to(device).float(), image[chosen].to(device)
 
     def outcome(self, model: nn.Module, images: TrainingImages) -> Outcome:
-        rows = np.intersect1d(self.maps.rows, images.pool.rows)
+        rows = np.intersect1d(self.rows, images.pool.rows)
         boundaries, shift = [], torch.zeros(2, dtype=torch.float64)
         with torch.no_grad():
             for _, part in images.batches(rows, self.batch_size):
