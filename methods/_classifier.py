@@ -9,9 +9,10 @@ from typing import ClassVar, Literal, cast
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from methods._config import BackboneConfig
+from methods._config import MapClassifierConfig
 from methods._optim import augmentation, single_stage
 from methods.layers.backbone import Backbone, build_backbone
+from methods.layers.crf import dense_crf
 from methods.layers.images import Normalize
 from methods.layers.maps import min_max, predicted_class_map, upsample
 from methods.layers.mode import evaluating
@@ -40,11 +41,12 @@ class MapClassifierMethod(Method):
     """A classifier with a map a class; subclasses bring the head.
 
     The paper leaves open how a baseline's map becomes a mask: here the map of the predicted class, scaled to [0, 1] by
-    its own extrema and resized to the image. A constant map localizes nothing and becomes 0.
+    its own extrema and resized to the image. A constant map localizes nothing and becomes 0. The CRF takes
+    that map for the probability of the foreground.
     """
 
     view: ClassVar[Literal["single", "multi"]] = "single"
-    config: BackboneConfig
+    config: MapClassifierConfig
 
     @abc.abstractmethod
     def head(self, features: int, classes: int) -> nn.Module:
@@ -76,6 +78,8 @@ class MapClassifierMethod(Method):
             scores, coarse = self.score_and_localize(network, images)
             height, width = images.shape[-2:]
             maps = min_max(upsample(coarse, (height, width)), fill=0.0)
+            if self.config.postprocess == "crf":
+                maps = dense_crf(maps, images, self.config.crf_settings())
         return Prediction(scores=scores.softmax(1), maps=maps)
 
     def score_and_localize(self, network: MapClassifier, images: Tensor) -> tuple[Tensor, Tensor]:

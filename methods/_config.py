@@ -7,6 +7,8 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from methods.layers.crf import CrfSettings
+
 
 def expect(condition: bool, name: str, found: Any, expected: str) -> None:
     """Raises ``ValueError("<name> is <found>: expected <expected>")`` unless `condition` holds."""
@@ -132,6 +134,51 @@ class NetworkConfig(ImageConfig):
 @dataclass(frozen=True, kw_only=True)
 class BackboneConfig(NetworkConfig, TrainingConfig):
     """Settings of a method on top of a residual network, trained by SGD."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CrfConfig(ImageConfig):
+    """A dense CRF after the network (arXiv:1907.12934, App. B.3.3, values for GlaS); training does not depend on it."""
+
+    postprocess: Literal["none", "crf"] = "none"
+    """``crf`` refines the mask with a dense CRF (App. B.3.3); only the map that `predict` returns is altered."""
+    crf_iterations: int = 2
+    """Mean-field steps."""
+    crf_theta_alpha: float = 13.0
+    """Bilateral kernel: deviation of positions in pixels."""
+    crf_theta_beta: float = 3.0
+    """Bilateral kernel: deviation of intensities, on the scale 0 to 255."""
+    crf_theta_gamma: float = 3.0
+    """Smoothness kernel: deviation of positions in pixels."""
+    crf_weight_bilateral: float = 1.0
+    """Weight of the bilateral kernel, w(1)."""
+    crf_weight_gaussian: float = 1.0
+    """Weight of the smoothness kernel, w(2)."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        expect_in("postprocess", self.postprocess, ("none", "crf"))
+        expect_range("crf_iterations", self.crf_iterations, 1)
+        for name in ("crf_theta_alpha", "crf_theta_beta", "crf_theta_gamma"):
+            expect_range(name, getattr(self, name), 0, open_low=True)
+        for name in ("crf_weight_bilateral", "crf_weight_gaussian"):
+            expect_range(name, getattr(self, name), 0)
+
+    def crf_settings(self) -> CrfSettings:
+        """The settings of the CRF itself."""
+        return CrfSettings(
+            iterations=self.crf_iterations,
+            theta_alpha=self.crf_theta_alpha,
+            theta_beta=self.crf_theta_beta,
+            theta_gamma=self.crf_theta_gamma,
+            weight_bilateral=self.crf_weight_bilateral,
+            weight_gaussian=self.crf_weight_gaussian,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class MapClassifierConfig(BackboneConfig, CrfConfig):
+    """Settings of a classifier with a map a class."""
 
 
 @dataclass(frozen=True, kw_only=True)

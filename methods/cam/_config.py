@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from methods._config import BackboneConfig, WildcatConfig, expect_range
+from methods._config import MapClassifierConfig, WildcatConfig, expect_range
 
 
 @dataclass(frozen=True, kw_only=True)
-class CamConfig(BackboneConfig):
-    """Of ``cam_avg``, ``cam_max`` and ``grad_cam``: nothing beside the backbone and the training."""
+class CamConfig(MapClassifierConfig):
+    """Of ``cam_avg``, ``cam_max`` and ``grad_cam``: nothing beside the backbone, the training and the CRF."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class LseConfig(BackboneConfig):
+class LseConfig(MapClassifierConfig):
     """Of ``cam_lse``."""
 
     r: float = 10.0
@@ -25,7 +25,7 @@ class LseConfig(BackboneConfig):
 
 
 @dataclass(frozen=True, kw_only=True)
-class WildcatBaselineConfig(WildcatConfig):
+class WildcatBaselineConfig(WildcatConfig, MapClassifierConfig):
     """Of ``wildcat``; the paper tuned these per data set and published no values."""
 
     dropout: float = 0.0

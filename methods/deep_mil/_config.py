@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from methods._config import BackboneConfig, expect_range
+from methods._config import MapClassifierConfig, expect_range
 
 
 @dataclass(frozen=True, kw_only=True)
-class DeepMilConfig(BackboneConfig):
+class DeepMilConfig(MapClassifierConfig):
     """Attention-based multiple-instance learning (Ilse et al., ICML 2018), one attention map a class."""
 
     attention: int = 128

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from methods._config import WildcatConfig, expect_in, expect_range
+from methods._config import CrfConfig, WildcatConfig, expect_in, expect_range
 
 Erasing = Literal["default", "literal", "released"]
 MapNormalization = Literal["sample", "batch", "none"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class MinMaxEntropyConfig(WildcatConfig):
+class MinMaxEntropyConfig(WildcatConfig, CrfConfig):
     """Section 3 and appendices A and B.2 of arXiv:1907.12934."""
 
     backbone: str = "resnet101s"
@@ -50,20 +50,6 @@ class MinMaxEntropyConfig(WildcatConfig):
     batch_norm: Literal["split", "shared"] = "split"
     """Running statistics: one set for whole images and one for masked ones, or one for all that passes the backbone, as
     in the authors' code, where the heads are evaluated with statistics that they were not trained with."""
-    postprocess: Literal["none", "crf"] = "none"
-    """``crf`` refines the mask with a dense CRF (App. B.3.3); only what `predict` returns is altered."""
-    crf_iterations: int = 2
-    """Mean-field steps."""
-    crf_theta_alpha: float = 13.0
-    """Bilateral kernel: deviation of positions in pixels."""
-    crf_theta_beta: float = 3.0
-    """Bilateral kernel: deviation of intensities, on the scale 0 to 255."""
-    crf_theta_gamma: float = 3.0
-    """Smoothness kernel: deviation of positions in pixels."""
-    crf_weight_bilateral: float = 1.0
-    """Weight of the bilateral kernel, w(1)."""
-    crf_weight_gaussian: float = 1.0
-    """Weight of the smoothness kernel, w(2)."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -76,9 +62,3 @@ class MinMaxEntropyConfig(WildcatConfig):
         expect_range("classifier_scale", self.classifier_scale, 0, 1, open_low=True)
         expect_in("map_normalization", self.map_normalization, ("sample", "batch", "none"))
         expect_in("batch_norm", self.batch_norm, ("split", "shared"))
-        expect_in("postprocess", self.postprocess, ("none", "crf"))
-        expect_range("crf_iterations", self.crf_iterations, 1)
-        for name in ("crf_theta_alpha", "crf_theta_beta", "crf_theta_gamma"):
-            expect_range(name, getattr(self, name), 0, open_low=True)
-        for name in ("crf_weight_bilateral", "crf_weight_gaussian"):
-            expect_range(name, getattr(self, name), 0)

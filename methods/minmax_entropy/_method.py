@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from methods._optim import augmentation, single_stage
 from methods.layers.backbone import build_backbone
-from methods.layers.crf import CrfSettings, dense_crf
+from methods.layers.crf import dense_crf
 from methods.layers.images import Normalize
 from methods.layers.mode import evaluating
 from methods.layers.pooling import WildcatHead
@@ -109,7 +109,7 @@ class MinMaxEntropy(Method):
             scores = network.classify(inputs * mask).softmax(1)
             prediction = Prediction(scores=scores, maps=fine.clamp(0.0, 1.0))
             if self.config.postprocess == "crf":
-                prediction = replace(prediction, maps=dense_crf(mask, images, self._crf_settings()))
+                prediction = replace(prediction, maps=dense_crf(mask, images, self.config.crf_settings()))
         return prediction
 
     def _map(self, logits: Tensor, maps: Tensor, images: Tensor, normalization: MapNormalization) -> Tensor:
@@ -121,14 +121,3 @@ class MinMaxEntropy(Method):
 
     def _mask(self, fine: Tensor) -> Tensor:
         return masks.mask(fine, omega=self.config.omega, sigma_prime=self.config.sigma_prime)
-
-    def _crf_settings(self) -> CrfSettings:
-        c = self.config
-        return CrfSettings(
-            iterations=c.crf_iterations,
-            theta_alpha=c.crf_theta_alpha,
-            theta_beta=c.crf_theta_beta,
-            theta_gamma=c.crf_theta_gamma,
-            weight_bilateral=c.crf_weight_bilateral,
-            weight_gaussian=c.crf_weight_gaussian,
-        )

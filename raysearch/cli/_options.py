@@ -132,7 +132,13 @@ _REQUEST = [
         show_default=True,
         help="fifo trains all trials to the end, asha and hyperband stop weak ones early, pbt copies strong ones.",
     ),
-    click.option("--sampler", default="tpe", show_default=True, metavar="tpe|random", help="Optuna's sampler."),
+    click.option(
+        "--sampler",
+        default="tpe",
+        show_default=True,
+        metavar="tpe|random|grid",
+        help="tpe and random draw; grid runs every combination of what --set names once, the rest at its defaults.",
+    ),
     click.option(
         "--workers-per-trial",
         default=1,

@@ -58,7 +58,7 @@ def run_and_report(study: Study, cluster: Cluster) -> None:
         click.echo(f"  {settings}")
         click.echo(f"  {thresholds}")
         for name, by_class in best.result.get("alternation", {}).get("thresholds", {}).items():
-            click.echo(f"  {name}: " + " ".join(f"{label}={v:.4f}" for label, v in by_class.items()))
+            click.echo(f"  {name}: {_values(by_class)}")
     failed = [r for r in records if r.state in ("failed", "crashed")]
     if failed:
         click.echo(f"{len(failed)} trials failed: 'raysearch status {config.name}' shows why")
@@ -72,3 +72,10 @@ def run_and_report(study: Study, cluster: Cluster) -> None:
     click.echo(f"next: raysearch export {name} --out {name}-model")
     click.echo(f"      raysearch verify {name}-model")
     click.echo(f"      raysearch predict {name}-model IMAGE... --out masks")
+
+
+def _values(by_class: dict[str, float]) -> str:
+    """The values of a loss threshold: one number where all classes have the same."""
+    if len(set(by_class.values())) == 1:
+        return f"{next(iter(by_class.values())):.4f}"
+    return " ".join(f"{label}={value:.4f}" for label, value in by_class.items())

@@ -17,6 +17,8 @@ from optuna.trial import FrozenTrial, TrialState
 
 from raysearch._random import derive
 from raysearch.errors import UserError, nearest
+from raysearch.search._grid import GridSampler, grid_points
+from raysearch.space import AnySpace
 
 HISTORY = 500
 """Finished trials that the sampler looks at: the better half and the latest half of these. TPE's own time grows with
@@ -33,17 +35,25 @@ SAMPLERS: dict[str, Callable[[int], BaseSampler]] = {
     "random": lambda seed: RandomSampler(seed=seed),
 }
 
+GRID = "grid"
+"""Name of the sampler that draws nothing: every combination once."""
+
+
+def sampler_of(name: str, seed: int, space: AnySpace) -> BaseSampler:
+    """The sampler of a study; UserError for an unknown name, and as `grid_points`."""
+    return GridSampler(grid_points(space)) if name == GRID else sampler_named(name, seed)
+
 
 def sampler_named(name: str, seed: int) -> BaseSampler:
-    """A sampler of the study `seed`; UserError for an unknown name."""
+    """A sampler of the study `seed` that draws; UserError for an unknown name."""
     check_sampler(name)
     return KeyedSampler(SAMPLERS[name], seed)
 
 
 def check_sampler(name: str) -> None:
-    """UserError with the nearest name unless it is one of `SAMPLERS`."""
-    if name not in SAMPLERS:
-        raise UserError(f"--sampler {name}: unknown sampler; {nearest(name, SAMPLERS)}")
+    """UserError with the nearest name unless it is one of `SAMPLERS`, or the grid."""
+    if name not in SAMPLERS and name != GRID:
+        raise UserError(f"--sampler {name}: unknown sampler; {nearest(name, (*SAMPLERS, GRID))}")
 
 
 class KeyedSampler(BaseSampler):

@@ -10,10 +10,11 @@ from dataclasses import dataclass, replace
 from raysearch.data import Annotation, AnySpec, Collection, Labelling, Split
 from raysearch.errors import StudyError, UserError
 from raysearch.method import Method, Task, load_method, upstream_plan
+from raysearch.search._grid import check_grid_samples, grid_points, narrowed
 from raysearch.search._hyperband import check_hyperband
 from raysearch.search._pbt import check_mutable, check_population
-from raysearch.search._sampler import check_sampler
-from raysearch.space import AnySpace, Space, load_space
+from raysearch.search._sampler import GRID, check_sampler
+from raysearch.space import AnySpace, Space, load_space, space_from_dict
 from raysearch.study._alternate import alternation, loss_mode
 from raysearch.study._cluster import Cluster
 from raysearch.study._config import Budget, DecisionMode, LossMode, Proposer, SchedulerName, Select, StudyConfig
@@ -132,9 +133,13 @@ def prepare(request: Request, cluster: Cluster) -> Prepared:
         if request.decision_thresholds == "fixed":
             raise UserError("--per-class: --decision-thresholds is fixed, so nothing is chosen by class; leave it out")
         space = decide_per_class(space)
+    if request.sampler == GRID:
+        space = narrowed(space, request.sets)
     samples = request.samples or space.budget.samples
     if not space.searched:
         samples = 1
+    elif request.sampler == GRID:
+        samples = check_grid_samples(request.samples, grid_points(space))
     _check_scheduler(request.scheduler, space, epochs, samples, alternating.round_epochs)
     resources = fit(
         cluster.machine(),
@@ -221,6 +226,7 @@ def extend(study: Study, *, samples: int | None = None, time_budget: str | None 
     """A study with a larger budget, written to its study.yaml.
 
     Raises:
+        UserError: more trials than the grid of the study has points.
         StudyError: fewer trials than before, or study.yaml cannot be written.
         StorageError: the disk is full.
     """
@@ -231,6 +237,8 @@ def extend(study: Study, *, samples: int | None = None, time_budget: str | None 
         raise StudyError(
             f"--samples {samples}: study '{study.config.name}' was begun with {budget.samples}; give at least as many"
         )
+    if samples is not None and study.config.sampler == GRID:
+        check_grid_samples(samples, grid_points(space_from_dict(study.config.space, load_method(study.config.method))))
     seconds = parse_duration(time_budget)
     wanted = replace(budget, samples=samples or budget.samples, seconds=seconds or budget.seconds)
     if wanted == budget:

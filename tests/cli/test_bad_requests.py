@@ -42,6 +42,11 @@ def test_names_that_are_not_known(refuse: Refuse, argv: tuple[str, ...], says: t
         (("--metric", "precision"), ("--metric precision", "the one surest pixel wins", "f1_plus, iou")),
         (("--metric", "recall"), ("--metric recall", "a mask of the whole image wins", "f1_plus, iou")),
         (("--sampler", "tpee"), ("--sampler tpee", "did you mean 'tpe'?")),
+        (("--sampler", "grid"), ("--sampler grid", "lr is any number", "--set lr=choice:A,B")),
+        (
+            ("--sampler", "grid", "--set", "lr=choice:0.1,0.01", "--samples", "3"),
+            ("--samples 3", "the grid has 2 points"),
+        ),
         (("--scheduler", "hyperband", "--epochs", "2"), ("--epochs 2", "pass --epochs 3 or more")),
         (("--scheduler", "hyperband", "--epochs", "9", "--samples", "8"), ("--samples 8", "has 9 trials")),
         (("--scheduler", "pbt", "--samples", "3"), ("--samples 3", "pass --samples 4 or more")),

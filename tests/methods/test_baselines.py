@@ -10,12 +10,13 @@ from torch.nn import functional as F
 from methods.all_ones import AllOnes
 from methods.cam import CamAvg, GradCam
 from methods.deep_mil._method import AttentionHead
+from methods.layers.crf import CrfSettings, dense_crf
 from methods.layers.grad_cam import grad_cam
 from methods.layers.images import Normalize
 from methods.layers.maps import min_max, upsample
 from methods.unet import UNet
 from methods.unet._method import foreground_target, pixel_loss
-from raysearch.method import Batch, Step, Task
+from raysearch.method import Batch, Step, Task, load_method
 from raysearch.testing import synthetic_batch, synthetic_task
 
 SLIM: dict[str, Any] = {"backbone": "resnet10_slim", "weights": "random", "output_stride": 8}
@@ -168,3 +169,20 @@ def test_input_scaling(channels: int) -> None:
     scaled = Normalize("imagenet", channels)(images)
     mean, std = (0.449, 0.226) if channels == 1 else (0.456, 0.224)
     torch.testing.assert_close(scaled[:, channels // 2], (images[:, channels // 2] - mean) / std)
+
+
+@pytest.mark.parametrize("name", ["cam_avg", "cam_max", "cam_lse", "wildcat", "grad_cam", "deep_mil"])
+def test_baselines_take_the_crf_of_table_6(name: str) -> None:
+    kind: Any = load_method(name)
+    task = synthetic_task(kind)
+    images = synthetic_batch(kind, task).images
+    without, with_crf = (kind(kind.Config(**SLIM, postprocess=what), task) for what in ("none", "crf"))
+    torch.manual_seed(0)
+    model = without.build().eval()
+    plain, refined = without.predict(model, images), with_crf.predict(model, images)
+    torch.testing.assert_close(refined.scores, plain.scores)
+    settings = CrfSettings(
+        iterations=2, theta_alpha=13.0, theta_beta=3.0, theta_gamma=3.0, weight_bilateral=1.0, weight_gaussian=1.0
+    )
+    torch.testing.assert_close(refined.maps, dense_crf(plain.maps, images, settings))
+    assert not torch.equal(refined.maps, plain.maps)
