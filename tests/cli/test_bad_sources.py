@@ -21,7 +21,7 @@ BOTH = ("tune", "--method", "multimix", "--data", f"cls={CLS},seg={SEG}", "--fix
         (f"cls={CLS}", ("no source 'seg'", "--data cls=...,seg=...")),
         (f"cls={CLS},sgm={SEG}", ("unknown source 'sgm'", "did you mean 'seg'?")),
         (f"cls={CLS},seg=phantm", ("unknown kind of data 'phantm'", "did you mean 'phantom'?")),
-        (f"cls={CLS},seg={SEG},size=64", ("cls of size 32 and seg of size 64", "option size=")),
+        (f"cls={CLS},seg={SEG.replace('size=32', 'size=64')}", ("cls of size 32 and seg of size 64", "option size=")),
         (f"cls={CLS},seg=montgomery", ("names no folder",)),
         (f"cls={CLS},seg={SEG},annotated=0", ("seg=phantom", "leaves tuning empty")),
     ],
