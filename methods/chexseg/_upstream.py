@@ -2,41 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import ClassVar, Literal, NoReturn
+from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
-from methods.chexseg._config import CheXsegConfig
 from raysearch.errors import DataError
-from raysearch.method import Batch, Outcome, Pool, Stage, Step, Upstream
+from raysearch.method import Outcome, Pool
 
 CHUNK = 64
 """Images, or maps, that are worked on at a time."""
-
-
-class Untrained(Upstream):
-    """Work without training."""
-
-    supervision: ClassVar[Literal["image", "region", "pixel", "none"]] = "none"
-    config: CheXsegConfig
-
-    @property
-    def epochs(self) -> int:
-        return 0
-
-    @property
-    def batch_size(self) -> int:
-        return CHUNK
-
-    def stages(self, epochs: int) -> Sequence[Stage]:
-        del epochs
-        return ()
-
-    def training_step(self, model: nn.Module, batch: Batch, step: Step) -> NoReturn:
-        raise NotImplementedError(f"{self.name} trains nothing")
 
 
 def under(name: str, tensors: Mapping[str, Tensor]) -> Outcome:

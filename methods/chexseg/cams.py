@@ -12,10 +12,10 @@ from torch import Tensor, nn
 
 from methods._classifier import MapClassifier
 from methods.chexseg._config import CheXsegConfig
-from methods.chexseg._upstream import Untrained, at, weak_rows
+from methods.chexseg._upstream import at, weak_rows
 from methods.chexseg.classifier import Classifier, load_classifier
 from methods.layers.grad_cam import grad_cams
-from raysearch.method import Outcome, Pool, TrainingImages
+from raysearch.method import Outcome, Pool, TrainingImages, Upstream
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +68,7 @@ def over_maximum(maps: Tensor) -> Tensor:
     return maps / highest.masked_fill(highest <= 0, 1.0)
 
 
-class Cams(Untrained):
+class Cams(Upstream):
     """Grad-CAM of the images that are to get pseudo-labels and of those with known regions, by which thresholds are
     chosen: of the classes that their labels or regions say are there."""
 

@@ -11,15 +11,15 @@ import torch
 from torch import Tensor, nn
 
 from methods.chexseg._config import CheXsegConfig
-from methods.chexseg._upstream import CHUNK, Untrained, at
+from methods.chexseg._upstream import CHUNK, at
 from methods.chexseg.cams import Cams, SaliencyMaps, over_maximum
 from methods.chexseg.irnet import IrNet
 from methods.chexseg.irnet.walk import walk
 from methods.chexseg.thresholds import GRID, best_thresholds, counts_by_level, enlarged, otsu_masks, packed
-from raysearch.method import Outcome, PseudoRegions, TrainingImages, by_class
+from raysearch.method import Outcome, PseudoRegions, TrainingImages, Upstream, by_class
 
 
-class PseudoLabels(Untrained):
+class PseudoLabels(Upstream):
     """Masks of the positive labels of the images without known regions. A positive label whose mask is empty counts as
     absent, as negative labels do; unknown labels stay unknown."""
 

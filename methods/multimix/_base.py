@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import ClassVar, cast
@@ -66,9 +67,9 @@ class MultiMixFamily(Method):
             slope=c.slope,
         )
 
+    @abc.abstractmethod
     def streams(self) -> Iterator[Stream]:
         """What a step gets, the stream that it cannot do without first."""
-        raise NotImplementedError
 
     def stages(self, epochs: int) -> Sequence[Stage]:
         c = self.config
@@ -82,10 +83,10 @@ class MultiMixFamily(Method):
             ),
         )
 
+    @abc.abstractmethod
     def losses(self, network: Network, batch: Batch, step: Step) -> Iterator[Losses]:
         """The losses of a step, in groups that share no part of the graph: each is given back before the next is made,
         so that less is kept. What has the weight 0 is only logged."""
-        raise NotImplementedError
 
     def training_step(self, model: nn.Module, batch: Batch, step: Step) -> dict[str, Tensor]:
         total = batch.images.new_zeros(())

@@ -65,7 +65,7 @@ def count_work(prepared: Prepared) -> dict[str, int]:
 
 def probe_rows(trainings: list[Training], assignment: Assignment) -> NDArray[np.int64]:
     """Rows for a probe: spread over the training images, and among them some that are annotated and labelled."""
-    largest = max(max(t.batch_size, *_stream_batches(t, assignment.epochs), 1) for t in trainings)
+    largest = max((batch for t in trainings for batch in _batches(t, assignment.epochs)), default=1)
     wanted = max(LEAST_IMAGES, BATCHES * largest)
     some = [rows[: wanted // 4] for rows in (assignment.annotated, assignment.labelled) if rows is not None]
     places = np.linspace(0, len(assignment.train) - 1, min(wanted, len(assignment.train))).astype(np.int64)
@@ -133,8 +133,10 @@ def _extended(half: float, whole: float, images: tuple[int, int, int]) -> float:
     return whole + slope * (third - second)
 
 
-def _stream_batches(training: Training, epochs: int) -> list[int]:
-    return [stream.batch for stage in training.stages(epochs) for stream in stage.streams]
+def _batches(training: Training, epochs: int) -> list[int]:
+    """Images a step of each stage and stream; none of work that trains nothing."""
+    stages = training.stages(epochs)
+    return [batch for s in stages for batch in [stream.batch for stream in s.streams] or [training.batch_size]]
 
 
 def _within(shown: NDArray[np.int64] | None, rows: NDArray[np.int64]) -> Any:

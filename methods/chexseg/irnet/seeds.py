@@ -12,11 +12,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from methods.chexseg._config import CheXsegConfig
-from methods.chexseg._upstream import CHUNK, Untrained
+from methods.chexseg._upstream import CHUNK
 from methods.chexseg.cams import Cams, SaliencyMaps, over_maximum
 from methods.chexseg.thresholds import enlarged
 from methods.layers.crf import CrfSettings, dense_crf
-from raysearch.method import Outcome, TrainingImages
+from raysearch.method import Outcome, TrainingImages, Upstream
 
 STRIDE = 4
 """Pixels of the image a cell of IRNet's outputs."""
@@ -57,7 +57,7 @@ def cleaned(found: Tensor, images: Tensor) -> Tensor:
     return torch.where(inside, 1.0, torch.where(near, -1.0, 0.0))
 
 
-class Seeds(Untrained):
+class Seeds(Upstream):
     """Of the saliency maps of images that are to get pseudo-labels: `seeds` (M, h, w) int8 at IRNet's stride, and the
     rows and the image of each as in `SaliencyMaps`. Cleaned ones are made at the image's size."""
 
