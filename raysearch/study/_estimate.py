@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-import numpy as np
 import psutil
 import torch
 
-from raysearch.data import guard
+from raysearch.study._assignment import assignment
 from raysearch.study._prepare import Prepared
 from raysearch.study._resources import BASE_MEMORY, GROUP_MEMORY, WORKER_MEMORY
 from raysearch.study._upstream_estimate import Shared, probe_upstream
-from raysearch.training import Assignment, Rule, Trainer, encode
+from raysearch.training import Rule, Trainer, encode
 
 START_SECONDS = 25.0
 """Ray and the first worker group, on a laptop."""
 PROBE_STEPS = 2
+PROBE_IMAGES = 32
+"""To evaluate, at most."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,22 +46,17 @@ def estimate(prepared: Prepared) -> Estimate:
     started = time.perf_counter()
     process = psutil.Process()
     before = process.memory_info().rss
-    train, tuning = prepared.annotation.train, prepared.split.tuning
-    assignment = Assignment(
-        collection=guard(prepared.collection, np.concatenate([train, tuning])),
-        train=train,
-        annotated=prepared.annotation.annotated,
-        labelled=prepared.labelling.labelled,
-        tuning=tuning[: min(len(tuning), 32)],
-        seed=config.seed,
-        epochs=config.budget.epochs,
+    whole = assignment(prepared)
+    probed = replace(
+        whole,
+        tuning=whole.tuning[:PROBE_IMAGES],
         rule=Rule(metric="classification_error", decision="given", evidence=tuple(config.evidence)),
     )
     method = prepared.default_method()
     shared: list[Shared] = []
     if prepared.method.upstream(method.config):
-        assignment, method.outcomes, shared = probe_upstream(prepared, assignment, steps=PROBE_STEPS, device=device)
-    trainer = Trainer(method, assignment, number=0, device=device)
+        probed, method.outcomes, shared = probe_upstream(prepared, probed, steps=PROBE_STEPS, device=device)
+    trainer = Trainer(method, probed, number=0, device=device)
     steps = trainer.steps
     trainer.train_steps(1)  # the first step pays for what the others find ready
     probe = time.perf_counter()
@@ -68,11 +64,13 @@ def estimate(prepared: Prepared) -> Estimate:
     step_seconds = (time.perf_counter() - probe) / PROBE_STEPS
     probe = time.perf_counter()
     trainer.evaluate({name: float(value) for name, value in prepared.method.decision_thresholds.items()})
-    image_seconds = (time.perf_counter() - probe) / len(assignment.tuning)
+    image_seconds = (time.perf_counter() - probe) / len(probed.tuning)
     checkpoint = len(encode({"trainer": trainer.state()}))
     grown = max(0, process.memory_info().rss - before)
-    epoch_steps = steps * len(train) / len(assignment.train)
-    epoch_seconds = epoch_steps * step_seconds / resources.workers + len(tuning) * image_seconds / resources.workers
+    epoch_steps = steps * len(whole.train) / len(probed.train)
+    epoch_seconds = (
+        epoch_steps * step_seconds / resources.workers + len(whole.tuning) * image_seconds / resources.workers
+    )
     trial_seconds = trainer.epochs * epoch_seconds
     rounds = -(-config.budget.samples // resources.slots)
     worker = WORKER_MEMORY + grown

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from raysearch.study._config import StudyConfig
 from raysearch.study._split_file import read_parts
 from raysearch.study._study import Study
 
@@ -24,11 +25,16 @@ def workload_spec(study: Study) -> dict[str, Any]:
         "annotated": parts["annotated"],
         "seed": config.seed,
         "epochs": config.budget.epochs,
-        "rule": {
-            "metric": config.metric,
-            "decision": "solve" if config.decision_thresholds == "solve" else "given",
-            "per_class": config.per_class,
-            "evidence": tuple(config.evidence),
-            "seed": config.seed,
-        },
+        "rule": rule_fields(config),
+    }
+
+
+def rule_fields(config: StudyConfig) -> dict[str, Any]:
+    """Fields of `raysearch.training.Rule`: how the study turns an evaluation into one number."""
+    return {
+        "metric": config.metric,
+        "decision": "solve" if config.decision_thresholds == "solve" else "given",
+        "per_class": config.per_class,
+        "evidence": tuple(config.evidence),
+        "seed": config.seed,
     }
