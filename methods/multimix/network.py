@@ -24,8 +24,8 @@ Sign = Literal["absolute", "signed"]
 def block(channels_in: int, channels_out: int, *, dropout: float, slope: float) -> nn.Sequential:
     """Twice 3x3 convolution, instance normalisation, leaky ReLU, then dropout; keeps the resolution.
 
-    The normalisation has neither parameters nor running statistics, and takes away what a bias would add. It is instance
-    normalisation as groups of one channel, which is the same to 1e-5 and a tenth faster to train on a CPU.
+    The normalisation has neither parameters nor running statistics, and takes away what a bias would add. Groups of one
+    channel are instance normalisation, the same to 1e-5 and a tenth faster to train on a CPU.
     """
     layers: list[nn.Module] = []
     for source in (channels_in, channels_out):

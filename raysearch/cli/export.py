@@ -16,6 +16,13 @@ from raysearch.cli._results import baseline_option, echo_metrics, echo_reference
 @click.option("--out", required=True, metavar="DIR", type=click.Path(path_type=Path), help="Folder to write.")
 @click.option("--trial", type=click.IntRange(min=0), metavar="N", help="Default: the best trial.")
 @click.option(
+    "--fix",
+    "fixes",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="Another value of a post-processing setting, for the same network. Repeatable.",
+)
+@click.option(
     "--thresholds-on",
     type=click.Choice(["tuning", "test"]),
     default="tuning",
@@ -29,6 +36,7 @@ def export(
     study: str | None,
     out: Path,
     trial: int | None,
+    fixes: tuple[str, ...],
     thresholds_on: Literal["tuning", "test"],
     reference: Path | None,
     baseline: Path | None,
@@ -41,17 +49,27 @@ def export(
     raysearch export minmax_entropy-1 --out model --trial 7
     raysearch export chexseg-1 --out model --reference readers.csv --baseline weak
     raysearch export saliency_proposals-1 --out model --thresholds-on test
+    raysearch export saliency_proposals-1 --out sal-model --fix map=sal
     """
     from raysearch.export import export_study
     from raysearch.study import open_study
 
     exported = export_study(
-        open_study(study), out, trial=trial, thresholds_on=thresholds_on, reference=reference, baseline=baseline
+        open_study(study),
+        out,
+        trial=trial,
+        fixes=fixes,
+        thresholds_on=thresholds_on,
+        reference=reference,
+        baseline=baseline,
     )
     if as_json:
         print_json({"path": str(exported.path), **exported.results})
         return
-    click.echo(f"wrote {exported.path}: trial {exported.trial}, test split of {exported.results['images']} images")
+    other = f" with {', '.join(fixes)}" if fixes else ""
+    click.echo(
+        f"wrote {exported.path}: trial {exported.trial}{other}, test split of {exported.results['images']} images"
+    )
     echo_metrics(exported.results)
     if "optimistic" in exported.results:
         click.echo("optimistic, at thresholds chosen on these very images (not the model's):")

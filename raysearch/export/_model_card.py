@@ -28,6 +28,7 @@ def model_card(study: Study, record: TrialRecord, results: dict[str, Any], thres
             f" {config.budget.samples} trials of {config.budget.epochs} epochs, epoch {record.result['epoch']} of this"
             f" trial, seed {config.seed}). Classes: {', '.join(config.classes)}.",
             "",
+            *_fixed(study, results["fixed"]),
             f"## Test split ({results['images']} images)",
             "",
             look,
@@ -64,6 +65,18 @@ def model_card(study: Study, record: TrialRecord, results: dict[str, Any], thres
             "",
         ]
     )
+
+
+def _fixed(study: Study, fixes: list[str]) -> list[str]:
+    if not fixes:
+        return []
+    given = ", ".join(f"`{text}`" for text in fixes)
+    chosen = {"solve": "chosen again on the tuning split", "sample": "those of the trial", "fixed": "the default ones"}
+    return [
+        f"Post-processing is not that of the trial, but {given}: the network was trained, and chosen, without it;"
+        f" thresholds are {chosen[study.config.decision_thresholds]}.",
+        "",
+    ]
 
 
 def _table(scores: dict[str, Any]) -> list[str]:

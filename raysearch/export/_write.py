@@ -6,6 +6,7 @@ import json
 import math
 import platform
 import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -29,6 +30,7 @@ from raysearch.export._bundle import (
 )
 from raysearch.export._folder import new_folder
 from raysearch.export._model_card import model_card
+from raysearch.export._postprocess import fixed_postprocessing, rescored
 from raysearch.export._reference import Reference, reference_values
 from raysearch.export._score import observe_rows, optimistic, summarise
 from raysearch.export._trial import chosen_trial, trained, trained_settings
@@ -63,6 +65,7 @@ def export_study(
     out: Path,
     *,
     trial: int | None = None,
+    fixes: Sequence[str] = (),
     thresholds_on: Literal["tuning", "test"] = "tuning",
     reference: Path | None = None,
     baseline: Path | None = None,
@@ -71,6 +74,8 @@ def export_study(
 
     Args:
         trial: its number; None for the best one.
+        fixes: ``NAME=VALUE`` of settings of kind postprocess, instead of those that the trial was trained and judged
+            with; its thresholds are chosen again on the tuning split.
         thresholds_on: ``test`` adds what thresholds chosen on the test images would give, as papers publish it; one
             more look. The model's own thresholds are those of the tuning split all the same.
         reference: CSV file of another reader's values of the study's metric by class, to stand beside the model's.
@@ -78,12 +83,14 @@ def export_study(
 
     Raises:
         StudyError: no such trial, one without weights, or one whose files are damaged.
-        ExportError: `out` exists and is not empty, or cannot be written; a reference or baseline that does not fit.
+        SpaceError: `fixes` that name no setting, or no value of one.
+        ExportError: `out` exists and is not empty, or cannot be written; `fixes` of another kind; a reference or
+            baseline that does not fit.
         StorageError: the disk is full.
     """
     with new_folder(out) as part:  # first: a look at the test split whose numbers nobody gets would still count
         record = chosen_trial(study, trial)
-        exported, files, model = _export(study, out, record, thresholds_on, reference, baseline)
+        exported, files, model = _export(study, out, record, fixes, thresholds_on, reference, baseline)
         for name, text in files.items():
             (part / name).write_text(text, "utf-8")
         state = model.state_dict()
@@ -97,6 +104,7 @@ def _export(
     study: Study,
     out: Path,
     record: TrialRecord,
+    fixes: Sequence[str],
     thresholds_on: Literal["tuning", "test"],
     reference: Path | None,
     baseline: Path | None,
@@ -104,15 +112,19 @@ def _export(
     """Scores a trial on the test split: what came out, the text files of its export, and its network."""
     config = study.config
     collection = reopen_collection(config.data, load_method(config.method).view, config.fingerprint)
-    settings = trained_settings(study, record)
-    method, model = trained(study, record, settings, collection)
     metric = find_metric(config.metric)
-    evidence = load_evidence(
-        study.trial(record.number).path / "evidence" / "best.npz",
-        {"counts", metric.evidence},
-        classes=config.classes,
-        origin=config.origin,
-    )
+    settings = fixed_postprocessing(study, trained_settings(study, record), fixes)
+    method, model = trained(study, record, settings, collection)
+    evidence: Mapping[str, Evidence]
+    if fixes:
+        record, evidence = rescored(study, record, method, model, collection)
+    else:
+        evidence = load_evidence(
+            study.trial(record.number).path / "evidence" / "best.npz",
+            {"counts", metric.evidence},
+            classes=config.classes,
+            origin=config.origin,
+        )
     decision = record.result["thresholds"]
     rows = read_parts(study)["test"]
     others = _reference(config, reference, baseline, {collection.image_ids[row] for row in rows})
@@ -123,13 +135,21 @@ def _export(
         scores["reference"] = others.beside(scores["by_class"].get(metric.name, {}))
     if thresholds_on == "test":
         scores["optimistic"] = optimistic(observations, collection, names, per_class=config.per_class)
+    command = " ".join(["export", *(f"--fix {text}" for text in fixes)])
     try:
-        looks = record_look(study, "export", record.number)
+        looks = record_look(study, command, record.number)
         if thresholds_on == "test":
-            scores["optimistic"]["look"] = record_look(study, "export --thresholds-on test", record.number)
+            scores["optimistic"]["look"] = record_look(study, f"{command} --thresholds-on test", record.number)
     except OSError as error:
         raise unwritable(study.path.parent, error) from None
-    results = {"split": "test", "trial": record.number, "looks": looks, "images": len(rows), **scores}
+    results = {
+        "split": "test",
+        "trial": record.number,
+        "fixed": list(fixes),
+        "looks": looks,
+        "images": len(rows),
+        **scores,
+    }
     files = {
         CONFIG: yaml.safe_dump(_config(study, record, settings, collection), sort_keys=False),
         THRESHOLDS: json.dumps(_thresholds(study, record, decision, evidence, method.box_rule), indent=2),
@@ -196,7 +216,7 @@ def _thresholds(
     study: Study,
     record: TrialRecord,
     decision: dict[str, float],
-    evidence: dict[str, Evidence],
+    evidence: Mapping[str, Evidence],
     box_rule: BoxRule | None,
 ) -> dict[str, Any]:
     """Each threshold with the split and metric that it was chosen by, and what that is worth on the same split."""
@@ -218,7 +238,7 @@ def _thresholds(
     return {name: {"value": at_level(value), **entry} for name, value in decision.items()}
 
 
-def _curves(evidence: dict[str, Evidence]) -> dict[str, list[float]]:
+def _curves(evidence: Mapping[str, Evidence]) -> dict[str, list[float]]:
     """Of all kinds that a mask threshold acts on."""
     return {
         name: curve for part in evidence.values() if isinstance(part, Sweep) for name, curve in curves(part).items()

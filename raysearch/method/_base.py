@@ -44,7 +44,8 @@ class Method(Training):
         title: one line for ``raysearch methods``, with the source.
         Config: frozen keyword-only dataclass of its settings; a docstring line each; cross-field checks in
             ``__post_init__`` raise ``ValueError`` with what was found and what was expected. Its fields are exactly the
-            parameters of kinds train, stage, loss and postprocess in its search space.
+            parameters of kinds train, stage, loss and postprocess in its search space. Training reads none of the last
+            kind, so that a trained network can be exported with others.
         view: ``single`` or ``multi``: the labels that it trains on (of the first source, where there are two).
         data: what it searches on unless ``--data`` says otherwise.
         sources: names of the sources that it needs, as in ``--data cls=...,seg=...``; empty for one alone. Their

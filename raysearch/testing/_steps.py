@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, ClassVar
 
 import torch
@@ -87,6 +87,20 @@ def train(
         losses.append(float(take_step(method, model, batch, stage)[0]["loss"]))
         optimizer.step()
     return losses, optimizer
+
+
+def watch(config: Any, refused: Collection[str], message: str) -> Any:
+    """A configuration of the same values that fails with `message`, ``{}`` in it the name, where it is asked for one of
+    the `refused` fields."""
+
+    def read(self: object, name: str) -> Any:
+        assert name not in refused, message.format(name)
+        return object.__getattribute__(self, name)
+
+    watched: Any = object.__new__(type(type(config).__name__, (type(config),), {"__getattribute__": read}))
+    for field in dataclasses.fields(config):
+        object.__setattr__(watched, field.name, getattr(config, field.name))
+    return watched
 
 
 def assert_equal(left: Mapping[str, Tensor], right: Mapping[str, Tensor]) -> None:

@@ -8,6 +8,7 @@ from typing import ClassVar
 import torch
 
 from raysearch.method import Augmentation
+from raysearch.space import load_space, presets
 from raysearch.testing._steps import (
     Suite,
     assert_equal,
@@ -19,9 +20,10 @@ from raysearch.testing._steps import (
     stages_of,
     take_step,
     train,
+    watch,
     without_regions,
 )
-from raysearch.testing._synthetic import empty_batch
+from raysearch.testing._synthetic import empty_batch, synthetic_batch
 
 
 class TrainingContract(Suite):
@@ -74,6 +76,18 @@ class TrainingContract(Suite):
             assert touched, "no parameter has a gradient"
             assert touched <= trained, "a frozen parameter has a gradient"
             assert all(p.grad is None or bool(torch.isfinite(p.grad).all()) for p in model.parameters())
+
+    def test_training_reads_no_setting_of_post_processing(self) -> None:
+        spaces = [load_space(self.method, preset) for preset in presets(self.method)]
+        own = {name for space in spaces for name, p in space.parameters.items() if p.kind == "postprocess"}
+        method = make(self)
+        method.config = watch(
+            method.config, own, "training reads Config.{}, which the search space says is for post-processing alone"
+        )
+        model = build(method)
+        for stage in method.stages(12):
+            freeze(model, stage.optimizer(model))
+            take_step(method, model, synthetic_batch(self.method, method.task, stage=stage), stage)
 
     def test_training_step_on_images_of_which_no_region_is_known(self) -> None:
         if self.method.supervision not in ("region", "pixel"):

@@ -5,14 +5,14 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import torch
 
 from raysearch.data._pool import pool_of
 from raysearch.method import Outcome, Upstream, upstream_plan
-from raysearch.testing._steps import Suite, make
+from raysearch.testing._steps import Suite, make, watch
 from raysearch.testing._synthetic import synthetic_task
 from raysearch.testing._synthetic_collection import synthetic_assignment
 from raysearch.training import Assignment, Trainer
@@ -112,7 +112,9 @@ def _upstream(suite: Suite, *, watched: bool = False) -> list[Upstream]:
     named: dict[str, set[str]] = {}
     for kind in suite.method.upstream(config):
         named[kind.name] = set(kind.fields).union(*(named[name] for name in kind.inputs))
-        made.append(kind(_watched(config, kind.name, named[kind.name]) if watched else config, task))
+        fields = {field.name for field in dataclasses.fields(config)}
+        refused = f"{kind.name} reads Config.{{}}, which its fields do not name"
+        made.append(kind(watch(config, fields - named[kind.name], refused) if watched else config, task))
     return made
 
 
@@ -134,17 +136,3 @@ def _losses(upstream: Upstream, assignment: Assignment) -> dict[str, list[float]
     """Mean loss of each epoch, by stage."""
     trainer = Trainer(upstream, assignment, number=0)
     return {stage.name: [trainer.train_epoch()["loss"] for _ in range(stage.epochs)] for stage in trainer.stages}
-
-
-def _watched(config: Any, upstream: str, named: set[str]) -> Any:
-    """A configuration of the same values that refuses to be asked for others than the `named` ones."""
-    fields = {field.name for field in dataclasses.fields(config)}
-
-    def read(self: object, name: str) -> Any:
-        assert name not in fields or name in named, f"{upstream} reads Config.{name}, which its fields do not name"
-        return object.__getattribute__(self, name)
-
-    watched: Any = object.__new__(type(type(config).__name__, (type(config),), {"__getattribute__": read}))
-    for name in fields:
-        object.__setattr__(watched, name, getattr(config, name))
-    return watched

@@ -79,12 +79,21 @@ def test_thresholds_chosen_on_test_are_labelled(call: Call, here: Study, tmp_pat
     assert "optimistic" not in call("export", "--out", tmp_path / "plain").out
 
 
+def test_another_post_processing_of_the_same_network(call: Call, here: Study, tmp_path: Path) -> None:
+    assert here.path.exists()
+    shown = call("export", "--trial", "1", "--out", tmp_path / "out", "--fix", "postprocess=crf")
+    assert shown.code == 0
+    assert f"wrote {tmp_path / 'out'}: trial 1 with postprocess=crf, test split of" in shown.out
+
+
 def test_exports_that_are_refused(refuse: Refuse, here: Study, readers: Path, model: Path, tmp_path: Path) -> None:
     out = ("export", "--out", tmp_path / "out")
     refuse(*out, "--thresholds-on", "train", says=("train", "'raysearch export --help'"))
     refuse(*out, "--baseline", model, says=(f"--baseline {model} without --reference",))
     refuse(*out, "--reference", tmp_path / "none", says=("none cannot be read", "columns class and value"))
     refuse(*out, "--reference", readers, "--baseline", tmp_path, says=("is not an export of raysearch",))
+    refuse(*out, "--fix", "lr=1", says=("--fix lr=1: lr is of kind train", "settings of kind postprocess"))
+    refuse(*out, "--fix", "postproces=crf", says=("'postproces'", "did you mean 'postprocess'?"))
     readers.write_text("class,value\nnodul,0.8\n")
     refuse(*out, "--reference", readers, says=("line 2: unknown class 'nodul'; did you mean 'nodule'?",))
     assert not (tmp_path / "out").exists()
