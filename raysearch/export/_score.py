@@ -14,17 +14,20 @@ from raysearch.data import Collection
 from raysearch.errors import ExportError
 from raysearch.method import Method
 from raysearch.thresholds import (
+    Counts,
     Evidence,
     Interval,
     LevelMetric,
     Levels,
     Metric,
     Sweep,
+    areas_at,
     at,
     at_by_class,
     bootstrap,
     find_metric,
     interval,
+    roc_curves,
     scores_at,
     solve,
 )
@@ -62,21 +65,20 @@ def summarise(
     """The metrics of `names` and all others that the same evidence tells about.
 
     Returns ``metrics`` (name to value), ``intervals`` (name to [low, high], 95% over patients), ``by_class`` (name to
-    class to value), ``per_image`` (one entry a known pair: image, class, and its mask metrics).
+    class to value), ``per_image`` (one entry a known pair: image, class, its mask metrics, and the shares of the image
+    that mask and region cover), ``roc`` (class to the points of its ROC curve).
     """
     metrics: dict[str, float] = {}
     intervals: dict[str, list[float]] = {}
     by_class: dict[str, dict[str, float]] = {}
-    per_image: dict[tuple[int, int], dict[str, Any]] = {}
+    per_image = _pairs(observations.counts, collection, levels)
     for each in reported_metrics(observations.evidence, names):
         evidence = observations.evidence[each.evidence]
         if isinstance(each, LevelMetric) and isinstance(evidence, Sweep) and not each.pooled:
             scores = scores_at(evidence, each, levels)
             found, own_classes = _of_pairs(evidence, scores)
             for r in np.flatnonzero(np.isfinite(scores)):
-                image, label = int(evidence.image[r]), int(evidence.label[r])
-                entry = {"image": collection.image_ids[image], "class": evidence.classes[label]}
-                per_image.setdefault((image, label), entry)[each.name] = float(scores[r])
+                per_image[int(evidence.image[r]), int(evidence.label[r])][each.name] = float(scores[r])
         else:
             found, own_classes = _of_all(evidence, each, levels)
         if not np.isfinite(found.mean):
@@ -89,6 +91,20 @@ def summarise(
         "intervals": intervals,
         "by_class": by_class,
         "per_image": [per_image[pair] for pair in sorted(per_image)],
+        "roc": roc_curves(observations.logits),
+    }
+
+
+def _pairs(counts: Counts, collection: Collection, levels: Levels) -> dict[tuple[int, int], dict[str, Any]]:
+    """By row and class of each known pair what is said of it whatever the metrics are."""
+    return {
+        (int(image), int(label)): {
+            "image": collection.image_ids[image],
+            "class": counts.classes[label],
+            "mask_area": float(mask),
+            "region_area": float(region),
+        }
+        for image, label, mask, region in zip(counts.image, counts.label, *areas_at(counts, levels), strict=True)
     }
 
 
@@ -131,7 +147,7 @@ def optimistic(
     except ValueError as error:
         raise ExportError(f"--thresholds-on test: {error} among the test images; leave it out") from None
     summary = summarise(observations, collection, found.levels, names)
-    del summary["per_image"]
+    del summary["per_image"], summary["roc"]
     return {
         "about": "thresholds chosen on the test images that they score: not those of the model",
         "chosen_by": chooser.name,

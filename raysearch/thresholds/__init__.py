@@ -1,5 +1,6 @@
 """Decision thresholds from small sufficient statistics: exact optima, honest values, intervals."""
 
+from raysearch.thresholds._areas import areas_at
 from raysearch.thresholds._average import Levels, at, at_by_class, scores_at
 from raysearch.thresholds._bootstrap import Interval, bootstrap, interval, paired_bootstrap
 from raysearch.thresholds._box_metrics import BoxMetric, cross_fitted_box_acc_v2
@@ -8,7 +9,7 @@ from raysearch.thresholds._components import BoxChoice, BoxChoices, Components, 
 from raysearch.thresholds._confusion import Confusion, MaskSweep
 from raysearch.thresholds._counts import Counts
 from raysearch.thresholds._cross_fit import CrossFit, cross_fit
-from raysearch.thresholds._curves import curves
+from raysearch.thresholds._curves import curves, roc_curves
 from raysearch.thresholds._evidence import Evidence
 from raysearch.thresholds._fit_interval import fit_interval
 from raysearch.thresholds._joint import JointSolution, coordinate_sweeps, summed_lines, table_line
@@ -62,6 +63,7 @@ __all__ = [
     "Solution",
     "Sweep",
     "SweepMetric",
+    "areas_at",
     "at",
     "at_by_class",
     "binarise",
@@ -84,6 +86,7 @@ __all__ = [
     "paired_bootstrap",
     "quantise",
     "region_boxes",
+    "roc_curves",
     "scores_at",
     "solve",
     "summed_lines",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from raysearch.thresholds._average import class_values
+from raysearch.thresholds._logits import Logits
 from raysearch.thresholds._registry import METRICS
 from raysearch.thresholds._sweep import Sweep, SweepMetric
 
@@ -23,4 +24,23 @@ def curves(evidence: Sweep) -> dict[str, list[float]]:
             curve = class_values(evidence, metric.statistics(evidence), metric, weights).mean()[0]
             if not np.isnan(curve[0]):
                 out[metric.name] = curve.tolist()
+    return out
+
+
+def roc_curves(logits: Logits) -> dict[str, dict[str, list[float]]]:
+    """ROC curve of each class against the rest, over the images whose label is known; `auc` is the area under it.
+
+    Returns:
+        By class ``fpr`` and ``tpr``, shares in [0, 1] of its negative and positive images that are taken for it, from
+        none to all of them. Points on a line between others are left out; classes without both labels too.
+    """
+    from sklearn.metrics import roc_curve
+
+    out = {}
+    for k, name in enumerate(logits.classes):
+        known = logits.labels[:, k] >= 0
+        present = logits.labels[known, k] > 0
+        if present.any() and not present.all():
+            fpr, tpr, _ = roc_curve(present, logits.scores[known, k])
+            out[name] = {"fpr": fpr.tolist(), "tpr": tpr.tolist()}
     return out

@@ -11,17 +11,19 @@ from typing import Any, NoReturn
 
 import numpy as np
 import pytest
+import torch
 import yaml
 from safetensors.numpy import load_file
 
 from export.finished_studies import SMALL, copy_of_finished, finished_study
 from methods.saliency_proposals import SaliencyProposals
+from raysearch.data import open_collection, parse_data
 from raysearch.export import export_study, load_bundle, verify_bundle
 from raysearch.export._bundle import own_weights
 from raysearch.export._trial import trained
 from raysearch.study import Study, open_study, read_parts, read_records
 from raysearch.testing import synthetic_task
-from raysearch.thresholds import METRICS, at, level, load_evidence, solve
+from raysearch.thresholds import METRICS, at, level, load_evidence, quantise, solve
 from raysearch.training import decode
 
 FILES = {
@@ -93,6 +95,24 @@ def test_results_are_of_the_test_split_alone(study: Study, tmp_path: Path) -> No
     assert results["metrics"]["f1_plus"] == pytest.approx(np.mean(per_image))
     for name, (low, high) in results["intervals"].items():
         assert low <= results["metrics"][name] <= high
+
+
+def test_results_have_what_figures_are_drawn_from(study: Study, tmp_path: Path) -> None:
+    exported = export_study(study, tmp_path / "model")
+    results = strict_json(exported.path / "results.json")
+    for name, curve in results["roc"].items():
+        assert np.trapezoid(curve["tpr"], curve["fpr"]) == pytest.approx(results["by_class"]["auc"][name])
+    bundle = load_bundle(exported.path)
+    collection = open_collection(parse_data(SMALL), "single")
+    places = {name: row for row, name in enumerate(collection.image_ids)}
+    assert len(results["per_image"]) == results["images"]
+    for entry in results["per_image"]:
+        row, label = places[entry["image"]], collection.classes.index(entry["class"])
+        region = collection.masks[collection.mask_row[row, label]] if collection.truth[row, label] == 1 else np.zeros(1)
+        assert entry["region_area"] == pytest.approx(region.mean())
+        image = torch.from_numpy(np.array(collection.images[row])).float()[None] / 255
+        maps = quantise(bundle.method.predict(bundle.model, image).maps.numpy())[0, 0]
+        assert entry["mask_area"] == pytest.approx((maps >= bundle.levels[entry["class"]]).mean(), abs=1e-3)
 
 
 def test_thresholds_say_where_they_come_from(study: Study, tmp_path: Path) -> None:

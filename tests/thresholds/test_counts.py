@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from threshold_examples import naive_confusion, random_batch
 
-from raysearch.thresholds import LEVELS, Confusion, Counts, binarise
+from raysearch.thresholds import LEVELS, Confusion, Counts, areas_at, binarise
 
 
 def _row(pixels: Confusion, row: int, level: int) -> tuple[int, int, int, int]:
@@ -28,6 +28,18 @@ def test_equals_rethresholding_pixel_for_pixel_at_every_level(seed: int) -> None
         for level in range(LEVELS):
             predicted = binarise(batch["maps"][n, k], level)
             assert _row(pixels, row, level) == naive_confusion(predicted, batch["masks"][n, k] == 1)
+
+
+@pytest.mark.parametrize("chosen", [0, 100, 256])
+def test_areas_are_those_of_mask_and_region(chosen: int) -> None:
+    batch = random_batch(2)
+    counts = Counts.from_maps(**batch)
+    levels = dict.fromkeys(counts.classes, 7) | {counts.classes[0]: chosen}
+    row_of = {name: n for n, name in enumerate(batch["rows"])}
+    for row, (mask, region) in enumerate(zip(*areas_at(counts, levels), strict=True)):
+        n, k = row_of[counts.image[row]], counts.label[row]
+        assert mask == binarise(batch["maps"][n, k], levels[counts.classes[k]]).mean()
+        assert region == (batch["masks"][n, k] == 1).mean() * counts.present[row]
 
 
 def test_one_map_is_compared_with_all_that_is_in_the_image() -> None:

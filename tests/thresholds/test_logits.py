@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import f1_score, roc_auc_score
 
-from raysearch.thresholds import METRICS, Logits, at, at_by_class
+from raysearch.thresholds import METRICS, Logits, at, at_by_class, roc_curves
 
 AUC, ERROR, ACCURACY, F1 = (METRICS[name] for name in ("auc", "classification_error", "accuracy", "f1_score"))
 
@@ -112,3 +112,21 @@ def test_f1_of_unknown_labels_and_of_a_class_that_nothing_is() -> None:
     none = logits(np.array([[0.1, 0.9], [0.2, 0.6]]), np.array([[0, 1], [0, 1]]))
     assert at_by_class(none, F1) == {"c0": 1.0, "c1": 1.0}, "no image has the class, and none is taken for it"
     assert at_by_class(logits(np.array([[0.6, 0.9]]), np.array([[0, 1]])), F1)["c0"] == 0
+
+
+@pytest.mark.parametrize("view", ["single", "multi"])
+def test_the_area_under_the_roc_curve_is_the_auc(view: str) -> None:
+    rng = np.random.default_rng(0)
+    labels = np.eye(3, dtype=np.int8)[rng.integers(3, size=200)] if view == "single" else rng.integers(-1, 2, (200, 3))
+    found = logits(rng.random((200, 3)).round(1), labels.astype(np.int8), view)
+    curves = roc_curves(found)
+    assert list(curves) == list(found.classes)
+    for name, value in at_by_class(found, METRICS["auc"]).items():
+        curve = curves[name]
+        assert np.trapezoid(curve["tpr"], curve["fpr"]) == pytest.approx(value)
+        assert (curve["fpr"][0], curve["tpr"][0], curve["fpr"][-1], curve["tpr"][-1]) == (0, 0, 1, 1)
+
+
+def test_a_class_without_both_labels_has_no_roc_curve() -> None:
+    found = logits(np.full((3, 3), 0.5), np.array([[1, 0, -1], [1, 1, -1], [1, -1, -1]], np.int8))
+    assert list(roc_curves(found)) == [found.classes[1]]
