@@ -113,7 +113,9 @@ def _export(
     config = study.config
     collection = reopen_collection(config.data, load_method(config.method).view, config.fingerprint)
     metric = find_metric(config.metric)
-    settings = fixed_postprocessing(study, trained_settings(study, record), fixes)
+    settings = trained_settings(study, record)
+    if fixes:
+        settings = fixed_postprocessing(study, settings, fixes)
     method, model = trained(study, record, settings, collection)
     evidence: Mapping[str, Evidence]
     if fixes:

@@ -62,7 +62,7 @@ TABLE: dict[str, tuple[tuple[str, ...], frozenset[str]]] = {
     "rethreshold": (("study",), frozenset({"--json", "--metric", "--per-class", "--trial"})),
     "export": (
         ("study",),
-        frozenset({"--baseline", "--json", "--out", "--reference", "--thresholds-on", "--trial"}),
+        frozenset({"--baseline", "--fix", "--json", "--out", "--reference", "--thresholds-on", "--trial"}),
     ),
     "verify": (("folder",), frozenset({"--data", "--json"})),
     "evaluate": (("folder",), frozenset({"--baseline", "--data", "--json", "--part", "--reference"})),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -101,6 +102,19 @@ def test_one_network_has_three_maps(tmp_path: Path) -> None:
     assert len(set(found.values())) == 3
     mixed = export_study(study, tmp_path / "plain").results["metrics"]["box_iou"]
     assert mixed == pytest.approx(found["mix"])
+
+
+def test_an_export_as_it_was_trained_needs_no_function_of_the_search_space(tmp_path: Path) -> None:
+    (tmp_path / "own_space.py").write_text(
+        "def sample(trial):\n    return {'lr': trial.suggest_float('lr', 1e-3, 1e-2)}\n"
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(tmp_path))
+        study = finished_study(tmp_path / "studies", name="function", space="own_space:sample")
+    del sys.modules["own_space"]
+    assert export_study(study, tmp_path / "model").looks == 1
+    with pytest.raises(SpaceError, match="own_space"):
+        export_study(study, tmp_path / "crf", fixes=("postprocess=crf",))
 
 
 @pytest.mark.parametrize(
