@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import _thread
+import contextlib
+import signal
 import threading
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -39,11 +42,18 @@ class Events:
     """Passes events on and holds the reason to stop. Stopping interrupts the main thread, as Ctrl-C does: there is one
     way out of a running search, and what was finished is on disk already."""
 
+    INSIST_SECONDS = 10.0
+    """After which an interrupt that nothing came of is repeated: Python drops one that falls into a destructor or into
+    a callback of compiled code."""
+
     def __init__(self, listener: Listener) -> None:
         self._listener = listener
         self.stop: Stop | None = None
         self._ended = threading.Event()
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a signal may find the main thread inside
+        self._insist_at: float | None = None
+        self._insists = False
+        self._handler: Any = None
 
     @property
     def stopping(self) -> bool:
@@ -65,25 +75,55 @@ class Events:
         self._stop(Stop("fatal", reason, errno))
 
     def watch(self, stop_file: Path, seconds: float | None) -> None:
-        """Starts a thread that stops the search when `stop_file` appears or `seconds` are over."""
+        """Starts a thread that stops the search when `stop_file` appears or `seconds` are over, and has Ctrl-C stop it
+        too. For the main thread."""
         deadline = None if seconds is None else time.monotonic() + seconds
 
         def loop() -> None:
             while not self._ended.wait(0.2):
-                if stop_file.exists():
+                if self.stop is not None:
+                    self._insist()
+                elif stop_file.exists():
                     self._stop(Stop("stop", "'raysearch stop' asked for it"))
                 elif deadline is not None and time.monotonic() > deadline:
                     self._stop(Stop("time", TIME_IS_UP))
 
+        self._handler = signal.signal(signal.SIGINT, self._interrupted)
         threading.Thread(target=loop, name="stop-watch", daemon=True).start()
 
+    @contextlib.contextmanager
+    def insisting(self) -> Iterator[None]:
+        """Within it an interrupt that nothing comes of is repeated; what follows may clean up in peace."""
+        self._insists = True
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._insists = False
+
     def close(self) -> None:
-        """After it nothing interrupts the main thread any more."""
+        """After it nothing interrupts the main thread any more but Ctrl-C."""
         with self._lock:
             self._ended.set()
+        if self._handler is not None:
+            signal.signal(signal.SIGINT, self._handler)
+
+    def _interrupted(self, number: int, frame: Any) -> None:
+        """The handler of Ctrl-C, and of `_thread.interrupt_main`: the reason is on record even if the exception that it
+        raises gets lost."""
+        with self._lock:
+            self.stop = self.stop or Stop("interrupt", "interrupted")
+            self._insist_at = time.monotonic() + self.INSIST_SECONDS
+        raise KeyboardInterrupt
 
     def _stop(self, stop: Stop) -> None:
         with self._lock:
             if self.stop is None and not self._ended.is_set():
                 self.stop = stop
+                _thread.interrupt_main()
+
+    def _insist(self) -> None:
+        with self._lock:
+            if self._insists and self._insist_at is not None and time.monotonic() > self._insist_at:
+                self._insist_at = None
                 _thread.interrupt_main()

@@ -132,7 +132,7 @@ def _search(study: Study, cluster: Cluster, book: Book, events: Events) -> None:
                         )
                     if not book.remaining:
                         break  # it was only left to stop what had been interrupted
-                    tune.Tuner(
+                    tuner = tune.Tuner(
                         tune.with_resources(SlotTrial, cluster.driver_share()),
                         tune_config=tune.TuneConfig(
                             search_alg=searcher,
@@ -143,7 +143,9 @@ def _search(study: Study, cluster: Cluster, book: Book, events: Events) -> None:
                         run_config=tune.RunConfig(
                             storage_path=scratch, name=f"tune-{time.time_ns()}", verbose=0, callbacks=[]
                         ),
-                    ).fit()
+                    )
+                    with events.insisting():
+                        tuner.fit()
             finally:
                 if cluster.shared:
                     slots.stop()

@@ -93,7 +93,7 @@ def test_stop_and_interrupt_are_resumable(studies: Path, begin, tmp_path: Path, 
     wait_for(lambda: recorded() > before, again)
     os.kill(again.pid, signal.SIGINT)
     out, err = again.communicate(timeout=60)
-    assert again.returncode == 130, err
+    assert again.returncode == 130, out + err
     assert "raysearch resume asked" in out + err
     assert "Traceback" not in out + err
 

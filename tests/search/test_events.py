@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import signal
 import threading
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,8 +24,30 @@ def interrupted(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
     return event
 
 
-def test_the_stop_file_stops(tmp_path: Path, interrupted: threading.Event) -> None:
+@pytest.fixture
+def events() -> Iterator[Events]:
+    before = signal.getsignal(signal.SIGINT)
     events = Events(Log())
+    yield events
+    events.close()
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def press_ctrl_c() -> None:
+    os.kill(os.getpid(), signal.SIGINT)
+    time.sleep(20)
+
+
+def lose_an_interrupt(events: Events) -> None:
+    """Its exception goes nowhere, as in a destructor."""
+    with contextlib.suppress(KeyboardInterrupt):
+        press_ctrl_c()
+    assert events.stop is not None
+    assert events.stop.kind == "interrupt"
+    time.sleep(20)
+
+
+def test_the_stop_file_stops(tmp_path: Path, interrupted: threading.Event, events: Events) -> None:
     events.watch(tmp_path / "stop", None)
     assert not interrupted.wait(0.3)
     (tmp_path / "stop").touch()
@@ -30,8 +57,7 @@ def test_the_stop_file_stops(tmp_path: Path, interrupted: threading.Event) -> No
     assert events.stop.kind == "stop"
 
 
-def test_the_end_of_the_time_stops(tmp_path: Path, interrupted: threading.Event) -> None:
-    events = Events(Log())
+def test_the_end_of_the_time_stops(tmp_path: Path, interrupted: threading.Event, events: Events) -> None:
     events.watch(tmp_path / "stop", 0.1)
     assert interrupted.wait(10)
     assert events.stop is not None
@@ -48,8 +74,26 @@ def test_the_first_reason_stands(interrupted: threading.Event) -> None:
     assert not interrupted.is_set(), "one interrupt is enough"
 
 
-def test_nothing_interrupts_after_the_end(tmp_path: Path, interrupted: threading.Event) -> None:
-    events = Events(Log())
+def test_an_interrupt_that_gets_lost_is_on_record_and_repeated(
+    tmp_path: Path, events: Events, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Events, "INSIST_SECONDS", 0.3)
+    events.watch(tmp_path / "stop", None)
+    with pytest.raises(KeyboardInterrupt), events.insisting():
+        lose_an_interrupt(events)
+
+
+def test_nothing_is_repeated_while_it_cleans_up(
+    tmp_path: Path, events: Events, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Events, "INSIST_SECONDS", 0.1)
+    events.watch(tmp_path / "stop", None)
+    with pytest.raises(KeyboardInterrupt), events.insisting():
+        press_ctrl_c()
+    time.sleep(1)
+
+
+def test_nothing_interrupts_after_the_end(tmp_path: Path, interrupted: threading.Event, events: Events) -> None:
     events.watch(tmp_path / "stop", None)
     events.close()
     (tmp_path / "stop").touch()
