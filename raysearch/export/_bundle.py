@@ -21,6 +21,7 @@ from raysearch.data import PARTS, UNUSED
 from raysearch.errors import ExportError
 from raysearch.method import Method, Task, load_method
 from raysearch.thresholds import level, threshold
+from raysearch.training._score import given_thresholds
 
 CONFIG, THRESHOLDS, WEIGHTS, RESULTS, SPLIT = (
     "config.yaml",
@@ -126,12 +127,8 @@ def class_levels(decision: Mapping[str, float], classes: tuple[str, ...]) -> dic
     >>> class_levels({"mask_threshold": 0.5}, ("a", "b"))
     {'a': 128, 'b': 128}
     """
-    return {
-        name: level(
-            decision[f"mask_threshold.{name}"] if "mask_threshold" not in decision else decision["mask_threshold"]
-        )
-        for name in classes
-    }
+    given = given_thresholds(decision, classes)
+    return {name: level(given[name] if isinstance(given, dict) else given) for name in classes}
 
 
 def at_level(value: float) -> float:

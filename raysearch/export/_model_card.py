@@ -28,7 +28,7 @@ def model_card(study: Study, record: TrialRecord, results: dict[str, Any], thres
             f" {config.budget.samples} trials of {config.budget.epochs} epochs, epoch {record.result['epoch']} of this"
             f" trial, seed {config.seed}). Classes: {', '.join(config.classes)}.",
             "",
-            *_fixed(study, results["fixed"]),
+            *_postprocessing(study, results["fixes"]),
             f"## Test split ({results['images']} images)",
             "",
             look,
@@ -67,7 +67,7 @@ def model_card(study: Study, record: TrialRecord, results: dict[str, Any], thres
     )
 
 
-def _fixed(study: Study, fixes: list[str]) -> list[str]:
+def _postprocessing(study: Study, fixes: list[str]) -> list[str]:
     if not fixes:
         return []
     given = ", ".join(f"`{text}`" for text in fixes)

@@ -16,6 +16,7 @@ from raysearch.study import Study, TrialRecord, read_parts
 from raysearch.study._workload_spec import rule_fields
 from raysearch.thresholds import Evidence
 from raysearch.training import Rule, evaluate
+from raysearch.training._score import given_thresholds
 
 KIND = "postprocess"
 
@@ -51,16 +52,13 @@ def rescored(
     study: Study, record: TrialRecord, method: Method, model: nn.Module, collection: Collection
 ) -> tuple[TrialRecord, Mapping[str, Evidence]]:
     """The trial as it would have been judged with the post-processing of `method`, and the evidence of that."""
-    given = record.result["thresholds"]
-    prefix = "mask_threshold."
-    by_class = {name.removeprefix(prefix): value for name, value in given.items() if name.startswith(prefix)}
     evaluation = evaluate(
         method,
         model,
         collection,
         read_parts(study)["tuning"],
-        rule=Rule(**{**rule_fields(study.config), "evidence": ()}),
-        thresholds={"mask_threshold": by_class or given["mask_threshold"]},
+        rule=replace(Rule(**rule_fields(study.config)), evidence=()),  # no kinds but those that an export needs
+        thresholds={"mask_threshold": given_thresholds(record.result["thresholds"], collection.classes)},
     )
     score = evaluation.score
     result = {**record.result, "value": score.value, "metrics": score.metrics, "thresholds": score.thresholds}

@@ -2,17 +2,54 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 from torch import nn
 
 from raysearch.data import Collection
 from raysearch.errors import StudyError
 from raysearch.export._bundle import own_weights
+from raysearch.export._postprocess import fixed_postprocessing, rescored
 from raysearch.method import Method, load_method
 from raysearch.space import settings_of, space_from_dict
 from raysearch.study import Study, TrialRecord, best_of, read_records, task_of
+from raysearch.thresholds import Evidence, find_metric, load_evidence
 from raysearch.training import decode
+
+
+class Candidate(NamedTuple):
+    """A trial as it is exported."""
+
+    record: TrialRecord
+    settings: dict[str, Any]
+    method: Method
+    model: nn.Module
+    evidence: Mapping[str, Evidence]
+    """Of the tuning split, that its thresholds were chosen by."""
+
+
+def candidate(study: Study, record: TrialRecord, collection: Collection, fixes: Sequence[str]) -> Candidate:
+    """The trial as it was trained and judged, or, with `fixes`, as it would have been with other post-processing.
+
+    Raises:
+        StudyError: a file of the trial is missing or damaged.
+        SpaceError, ExportError: `fixes` that cannot be had.
+    """
+    settings = trained_settings(study, record)
+    if fixes:
+        settings = fixed_postprocessing(study, settings, fixes)
+        method, model = trained(study, record, settings, collection)
+        record, evidence = rescored(study, record, method, model, collection)
+        return Candidate(record, settings, method, model, evidence)
+    method, model = trained(study, record, settings, collection)
+    stored = load_evidence(
+        study.trial(record.number).path / "evidence" / "best.npz",
+        {"counts", find_metric(study.config.metric).evidence},
+        classes=study.config.classes,
+        origin=study.config.origin,
+    )
+    return Candidate(record, settings, method, model, stored)
 
 
 def chosen_trial(study: Study, trial: int | None) -> TrialRecord:

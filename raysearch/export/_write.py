@@ -30,10 +30,9 @@ from raysearch.export._bundle import (
 )
 from raysearch.export._folder import new_folder
 from raysearch.export._model_card import model_card
-from raysearch.export._postprocess import fixed_postprocessing, rescored
 from raysearch.export._reference import Reference, reference_values
 from raysearch.export._score import observe_rows, optimistic, summarise
-from raysearch.export._trial import chosen_trial, trained, trained_settings
+from raysearch.export._trial import candidate, chosen_trial
 from raysearch.method import load_method
 from raysearch.study import Study, StudyConfig, TrialRecord, read_parts
 from raysearch.study._looks import record_look
@@ -47,7 +46,6 @@ from raysearch.thresholds import (
     curves,
     find_metric,
     fit_interval,
-    load_evidence,
 )
 
 
@@ -112,21 +110,8 @@ def _export(
     """Scores a trial on the test split: what came out, the text files of its export, and its network."""
     config = study.config
     collection = reopen_collection(config.data, load_method(config.method).view, config.fingerprint)
+    record, settings, method, model, evidence = candidate(study, record, collection, fixes)
     metric = find_metric(config.metric)
-    settings = trained_settings(study, record)
-    if fixes:
-        settings = fixed_postprocessing(study, settings, fixes)
-    method, model = trained(study, record, settings, collection)
-    evidence: Mapping[str, Evidence]
-    if fixes:
-        record, evidence = rescored(study, record, method, model, collection)
-    else:
-        evidence = load_evidence(
-            study.trial(record.number).path / "evidence" / "best.npz",
-            {"counts", metric.evidence},
-            classes=config.classes,
-            origin=config.origin,
-        )
     decision = record.result["thresholds"]
     rows = read_parts(study)["test"]
     others = _reference(config, reference, baseline, {collection.image_ids[row] for row in rows})
@@ -147,7 +132,7 @@ def _export(
     results = {
         "split": "test",
         "trial": record.number,
-        "fixed": list(fixes),
+        "fixes": list(fixes),
         "looks": looks,
         "images": len(rows),
         **scores,

@@ -125,6 +125,17 @@ def named_thresholds(levels: Mapping[str, int], *, per_class: bool) -> dict[str,
     return {"mask_threshold": threshold(next(iter(levels.values())))}
 
 
+def given_thresholds(named: Mapping[str, float], classes: Sequence[str]) -> float | dict[str, float]:
+    """The inverse of `named_thresholds`: one number for all classes, or one by class; KeyError if a class has none.
+
+    >>> given_thresholds({"mask_threshold.a": 0.5, "mask_threshold.b": 0.2}, ("a", "b"))
+    {'a': 0.5, 'b': 0.2}
+    """
+    if "mask_threshold" in named:
+        return named["mask_threshold"]
+    return {name: named[f"mask_threshold.{name}"] for name in classes}
+
+
 def plain_metrics(observations: Observations, metrics: list[Metric]) -> dict[str, float]:
     """Those of `metrics` that need no threshold, by name; NaN where nothing is known that they could judge."""
     return {m.name: at(observations.evidence[m.evidence], m) for m in metrics if isinstance(m, PlainMetric)}

@@ -75,7 +75,7 @@ def test_weights_that_layers_share_are_written(study: Study, tmp_path: Path, mon
         model.register_parameter("tied", next(model.parameters()))
         return method, model
 
-    monkeypatch.setattr("raysearch.export._write.trained", tied)
+    monkeypatch.setattr("raysearch.export._trial.trained", tied)
     exported = export_study(study, tmp_path / "model")
     weights = load_file(exported.path / "weights.safetensors")
     assert any(np.array_equal(weights["tied"], value) for name, value in weights.items() if name != "tied")

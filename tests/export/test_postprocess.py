@@ -34,7 +34,7 @@ def test_the_network_is_the_same_and_the_maps_are_not(study: Study, tmp_path: Pa
     assert all((plain[name] == crf[name]).all() for name in plain)
     settings = yaml.safe_load((exported.path / "config.yaml").read_text())["settings"]
     assert (settings["postprocess"], settings["crf_iterations"]) == ("crf", 5)
-    assert results_of(exported.path)["fixed"] == ["postprocess=crf", "crf_iterations=5"]
+    assert results_of(exported.path)["fixes"] == ["postprocess=crf", "crf_iterations=5"]
     assert results_of(exported.path)["metrics"]["f1_plus"] != results_of(tmp_path / "plain")["metrics"]["f1_plus"]
     assert verify_bundle(load_bundle(exported.path)).ok
 

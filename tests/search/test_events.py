@@ -33,6 +33,14 @@ def events() -> Iterator[Events]:
     assert signal.getsignal(signal.SIGINT) is before
 
 
+@pytest.fixture
+def insistent(events: Events, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Events:
+    """Watching, with little patience."""
+    monkeypatch.setattr(Events, "INSIST_SECONDS", 0.1)
+    events.watch(tmp_path / "stop", None)
+    return events
+
+
 def press_ctrl_c() -> None:
     os.kill(os.getpid(), signal.SIGINT)
     time.sleep(20)
@@ -64,8 +72,7 @@ def test_the_end_of_the_time_stops(tmp_path: Path, interrupted: threading.Event,
     assert events.stop.kind == "time"
 
 
-def test_the_first_reason_stands(interrupted: threading.Event) -> None:
-    events = Events(Log())
+def test_the_first_reason_stands(interrupted: threading.Event, events: Events) -> None:
     events.fatal("No space left", 28)
     interrupted.clear()
     events.fatal("and more", None)
@@ -74,21 +81,13 @@ def test_the_first_reason_stands(interrupted: threading.Event) -> None:
     assert not interrupted.is_set(), "one interrupt is enough"
 
 
-def test_an_interrupt_that_gets_lost_is_on_record_and_repeated(
-    tmp_path: Path, events: Events, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(Events, "INSIST_SECONDS", 0.3)
-    events.watch(tmp_path / "stop", None)
-    with pytest.raises(KeyboardInterrupt), events.insisting():
-        lose_an_interrupt(events)
+def test_an_interrupt_that_gets_lost_is_on_record_and_repeated(insistent: Events) -> None:
+    with pytest.raises(KeyboardInterrupt), insistent.insisting():
+        lose_an_interrupt(insistent)
 
 
-def test_nothing_is_repeated_while_it_cleans_up(
-    tmp_path: Path, events: Events, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(Events, "INSIST_SECONDS", 0.1)
-    events.watch(tmp_path / "stop", None)
-    with pytest.raises(KeyboardInterrupt), events.insisting():
+def test_nothing_is_repeated_while_it_cleans_up(insistent: Events) -> None:
+    with pytest.raises(KeyboardInterrupt), insistent.insisting():
         press_ctrl_c()
     time.sleep(1)
 
