@@ -61,12 +61,17 @@ class Cluster:
             alive = [node["Resources"] for node in nodes if node["Alive"]]
             return capacity(alive, autoscaler_config(ray.get_runtime_context().gcs_address))
 
-    def driver_share(self) -> dict[str, float]:
-        """What a thin trial asks of Tune: a crumb of the driver's own node. It holds no CPU (on a full machine it would
-        wait for ever for one), and Tune refuses an empty request."""
+    def beside_the_driver(self) -> Any:
+        """What a thin trial asks of Tune: a place on the driver's own node, which is the one that the search cannot
+        outlive. It holds no CPU (on a full machine it would wait for ever for one). Tune refuses an empty request,
+        hence a crumb of the node's address; nodes can share an address, hence its name beside it."""
         import ray
+        from ray import tune
 
-        return {f"node:{ray.util.get_node_ip_address()}": 0.001}
+        node = ray.get_runtime_context().get_node_id()
+        return tune.PlacementGroupFactory(
+            [{f"node:{ray.util.get_node_ip_address()}": 0.001}], bundle_label_selector=[{"ray.io/node-id": node}]
+        )
 
 
 def _refused(address: str, error: BaseException) -> ResourceError:

@@ -133,7 +133,7 @@ def _search(study: Study, cluster: Cluster, book: Book, events: Events) -> None:
                     if not book.remaining:
                         break  # it was only left to stop what had been interrupted
                     tuner = tune.Tuner(
-                        tune.with_resources(SlotTrial, cluster.driver_share()),
+                        tune.with_resources(SlotTrial, cluster.beside_the_driver()),
                         tune_config=tune.TuneConfig(
                             search_alg=searcher,
                             scheduler=scheduler,

@@ -31,8 +31,11 @@ def test_a_study_outlives_the_node_of_its_slot(cluster: LocalCluster, studies: P
     arguments = ("--address", cluster.address, "--samples", "400", "--slots", "1", "--study", "outlives")
     process = tune(*arguments, environment={**os.environ, **cluster.environment})
     eventually(lambda: trials(studies, "outlives"), 120)
-    where = dict(cluster.state()["actors"])
+    actors = cluster.state()["actors"]
+    where = dict(actors)
     assert where["Keeper"] != where["Pool"]
+    trial_actors = [node for name, node in actors if "Trainable" in name]
+    assert set(trial_actors) == {where["Pool"]}, "trials are where the driver is: no other node can take one along"
     cluster.kill_node(where["Keeper"])
     assert len(trials(studies, "outlives")) < 400
     code, output, errors = finish(process, 300)
