@@ -6,7 +6,10 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
+settings.register_profile("raysearch", deadline=None)  # a slow machine is no failure
+settings.load_profile("raysearch")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 

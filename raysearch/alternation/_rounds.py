@@ -19,7 +19,7 @@ SETTLED_ROUNDS = 3
 SETTLED_THRESHOLD = 0.05
 """Largest change of a threshold, as a share of its value, that counts as none: they differ by orders of magnitude."""
 SETTLED_VALUE = 0.005
-"""Largest improvement of the localization metric that counts as none."""
+"""Largest improvement of the value that rounds are kept by that counts as none."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +31,7 @@ class Round:
         last: its last epoch so far.
         thresholds: that it trained under.
         proposed: whether they were a proposal, to be kept or taken back; otherwise they were kept already.
-        value: cross-fitted localization after its last epoch; more is better.
+        value: after its last epoch, NaN if it has none; more is better (`raysearch.training` says of what).
         complete: whether it has all of its epochs.
         kept: whether its weights and thresholds are what the next round builds on; None before it is complete.
         last_stage: whether it belongs to the last stage of the training; no round is part of two.
@@ -67,9 +67,7 @@ class Next:
     take_back: bool = False
 
 
-def facts(
-    plan: Mapping[str, Any], *, epoch: int, finished: bool, value: float, last_stage: bool, stage_ends: bool
-) -> dict[str, Any]:
+def facts(plan: Mapping[str, Any], *, epoch: int, finished: bool, value: float, stage_ends: bool) -> dict[str, Any]:
     """What the row of an epoch says of the round that it belongs to, under ``alternation``.
 
     Args:
@@ -78,8 +76,7 @@ def facts(
             ``taken_back`` (it began with the weights of the last kept round) and ``note``.
         epoch: of the row, from 1.
         finished: whether it is the last one of the trial.
-        value: cross-fitted localization.
-        last_stage: whether the epoch belongs to the last stage of the training.
+        value: that the round is kept by; more is better.
         stage_ends: whether another stage begins after it: the round ends with the stage.
     """
     return {
@@ -90,13 +87,12 @@ def facts(
         "note": plan["note"],
         "value": value,
         "ends": finished or stage_ends or epoch in plan["pauses"] or epoch >= plan["first"] + plan["epochs"],
-        "last_stage": last_stage,
         "stage_ends": stage_ends,
     }
 
 
 def keep(before: float, after: float) -> bool:
-    """Whether a proposal is kept: localization after its round is not worse than before. NaN is worse than anything.
+    """Whether a proposal is kept: the value after its round is not worse than before. NaN is worse than anything.
 
     >>> keep(0.5, 0.5), keep(0.5, 0.4), keep(0.5, float("nan"))
     (True, False, False)
@@ -125,7 +121,7 @@ def rounds_of(rows: Sequence[dict[str, Any]]) -> tuple[Round, ...]:
                 value=value,
                 complete=complete,
                 kept=kept,
-                last_stage=facts["last_stage"],
+                last_stage=end["last_stage"],
                 stage_ends=facts["stage_ends"],
             )
         )
@@ -168,15 +164,18 @@ def what_next(rounds: Sequence[Round]) -> Next:
 
 def settled(rounds: Sequence[Round]) -> bool:
     """Whether the kept thresholds have not moved over the last `SETTLED_ROUNDS` rounds, all of one stage, and the
-    metric has not improved. A proposal that was taken back moves nothing."""
+    metric has not improved. A proposal that was taken back moves nothing, and where no round before has a value nobody
+    can say what improves."""
     stage = rounds[1 + max((i for i, r in enumerate(rounds[:-1]) if r.stage_ends), default=-1) :]
     before, recent = stage[:-SETTLED_ROUNDS], stage[-SETTLED_ROUNDS:]
     start = last_kept(before)
     if start is None:
         return False
     kept = [r for r in recent if r.kept]
-    best = max((r.value for r in before if r.kept and not math.isnan(r.value)), default=-math.inf)
-    return all(stays(start.thresholds, r.thresholds) and not r.value > best + SETTLED_VALUE for r in kept)
+    best = max((r.value for r in before if r.kept and not math.isnan(r.value)), default=math.nan)
+    return not math.isnan(best) and all(
+        stays(start.thresholds, r.thresholds) and not r.value > best + SETTLED_VALUE for r in kept
+    )
 
 
 def stays(before: Thresholds, after: Thresholds) -> bool:

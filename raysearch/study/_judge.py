@@ -12,6 +12,8 @@ from raysearch.alternation import last_kept, rounds_of
 def judge(rows: Sequence[dict[str, Any]], *, maximise: bool, select: str) -> dict[str, Any] | None:
     """The row that a trial is judged by: its last one, or its best one (of equal ones the later, as in paper 004).
 
+    The best one is sought in the last stage of the training, once the trial has got there: before it, part of what the
+    settings say is not trained yet, and a good value is none of theirs.
     The last one of an alternating trial is that of its last kept round: what was taken back is not where it ended.
     Rows without a finite value do not count; None if there is no other.
     """
@@ -21,7 +23,8 @@ def judge(rows: Sequence[dict[str, Any]], *, maximise: bool, select: str) -> dic
     if select == "last":
         return _last(rows, usable)
     sign = 1.0 if maximise else -1.0
-    return max(usable, key=lambda row: (sign * row["value"], row["epoch"]))
+    trained = [row for row in usable if row["last_stage"]]
+    return max(trained or usable, key=lambda row: (sign * row["value"], row["epoch"]))
 
 
 def _last(rows: Sequence[dict[str, Any]], usable: list[dict[str, Any]]) -> dict[str, Any] | None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from raysearch.method import LossThreshold
 from raysearch.thresholds import (
     METRICS,
     Evidence,
@@ -106,6 +107,17 @@ def score(
         thresholds=chosen,
         per_pair=per_pair,
     )
+
+
+def kept_by(score: Score, aim: Metric, thresholds: Iterable[LossThreshold]) -> float:
+    """What a round of the alternation of these loss thresholds is kept by; more is better, NaN where nothing is known.
+
+    Localization for what bounds regions. Any other threshold may serve another end, a classification say, of which
+    localization knows nothing: the objective `aim` judges it.
+    """
+    if all(threshold.bounds for threshold in thresholds):
+        return score.localization
+    return score.value if aim.direction == "maximize" else -score.value
 
 
 def chooser_of(aim: Metric) -> SweepMetric:

@@ -11,12 +11,13 @@ import torch
 
 from raysearch.alternation import facts
 from raysearch.data import guard, reopen_collection
-from raysearch.method import Method, load_method, upstream_plan
-from raysearch.thresholds import encode_evidence
+from raysearch.method import LossThreshold, Method, load_method, upstream_plan
+from raysearch.thresholds import encode_evidence, find_metric
 from raysearch.training._checkpoint import decode, encode
 from raysearch.training._collective import Collective
 from raysearch.training._evaluate import Rule
 from raysearch.training._parking import Parking
+from raysearch.training._score import kept_by
 from raysearch.training._task import training_task
 from raysearch.training._trainer import Assignment, Trainer
 from raysearch.training._upstream import REMEDY, Outcomes, UpstreamTrainer, decode_outcome, encode_outcome
@@ -55,6 +56,7 @@ class Workload:
         self._upstream: UpstreamTrainer | None = None
         self._trainer: Trainer | None = None
         self._round: dict[str, Any] | None = None
+        self._moved: list[LossThreshold] = []
         self._exploited: dict[str, Any] | None = None
 
     def run(self, name: str, payload: Any) -> Any:
@@ -85,6 +87,7 @@ class Workload:
         """
         self._trainer = self._upstream = None  # the memory of a predecessor that was never let go
         self._round = payload["round"]
+        self._moved = [t for t in self._method.loss_thresholds if self._round and t.name in self._round["thresholds"]]
         self._exploited = payload["exploited"]
         number, epoch = payload["number"], payload["epoch"]
         settings = {**payload["config"], **(self._round["thresholds"] if self._round else {})}
@@ -131,6 +134,7 @@ class Workload:
             "thresholds": evaluation.score.thresholds,
             "losses": losses,
             "evaluate_seconds": evaluation.seconds,
+            "last_stage": trainer.in_last_stage,
             "finished": finished,
         }
         if self._round is not None:
@@ -138,8 +142,7 @@ class Workload:
                 self._round,
                 epoch=trainer.epoch,
                 finished=finished,
-                value=evaluation.score.localization,
-                last_stage=trainer.in_last_stage,
+                value=kept_by(evaluation.score, find_metric(self._assignment.rule.metric), self._moved),
                 stage_ends=trainer.stage_ends,
             )
         if self._exploited is not None:

@@ -6,7 +6,7 @@ from typing import Literal
 import numpy as np
 import pytest
 from alternation_examples import SPECS, START, by_class, random_regions
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from raysearch.alternation import Outcome, Thresholds, check_proposer, propose
@@ -32,7 +32,6 @@ def step(
     return proposal.thresholds, proposal.notes
 
 
-@settings(deadline=None)
 @given(st.sampled_from(PROPOSERS), st.integers(0, 2**32 - 1), st.integers(1, 80), st.data())
 def test_domains_order_and_slack_limit_hold_whatever_the_evidence(
     proposer: Literal["criterion", "quantile", "search"], seed: int, rows: int, data: st.DataObject

@@ -27,11 +27,16 @@ def rows(
         }  # fmt: skip
         for value in values:
             epoch = len(out) + 1
-            told = facts(
-                plan, epoch=epoch, finished=False, value=value, last_stage=last_stage, stage_ends=epoch == stage_ends
-            )
-            out.append({"epoch": epoch, "value": value, "alternation": told})
+            told = facts(plan, epoch=epoch, finished=False, value=value, stage_ends=epoch == stage_ends)
+            out.append({"epoch": epoch, "value": value, "last_stage": last_stage, "alternation": told})
     return out
+
+
+def test_a_trial_without_a_value_does_not_settle() -> None:
+    """Where no region is known nobody can say that nothing improves: it trains all of its epochs."""
+    unknown = [math.nan, math.nan]
+    still = [(0.5, False, unknown)] * (SETTLED_ROUNDS + 2)
+    assert what_next(rounds_of(rows(*still))).action != "settled"
 
 
 def test_a_trial_begins_with_round_0() -> None:

@@ -208,6 +208,7 @@ class Client:
             "thresholds": thresholds,
             "losses": {"loss": 0.5, "train_seconds": 0.5},
             "evaluate_seconds": 0.25,
+            "last_stage": self._epoch > self._stage_ends,
             "finished": self._epoch >= self._epochs,
         }
         if self._round is not None:
@@ -216,7 +217,6 @@ class Client:
                 epoch=self._epoch,
                 finished=row["finished"],
                 value=value,
-                last_stage=self._epoch > self._stage_ends,
                 stage_ends=self._epoch == self._stage_ends,
             )
         if self._exploited is not None:

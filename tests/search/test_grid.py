@@ -36,7 +36,7 @@ def ask(study: optuna.Study, space: AnySpace) -> tuple[optuna.Trial, dict[str, A
     return trial, dict(trial.params)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(
     shares=st.lists(st.sampled_from([0.0, 0.25, 0.5, 1.0]), min_size=1, unique=True),
     subsets=st.integers(0, 4),

@@ -83,14 +83,14 @@ def worlds(draw: st.DrawFn) -> World:
     return World(epochs, values, fails)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(world=worlds(), seed=st.integers(0, 2**32), maximise=st.booleans())
 def test_in_any_order_it_is_successive_halving(world: World, seed: int, maximise: bool) -> None:
     found, _ = run(world, random.Random(seed), maximise=maximise)
     assert found == obvious(world, maximise=maximise)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(world=worlds(), seed=st.integers(0, 2**32), data=st.data())
 def test_every_verdict_after_a_rebuild_is_the_undisturbed_one(world: World, seed: int, data: st.DataObject) -> None:
     _, told = run(world, random.Random(seed))

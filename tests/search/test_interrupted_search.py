@@ -120,7 +120,7 @@ def test_switched_off_at_any_write(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         assert left <= {"best.pt", "best.npz", "last.npz"}, where
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(kills=st.lists(st.tuples(st.integers(0, 90), st.booleans()), min_size=2, max_size=5))
 def test_switched_off_time_and_again(tmp_path_factory: pytest.TempPathFactory, kills: list[tuple[int, bool]]) -> None:
     with pytest.MonkeyPatch.context() as patch:

@@ -253,7 +253,8 @@ def test_a_donor_gives_what_it_would_go_on_from_itself(
     rows = [
         {
             "epoch": epoch,
-            "alternation": facts(told, epoch=epoch, finished=False, value=reached, last_stage=True, stage_ends=False),
+            "last_stage": True,
+            "alternation": facts(told, epoch=epoch, finished=False, value=reached, stage_ends=False),
         }
         for epoch, told, reached in ((1, first, 0.1), (2, first, 0.5), (3, second, 0.5), (4, second, value))
     ]

@@ -86,7 +86,7 @@ def undisturbed() -> dict[str, list[dict[str, Any]]]:
     return {name: search(name, {}) for name in ("tpe", "random")}
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(interruptions=st.dictionaries(st.integers(0, TRIALS - 1), st.integers(0, 5), max_size=5))
 @pytest.mark.parametrize("name", ["tpe", "random"])
 def test_interruptions_change_nothing(

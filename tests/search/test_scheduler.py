@@ -126,7 +126,7 @@ def once(decision: str) -> str:
     return "PAUSE" if decision == "NOOP" else decision
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(history=histories, maximise=st.booleans(), name=st.sampled_from(["asha", "fifo", "hyperband"]))
 def test_every_decision_after_a_rebuild_is_the_undisturbed_one(
     history: list[tuple[int, float]], maximise: bool, name: str

@@ -45,7 +45,8 @@ class Search:
         """A result of the trainable, its row on disk as the trainable leaves it."""
         row = {
             "time": float(epoch), "epoch": epoch, "value": value, "metrics": {}, "thresholds": {},
-            "losses": {"train_seconds": 0.0}, "evaluate_seconds": 0.0, "finished": state == "complete",
+            "losses": {"train_seconds": 0.0}, "evaluate_seconds": 0.0,
+            "last_stage": True, "finished": state == "complete",
         }  # fmt: skip
         folder = self.study.trial(self.searcher.number(name))
         folder.record(row, evidence=b"e", checkpoint=b"c", best=True)

@@ -64,7 +64,13 @@ class Slot:
         if isinstance(step, Exception):
             raise step
         self._epoch += 1
-        row = {"time": 0.0, "epoch": self._epoch, "value": step, "finished": self._epoch >= self._epochs}
+        row = {
+            "time": 0.0,
+            "epoch": self._epoch,
+            "value": step,
+            "last_stage": True,
+            "finished": self._epoch >= self._epochs,
+        }
         return {"row": row, "evidence": b"%d" % self._epoch, "checkpoint": b"%d" % self._epoch}
 
     lost = False

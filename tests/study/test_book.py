@@ -35,7 +35,7 @@ def epoch(study: Study, number: int, value: float, *, at: int = 1, finished: boo
     """Records an epoch in a trial's folder, as its thin process does; its row."""
     row = {
         "time": 10.0 * at, "epoch": at, "value": value, "metrics": {"f1_plus": value}, "thresholds": {},
-        "losses": {"train_seconds": 2.0}, "evaluate_seconds": 1.0, "finished": finished, **row,
+        "losses": {"train_seconds": 2.0}, "evaluate_seconds": 1.0, "last_stage": True, "finished": finished, **row,
     }  # fmt: skip
     checkpoint = encode({"trainer": {"epoch": at}, "row": row})
     study.trial(number).record(row, evidence=b"evidence", checkpoint=checkpoint, best=True)
@@ -284,7 +284,14 @@ def test_a_trial_whose_checkpoint_was_deleted_begins_again(tmp_path: Path) -> No
     book = Book(study)
     number = book.next().number
     folder = study.trial(number)
-    row = {"epoch": 1, "value": 0.5, "time": 1.0, "finished": False, "losses": {"train_seconds": 0.0}}
+    row = {
+        "epoch": 1,
+        "value": 0.5,
+        "time": 1.0,
+        "last_stage": True,
+        "finished": False,
+        "losses": {"train_seconds": 0.0},
+    }
     folder.record({**row, "evaluate_seconds": 0.0}, evidence=b"e", checkpoint=b"c", best=True)
     book.report(number, folder.rows()[0])
     folder.last.unlink()

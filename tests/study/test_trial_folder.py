@@ -105,12 +105,17 @@ def test_a_link_is_what_the_source_was(tmp_path: Path, monkeypatch: pytest.Monke
     assert target.read_bytes() == b"1"
 
 
-rows = st.lists(st.sampled_from([0.1, 0.2, 0.3, float("nan"), float("inf")]), max_size=8).map(
-    lambda values: [{"epoch": n, "value": value} for n, value in enumerate(values, 1)]
-)
+VALUES = st.sampled_from([0.1, 0.2, 0.3, float("nan"), float("inf")])
 
 
-@given(rows=rows, maximise=st.booleans(), select=st.sampled_from(["best", "last"]))
+@st.composite
+def histories(draw: st.DrawFn) -> list[dict[str, Any]]:
+    """Rows of a trial whose last stage may have begun."""
+    values, before = draw(st.lists(VALUES, max_size=8)), draw(st.integers(0, 8))
+    return [{"epoch": n, "value": value, "last_stage": n > before} for n, value in enumerate(values, 1)]
+
+
+@given(rows=histories(), maximise=st.booleans(), select=st.sampled_from(["best", "last"]))
 def test_a_trial_is_judged_by_its_best_or_last_epoch(rows: list[dict[str, Any]], maximise: bool, select: str) -> None:
     judged = judge(rows, maximise=maximise, select=select)
     usable = [row for row in rows if row["value"] in (0.1, 0.2, 0.3)]
@@ -118,6 +123,8 @@ def test_a_trial_is_judged_by_its_best_or_last_epoch(rows: list[dict[str, Any]],
         assert judged is None
         return
     assert judged is not None
+    if select == "best":
+        usable = [row for row in usable if row["last_stage"]] or usable
     wanted = usable[-1]["value"] if select == "last" else (max if maximise else min)(r["value"] for r in usable)
     assert judged["value"] == wanted
     assert judged["epoch"] == max(r["epoch"] for r in usable if r["value"] == wanted), "of equal ones the later"

@@ -106,7 +106,7 @@ def test_a_checkpoint_cut_anywhere_is_refused() -> None:
         refusal(DATA[:end])
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.data())
 def test_damage_is_refused_or_harmless(data: st.DataObject) -> None:
     damaged = bytearray(DATA)

@@ -9,8 +9,10 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from raysearch.thresholds import Counts, Logits, quantise
+from raysearch.method import LossThreshold
+from raysearch.thresholds import Counts, Logits, find_metric, quantise
 from raysearch.training import Observations, Rule, evaluate, score
+from raysearch.training._score import kept_by
 from training.tiny import tiny_assignment, tiny_collection, tiny_method
 
 CLASSES = ("a", "b")
@@ -50,6 +52,19 @@ def dice(quantised: NDArray[np.uint8], masks: NDArray[np.uint8], thresholds: dic
             predicted = one >= thresholds[name] * 255 - 1e-9
             values.append(2 * (predicted & (mask > 0)).sum() / (predicted.sum() + mask.sum()))
     return float(np.mean(values))
+
+
+def test_a_round_is_kept_by_what_its_thresholds_are_for() -> None:
+    tau, confidence = LossThreshold(name="tau", bounds="inside"), LossThreshold(name="t")
+    found, _, _ = observations()
+    error = score(found, Rule(metric="classification_error", decision="given"), given=0.4)
+    aim = find_metric("classification_error")
+    assert kept_by(error, aim, [tau]) == error.localization == error.metrics["f1_plus"]
+    assert kept_by(error, aim, [confidence]) == kept_by(error, aim, [tau, confidence]) == -error.value
+    no_regions, _, _ = observations(truth=np.full((8, 2), -1, np.int8))
+    accuracy = score(no_regions, Rule(metric="accuracy", decision="solve"), given=0.4)
+    assert kept_by(accuracy, find_metric("accuracy"), [confidence]) == accuracy.value
+    assert np.isnan(kept_by(accuracy, find_metric("accuracy"), [tau]))
 
 
 def test_given_thresholds_are_used_as_given() -> None:
