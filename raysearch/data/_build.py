@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from raysearch.data._collection import ABSENT, PRESENT
+from raysearch.data._collection import ABSENT, PRESENT, UNKNOWN
 from raysearch.data._decode import Decoded, decode
-from raysearch.data._manifest import ArrayManifest, FileManifest, Manifest
+from raysearch.data._manifest import ArrayManifest, FileManifest, Manifest, MaskFiles
 from raysearch.data._npy import NpyWriter
 
 Progress = Callable[[int, int], None]
@@ -90,7 +90,7 @@ def read_contents(
         notes=manifest.notes,
     )
     problems = list(manifest.problems) if isinstance(manifest, FileManifest) else []
-    empty = 0
+    empty = failed = 0
     rows = _decoded(manifest, size) if isinstance(manifest, FileManifest) else _rendered(manifest)
     for row, decoded in enumerate(rows):
         problems += decoded.problems
@@ -100,8 +100,9 @@ def read_contents(
                 writers[0].append(decoded.pixels)
         for label, mask in decoded.masks.items():
             if not mask.any():
-                contents.truth[row, label] = ABSENT
-                empty += 1
+                shown = _is_shown(manifest, row, label)
+                contents.truth[row, label] = UNKNOWN if shown else ABSENT
+                failed, empty = failed + shown, empty + (not shown)
                 continue
             contents.truth[row, label] = PRESENT
             contents.mask_row[row, label] = len(contents.shares)
@@ -112,8 +113,15 @@ def read_contents(
             progress(row + 1, len(manifest.ids))
     if empty:
         contents.notes += (f"{empty} masks are empty: these regions are absent",)
+    if failed:
+        contents.notes += (f"{failed} masks are empty though the image shows its object: these regions are unknown",)
     contents.problems = tuple(problems)
     return contents
+
+
+def _is_shown(manifest: Manifest, row: int, label: int) -> bool:
+    region = manifest.regions[row][label] if isinstance(manifest, FileManifest) else None
+    return isinstance(region, MaskFiles) and region.shown
 
 
 def _decoded(manifest: FileManifest, size: int) -> Iterator[Decoded]:

@@ -54,16 +54,21 @@ class Boxes:
 
 @dataclass(frozen=True)
 class Brighter:
-    """What is brighter than `level`, 0 to 255; palettes are looked up."""
+    """What is brighter than `level`, 0 to 255; palettes are looked up. A file of zeros and ones is not read."""
 
     level: int
 
 
 @dataclass(frozen=True)
 class Values:
-    """What has one of these values; of a palette image, one of these indices."""
+    """What has one of these values; of a palette image, one of these indices.
+
+    Attributes:
+        known: all values that a file may have; one with another value is not read.
+    """
 
     values: tuple[int, ...]
+    known: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -81,14 +86,16 @@ Foreground = Brighter | Values | OtherColour
 @dataclass(frozen=True)
 class MaskFiles:
     """Region truth in mask files, several files are one region, their union. A region that turns out to be empty is
-    ABSENT.
+    ABSENT, or UNKNOWN if it is `shown`.
 
     Attributes:
         foreground: what of a file is the region; None for every value above zero (instance ids too).
+        shown: whether the image is sure to show the region: an empty mask says nothing of where it is then.
     """
 
     paths: tuple[Path, ...]
     foreground: Foreground | None = None
+    shown: bool = False
 
 
 @dataclass(frozen=True)

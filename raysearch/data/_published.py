@@ -121,6 +121,8 @@ def _read_parts(path: Path) -> Published:
 def _read_folds(path: Path, fold: str) -> Published:
     origin = f"split file {path}"
     column, rows = _read(path, "fold")
+    if blank := [name for name, value in rows if not value]:
+        raise DataError(f"{origin}: the line of {column} '{blank[0]}' has no fold; name one, or leave out the line")
     folds = {value for _, value in rows}
     if fold not in folds:
         raise DataError(f"{origin} has no fold '{fold}'; {nearest(fold, folds)}")

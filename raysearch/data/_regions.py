@@ -21,7 +21,8 @@ def read_region(region: Region, fit: Fit) -> NDArray[np.uint8]:
     """A region as (size, size) uint8 in {0, 1}; all zero only if it is empty.
 
     Raises:
-        UnreadableError: a mask that cannot be read or is of another shape than its picture; begins with its name.
+        UnreadableError: a mask that cannot be read or is of another shape than its picture, and a box outside the
+            picture; begins with its name.
     """
     if isinstance(region, Boxes):
         return draw_boxes(region, fit)
@@ -71,10 +72,16 @@ def _foreground(path: Path, foreground: Foreground | None) -> NDArray[np.bool_]:
     if image.format == "JPEG":
         raise UnreadableError("a mask as JPEG data, whose values are not exact; expected PNG or BMP data")
     if isinstance(foreground, Brighter):
-        return np.asarray(np.asarray(image.convert("L")) > foreground.level)
+        gray = np.asarray(image.convert("L"))
+        if gray.max(initial=0) == 1:
+            raise UnreadableError("values of 0 and 1 only; expected black and white, 0 to 255")
+        return np.asarray(gray > foreground.level)
     values = np.asarray(image)  # of a palette image these are the indices, which is what masks mean
     if image.mode in ("RGBA", "LA", "PA"):
         values = values[..., :-1]
+    if foreground is not None and not (known := np.isin(values, foreground.known)).all():
+        expected = ", ".join(map(str, foreground.known))
+        raise UnreadableError(f"a value of {values[~known].flat[0]}; expected only {expected}")
     inside = values > 0 if foreground is None else np.isin(values, foreground.values)
     return np.asarray(inside if inside.ndim == 2 else inside.any(axis=2))
 
@@ -107,10 +114,20 @@ def _at_source(mask: NDArray[np.bool_], fit: Fit) -> NDArray[np.bool_]:
 
 def draw_boxes(region: Boxes, fit: Fit) -> NDArray[np.uint8]:
     """Union of boxes as (size, size) uint8 in {0, 1}: pixels whose centre is inside a half-open box, at least the one
-    that holds the box's centre. Boxes are clipped to the picture."""
-    scale = np.divide(fit.placed, region.frame or fit.source)
+    that holds the box's centre. Boxes are clipped to the picture.
+
+    Raises:
+        UnreadableError: a box that does not meet the picture.
+    """
+    frame = region.frame or fit.source
+    scale = np.divide(fit.placed, frame)
     mask = np.zeros((fit.placed[1], fit.placed[0]), bool)
     for x, y, width, height in region.boxes:
+        if not (x < frame[0] and y < frame[1] and x + width > 0 and y + height > 0):
+            raise UnreadableError(
+                f"box [{x:g}, {y:g}, {width:g}, {height:g}] is outside the image of {frame[0]}x{frame[1]}; "
+                "expected left, top, width and height in pixels"
+            )
         columns = _covered(x * scale[0], (x + width) * scale[0], fit.placed[0])
         rows = _covered(y * scale[1], (y + height) * scale[1], fit.placed[1])
         mask[rows, columns] = True

@@ -127,6 +127,20 @@ def test_without_the_lists_there_is_no_official_split(tmp_path: Path) -> None:
     assert "there is no official split" in data.notes[-1]
 
 
+def test_an_empty_list_and_boxes_without_their_header_are_refused(tmp_path: Path) -> None:
+    root = make_nih(tmp_path / "nih")
+    path = root / "BBox_List_2017.csv"
+    header, rest = path.read_text().split("\n", 1)
+    path.write_text(rest)
+    expected = r"BBox_List_2017.csv begins with '00000001_000.png,.*'; expected the line 'Image Index,Finding Label"
+    with pytest.raises(DataError, match=expected):
+        opened(root)
+    path.write_text(f"{header}\n{rest}")
+    (root / "test_list.txt").write_text("\n")
+    with pytest.raises(DataError, match=r"list .*test_list.txt is empty; expected one image name a line"):
+        opened(root)
+
+
 def test_a_box_that_exceeds_by_rounding_is_clipped(tmp_path: Path) -> None:
     boxes = (("00000001_000.png", "Cardiomegaly", (-0.4, 512.0, 1024.9, 512.3)),)
     mask = opened(make_nih(tmp_path / "nih", boxes=boxes)).masks[0]

@@ -222,6 +222,16 @@ def test_paths_that_lead_elsewhere_are_problems(tmp_path: Path, name: str) -> No
     assert "\n" not in str(error.value)
 
 
+def test_two_paths_of_one_image_are_named(tmp_path: Path) -> None:
+    root = make_chexpert(tmp_path)
+    path = root / "train.csv"
+    row = path.read_text().splitlines()[1]
+    path.write_text(path.read_text() + row.removeprefix("CheXpert-v1.0-small/") + "\n")
+    expected = r"1 problem: train/patient00001/study1/view1_frontal.jpg: stands more than once in train.csv"
+    with pytest.raises(DataError, match=expected):
+        opened(root)
+
+
 def test_tables_without_a_row_of_use(tmp_path: Path) -> None:
     root = make_chexpert(tmp_path)
     header, row, *_ = (root / "train.csv").read_text().splitlines()

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -113,6 +114,20 @@ def test_a_mask_folder_that_is_not_there(tmp_path: Path) -> None:
     opened(root)
     with pytest.raises(DataError, match=r"mask folder .*/segmentations does not exist"):
         opened(root, ",task=lesions")
+
+
+@pytest.mark.parametrize("folder", ["images", "semantic_masks_v7labs_lungs"])
+def test_a_folder_that_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: str) -> None:
+    root, listed = make_covid(tmp_path / "covid"), Path.iterdir
+
+    def refuse(path: Path) -> Iterator[Path]:
+        if path.name == folder:
+            raise PermissionError(13, "Permission denied", str(path))
+        return listed(path)
+
+    monkeypatch.setattr(Path, "iterdir", refuse)
+    with pytest.raises(DataError, match=rf"folder .*/{folder} cannot be read \(Permission denied\); check its perm"):
+        opened(root)
 
 
 def test_absent_images(tmp_path: Path) -> None:

@@ -76,9 +76,12 @@ def test_the_five_species_of_the_paper(tmp_path: Path) -> None:
         ("images.txt", "5 /etc/passwd", "/etc/passwd: leads out of images/"),
         ("images.txt", "5 099.Ovenbird/x.jpg", "099.Ovenbird/x.jpg: no class or part in image_class_labels.txt"),
         ("images.txt", f"5 {CUB_IMAGES[0][0]}/{CUB_IMAGES[0][1]}", "stands more than once in images.txt"),
-        ("train_test_split.txt", "1 7", "no class or part in train_test_split.txt"),
-        ("bounding_boxes.txt", "1 0 0 -5 9", "no box x y width height in bounding_boxes.txt"),
-        ("bounding_boxes.txt", "1 0 0 nan 9", "no box x y width height in bounding_boxes.txt"),
+        ("images.txt", "1 099.Ovenbird/x.jpg", "1: stands more than once in images.txt"),
+        ("image_class_labels.txt", "1 2", "1: stands more than once in image_class_labels.txt"),
+        ("classes.txt", "1 other", "1: stands more than once in classes.txt"),
+        ("classes.txt", "7 099.Ovenbird", "099.Ovenbird: stands more than once in classes.txt"),
+        ("train_test_split.txt", "1 0", "1: stands more than once in train_test_split.txt"),
+        ("bounding_boxes.txt", "1 0 0 5 9", "1: stands more than once in bounding_boxes.txt"),
     ],
 )
 def test_wrong_rows_are_named(tmp_path: Path, table: str, line: str, expected: str) -> None:
@@ -89,9 +92,40 @@ def test_wrong_rows_are_named(tmp_path: Path, table: str, line: str, expected: s
     assert not any("\n" in problem for problem in problems)
 
 
+@pytest.mark.parametrize(
+    ("table", "line", "expected"),
+    [
+        ("train_test_split.txt", "1 7", "no class or part in train_test_split.txt"),
+        ("bounding_boxes.txt", "1 0 0 -5 9", "no box x y width height in bounding_boxes.txt"),
+        ("bounding_boxes.txt", "1 0 0 nan 9", "no box x y width height in bounding_boxes.txt"),
+        ("bounding_boxes.txt", "1 500 500 30 20", "box [500, 500, 30, 20] is outside the image of 60x40"),
+        ("bounding_boxes.txt", "1 5 -30 30 20", "box [5, -30, 30, 20] is outside the image of 60x40"),
+    ],
+)
+def test_wrong_cells_are_named(tmp_path: Path, table: str, line: str, expected: str) -> None:
+    parent = make_cub(tmp_path)
+    path = parent / "CUB_200_2011" / table
+    path.write_text("\n".join([line, *path.read_text().splitlines()[1:]]))
+    [problem] = check(DataSpec.parse(f"cub:{parent},size=16,regions=boxes")).problems
+    assert problem.startswith(f"{CUB_IMAGES[0][0]}/{CUB_IMAGES[0][1]}: {expected}")
+
+
+def test_a_mask_of_zeros_and_ones_is_a_problem_and_no_absent_bird(tmp_path: Path) -> None:
+    parent = make_cub(tmp_path)
+    name, file, _ = CUB_IMAGES[0]
+    mask = np.zeros((40, 60), np.uint8)
+    mask[:20] = 1
+    save(parent / "segmentations" / name / file.replace(".jpg", ".png"), mask)
+    expected = r"1 problem: .*: mask 019.Gray_Catbird/Gray_Catbird_0001_1.png: values of 0 and 1 only; expected black"
+    with pytest.raises(DataError, match=expected):
+        opened(parent)
+    (parent / "CUB_200_2011" / "images" / name / file).unlink()
+    assert len(opened(parent, ",missing=skip")) == 3
+
+
 def test_nothing_left(tmp_path: Path) -> None:
     parent = make_cub(tmp_path)
-    add(parent, "images.txt", "\n".join(f"{key} ../x{key}.jpg" for key in range(1, 5)))
+    (parent / "CUB_200_2011" / "images.txt").write_text("\n".join(f"{key} ../x{key}.jpg" for key in range(1, 5)))
     with pytest.raises(DataError, match=r"no image is left; ../x1.jpg: leads out of images/ \(the first of 4"):
         opened(parent)
 

@@ -8,7 +8,7 @@ import scipy.io
 from PIL import Image
 
 from data.kind_layouts import make_flowers
-from raysearch.data import ABSENT, PRESENT, Collection, DataSpec, View, check, open_collection
+from raysearch.data import ABSENT, PRESENT, UNKNOWN, Collection, DataSpec, View, check, open_collection
 from raysearch.errors import DataError
 
 
@@ -67,6 +67,14 @@ def test_what_is_absent_or_wrong_is_named(tmp_path: Path) -> None:
         "image_00003.jpg: segmim/segmim_00003.jpg, its mask, is absent",
         "image_00004.jpg: listed in imagelabels.mat but absent (get it, or set missing=skip)",
     )
+
+
+def test_a_mask_of_background_alone_says_nothing_of_where_the_flower_is(tmp_path: Path) -> None:
+    root = make_flowers(tmp_path)
+    Image.new("RGB", (64, 48), (0, 0, 254)).save(root / "segmim" / "segmim_00002.jpg")
+    data = opened(root)
+    assert (data.truth == UNKNOWN).any(axis=1).tolist() == [name == "image_00002.jpg" for name in data.image_ids]
+    assert "1 masks are empty though the image shows its object: these regions are unknown" in data.notes
 
 
 @pytest.mark.parametrize(

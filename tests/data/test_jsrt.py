@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -107,6 +108,56 @@ def test_what_is_wrong_is_named(tmp_path: Path) -> None:
     ]
     nodules = check(DataSpec.parse(f"jsrt:{root},size=32,task=nodule")).problems
     assert "JPCLN002: no size, x and y in cells 3, 6 and 7 of CLNDAT_EN.txt, or not inside the image" in nodules
+
+
+def plain(root: Path, stems: Sequence[str] = ("JPCLN001", "JPCLN002", "JPCNN001")) -> Path:
+    for stem in stems:
+        save(root / f"{stem}.png", texture(0, 32, 32))
+    return root
+
+
+def lungs(root: Path, fold: str, stem: str, value: int = 255) -> None:
+    for structure in ("left lung", "right lung"):
+        save(root / fold / "masks" / structure / f"{stem}.gif", np.full((32, 32), value, np.uint8))
+
+
+def test_folds_of_scr(tmp_path: Path) -> None:
+    scr = plain(tmp_path) / "scr"
+    lungs(scr, "fold2", "JPCLN002")
+    data = opened(tmp_path)
+    assert data.truth[:, 0].tolist() == [UNKNOWN, PRESENT, UNKNOWN], "fold2 is found without fold1"
+    assert data.official.tolist() == ["", "test", ""]
+    lungs(scr, "fold1", "JPCLN077")
+    assert "masks of 1 images that are not there are left out" in opened(tmp_path).notes
+    lungs(scr, "fold1", "JPCLN002")
+    with pytest.raises(DataError, match=r"1 problem: JPCLN002: masks in both fold1 and fold2; keep one fold's"):
+        opened(tmp_path)
+
+
+def test_masks_of_zeros_and_ones_are_a_problem_and_no_absent_lungs(tmp_path: Path) -> None:
+    lungs(plain(tmp_path), "fold1", "JPCLN001", value=1)
+    with pytest.raises(DataError, match=r"mask left lung/JPCLN001.gif: values of 0 and 1 only"):
+        opened(tmp_path)
+
+
+def test_rows_of_the_table_of_nodules(tmp_path: Path) -> None:
+    table = plain(tmp_path) / "CLNDAT_EN.txt"
+    spec = DataSpec.parse(f"jsrt:{tmp_path},size=32,task=nodule")
+    table.write_text("\n".join([*JSRT_NODULES, JSRT_NODULES[0].replace("001", "099")]), "utf-8-sig")
+    report = check(spec)
+    assert report.ok
+    assert report.classes[1].present == 2
+    assert "1 rows of CLNDAT_EN.txt are of images that are not there" in report.notes
+    rows = (JSRT_NODULES[0], JSRT_NODULES[0].replace("1634", "100"), JSRT_NODULES[1].replace("JPCLN002", "JPCNN001"))
+    table.write_text("\n".join(rows))
+    assert check(spec).problems == (
+        "JPCLN001: stands more than once in CLNDAT_EN.txt",
+        "JPCNN001: has a row in CLNDAT_EN.txt, which is of images with a nodule: JPCLN001 and so on",
+        "JPCLN002: no row in CLNDAT_EN.txt",
+    )
+    table.write_text("")
+    with pytest.raises(DataError, match=r"table .*CLNDAT_EN.txt has no rows; get the original file again"):
+        check(spec)
 
 
 def test_a_folder_without_images(tmp_path: Path) -> None:

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
 
 from data.kind_layouts import KERMANY_FILES, make_kermany
-from raysearch.data import ABSENT, UNKNOWN, Collection, DataSpec, View, make_split, open_collection
+from raysearch.data import ABSENT, UNKNOWN, Collection, DataSpec, View, check, make_split, open_collection
 from raysearch.errors import DataError
 
 
@@ -52,6 +53,40 @@ def test_names_that_tell_no_patient_are_noted(tmp_path: Path) -> None:
     data = opened(make_kermany(tmp_path, [*KERMANY_FILES, "train/NORMAL/scan.jpeg"]))
     assert patient(data, "train/NORMAL/scan.jpeg") == "train/scan"
     assert "1 file names tell no patient: each of these images is a patient of its own" in data.notes
+
+
+def test_parts_and_classes_that_are_not_there_are_named(tmp_path: Path) -> None:
+    parent = make_kermany(tmp_path)
+    root = parent / "chest_xray"
+    shutil.rmtree(root / "val")
+    opened(parent)
+    (root / "train" / "PNEUMONIA").rename(root / "train" / "Pneumonia")
+    shutil.rmtree(root / "test")
+    report = check(DataSpec.parse(f"kermany:{parent},size=16"))
+    assert report.problems == (
+        "train/PNEUMONIA: holds no image; get the original files again",
+        "test/NORMAL: holds no image; get the original files again",
+        "test/PNEUMONIA: holds no image; get the original files again",
+    )
+    assert "folders other than NORMAL and PNEUMONIA are left out: train/Pneumonia" in report.notes
+
+
+def test_images_whose_names_differ_in_the_suffix_alone_are_two(tmp_path: Path) -> None:
+    other = "train/PNEUMONIA/person1_virus_6.jpg"
+    data = opened(make_kermany(tmp_path, [*KERMANY_FILES, other]))
+    assert sorted(data.image_ids) == sorted([*KERMANY_FILES, other])
+    assert patient(data, other) == "train/person1"
+
+
+def test_a_folder_that_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    parent = make_kermany(tmp_path)
+
+    def refuse(folder: Path) -> None:
+        raise PermissionError(13, "Permission denied", str(folder))
+
+    monkeypatch.setattr(Path, "iterdir", refuse)
+    with pytest.raises(DataError, match=r"folder .*/train/NORMAL cannot be read \(Permission denied\); check its perm"):
+        opened(parent)
 
 
 def test_folders_without_images(tmp_path: Path) -> None:

@@ -37,6 +37,22 @@ def test_the_last_digit_is_the_label(tmp_path: Path) -> None:
     assert data.patients.tolist() == ["MCUCXR_0001_0", "MCUCXR_0002_0", "MCUCXR_0104_1"]
 
 
+def test_masks_whose_image_is_gone_are_noted(tmp_path: Path) -> None:
+    parent = make_montgomery(tmp_path)
+    (parent / "MontgomerySet" / "CXR_png" / "MCUCXR_0002_0.png").unlink()
+    assert "2 masks belong to no image of CXR_png and are left out" in opened(parent).notes
+
+
+def test_files_of_one_stem_and_empty_lungs(tmp_path: Path) -> None:
+    parent = make_montgomery(tmp_path)
+    for name in ("leftMask", "rightMask"):
+        save(parent / "MontgomerySet" / "ManualMask" / name / "MCUCXR_0001_0.png", np.zeros((40, 48), bool))
+    assert "1 masks are empty though the image shows its object: these regions are unknown" in opened(parent).notes
+    save(parent / "MontgomerySet" / "CXR_png" / "MCUCXR_0001_0.bmp", np.zeros((40, 48), np.uint8))
+    with pytest.raises(DataError, match=r"CXR_png holds both MCUCXR_0001_0.bmp and MCUCXR_0001_0.png; keep one"):
+        opened(parent)
+
+
 def test_absent_and_other_masks_and_names(tmp_path: Path) -> None:
     parent = make_montgomery(tmp_path)
     root = parent / "MontgomerySet"

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from data.data_layouts import save
 from data.kind_layouts import PET_HEAD, make_pets
 from raysearch.data import ABSENT, PRESENT, UNKNOWN, Collection, DataSpec, View, check, open_collection
 from raysearch.errors import DataError
@@ -58,6 +59,8 @@ BOMB = '<!DOCTYPE a [<!ENTITY x "xxxx"><!ENTITY y "&x;&x;&x;">]>' + HEAD.replace
         (b"", "no XML (no element found"),
         (b"<annotation/>", "no box xmin, ymin, xmax, ymax inside its image"),
         (HEAD.replace("16", "31").encode(), "no box xmin, ymin, xmax, ymax inside its image"),
+        (HEAD.replace(">30<", ">61<").encode(), "no box xmin, ymin, xmax, ymax inside its image"),
+        (HEAD.replace(">20<", ">41<").encode(), "no box xmin, ymin, xmax, ymax inside its image"),
         (HEAD.replace("16", "inf").encode(), "xmin is inf"),
         (HEAD.replace("<xmin>16</xmin>", "").encode(), "could not convert string to float"),
         (b" " * 2_000_000, "oversized: more than 1,000,000 bytes"),
@@ -73,10 +76,54 @@ def test_xml_that_is_no_box_is_named(tmp_path: Path, content: bytes, expected: s
     assert "\n" not in problems[0]
 
 
+def test_a_head_outside_a_picture_whose_size_the_file_does_not_tell(tmp_path: Path) -> None:
+    root = make_pets(tmp_path)
+    text = HEAD.replace(">16<", ">516<").replace(">30<", ">530<")
+    text = text[: text.index("<size>")] + text[text.index("<object>") :]
+    (root / "annotations" / "xmls" / "Abyssinian_100.xml").write_text(text)
+    with pytest.raises(DataError, match=r"Abyssinian_100.jpg: box \[515, 10, 15, 10\] is outside the image of 60x40"):
+        opened(root, ",regions=heads")
+
+
+def test_heads_that_are_not_there(tmp_path: Path) -> None:
+    root = make_pets(tmp_path)
+    expected = "3 images have no file in annotations/xmls/: where the head is is unknown"
+    assert expected in opened(root, ",regions=heads").notes
+    (root / "annotations" / "xmls").rename(root / "xmls")
+    with pytest.raises(DataError, match=r"folder .*/annotations/xmls does not exist; get it, or set regions=trimaps"):
+        opened(root, ",regions=heads")
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ((0, 1, 2), "a value of 0; expected only 1, 2, 3"),
+        ((1, 2, 255), "a value of 255; expected only 1, 2, 3"),
+    ],
+)
+def test_trimaps_that_are_none(tmp_path: Path, values: tuple[int, ...], expected: str) -> None:
+    root = make_pets(tmp_path)
+    trimap = np.repeat(np.array(values, np.uint8), (20 * 60, 10 * 60, 10 * 60)).reshape(40, 60)
+    save(root / "annotations" / "trimaps" / "Abyssinian_100.png", trimap)
+    [problem] = check(DataSpec.parse(f"pets:{root},size=16")).problems
+    assert problem.startswith(f"Abyssinian_100.jpg: mask trimaps/Abyssinian_100.png: {expected}")
+
+
+def test_an_empty_trimap_says_nothing_of_where_the_pet_is(tmp_path: Path) -> None:
+    root = make_pets(tmp_path)
+    save(root / "annotations" / "trimaps" / "Abyssinian_100.png", np.full((40, 60), 2, np.uint8))
+    data = opened(root)
+    row = data.image_ids.index("Abyssinian_100.jpg")
+    assert data.truth[row, data.labels[row] == PRESENT] == UNKNOWN
+    assert "1 masks are empty though the image shows its object: these regions are unknown" in data.notes
+
+
 def test_what_is_absent_or_wrong_is_named(tmp_path: Path) -> None:
     root = make_pets(tmp_path)
     with (root / "annotations" / "list.txt").open("a") as file:
         file.write("../../x_1 1 1 1\nBengal_1 6 3 2\nAbyssinian_100 1 1 1\n")
+    with (root / "annotations" / "test.txt").open("a") as file:
+        file.write("Birman_7 3 1 1\n")
     (root / "annotations" / "trimaps" / "Abyssinian_101.png").unlink()
     (root / "images" / "american_bulldog_1.jpg").unlink()
     problems = check(DataSpec.parse(f"pets:{root},size=16")).problems
@@ -85,6 +132,7 @@ def test_what_is_absent_or_wrong_is_named(tmp_path: Path) -> None:
         "Bengal_1: species '3' in list.txt; expected 1 (cat) or 2 (dog)",
         "Abyssinian_100: stands more than once in list.txt",
         "Abyssinian_101: annotations/trimaps/Abyssinian_101.png, its mask, is absent",
+        "Birman_7: in test.txt, but no image of list.txt",
         "american_bulldog_1: listed in list.txt but absent (get it, or set missing=skip)",
     )
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from raysearch.data import ABSENT, PRESENT, UNKNOWN, Collection, Split, make_folds, make_split
@@ -62,7 +62,6 @@ def patient_tables(draw: st.DrawFn) -> Collection:
     return collection(labels, np.where(known, labels, UNKNOWN), patients, view=view)
 
 
-@settings(deadline=None)
 @given(data=patient_tables(), seed=st.integers(0, 5))
 def test_random_split_is_a_division_by_patient(data: Collection, seed: int) -> None:
     split = make_split(data, "random", seed)
@@ -166,7 +165,6 @@ def test_official_needs_published_parts_without_shared_patients() -> None:
     assert split.notes == ("1 labelled images are in no published part and left out",)
 
 
-@settings(deadline=None)
 @given(data=patient_tables(), folds=st.integers(2, 5), seed=st.integers(0, 5))
 def test_each_annotated_patient_is_tested_once(data: Collection, folds: int, seed: int) -> None:
     boxed = (data.truth == PRESENT).any(axis=1)
@@ -431,6 +429,8 @@ def test_lists(tmp_path: Path, by: str) -> None:
         ("test={c}", r"image 'j1' is not in made; expected names such as 'i0'"),
         ("{table}", r"has columns image,fold; expected a CSV file with columns image,split or patient,split"),
         ("{table}:fold=1:2", "has no fold '1:2'; known: 1"),
+        ("{blank}:fold=1", r"b.csv: the line of image 'i1' has no fold; name one, or leave out the line"),
+        ("test={empty}", r"list .*/none is empty; expected one image name a line"),
     ],
 )
 def test_lists_that_do_not_fit(tmp_path: Path, how: str, expected: str) -> None:
@@ -440,6 +440,8 @@ def test_lists_that_do_not_fit(tmp_path: Path, how: str, expected: str) -> None:
         "b": lines(tmp_path / "b", ["i1", "i2"]),
         "c": lines(tmp_path / "c", ["i0", "j1"]),
         "table": lines(tmp_path / "t.csv", ["image,fold", "i0,1"]),
+        "blank": lines(tmp_path / "b.csv", ["image,fold", "i0,1", "i1,"]),
+        "empty": lines(tmp_path / "none", []),
     }
     with pytest.raises(DataError, match=expected) as error:
         make_split(data, how.format(**files))

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from data.data_layouts import make_covid, make_glas, make_nih
@@ -133,7 +133,6 @@ def stacked(draw: st.DrawFn) -> tuple[list[np.ndarray], Any]:
     return arrays, (first, *rest) if rest else first
 
 
-@settings(deadline=None)
 @given(stacked())
 def test_stacked_arrays_read_as_their_concatenation(case: tuple[list[np.ndarray], Any]) -> None:
     arrays, key = case

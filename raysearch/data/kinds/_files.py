@@ -41,16 +41,36 @@ def is_file(path: Path) -> bool:
     return os.path.isfile(path)
 
 
-def files_in(folder: Path, suffixes: Iterable[str] = IMAGES) -> dict[str, Path]:
-    """Stem -> file, of the files with one of these endings, in the order of their names; hidden ones are left out."""
+def entries(folder: Path) -> list[Path]:
+    """What a folder holds, in the order of the names; hidden ones are left out. Nothing if there is no such folder.
+
+    Raises:
+        DataError: it cannot be read.
+    """
+    try:
+        return sorted(path for path in folder.iterdir() if not path.name.startswith(".")) if folder.is_dir() else []
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise DataError(f"folder {folder} cannot be read ({reason}); check its permissions and the disk") from None
+
+
+def files_in(folder: Path, suffixes: Iterable[str] = IMAGES) -> list[Path]:
+    """The entries of a folder with one of these endings; DataError as `entries`."""
     known = tuple(suffixes)
-    if not folder.is_dir():
-        return {}
-    return {
-        path.stem: path
-        for path in sorted(folder.iterdir())
-        if path.suffix.lower() in known and not path.name.startswith(".")
-    }
+    return [path for path in entries(folder) if path.suffix.lower() in known]
+
+
+def by_stem(files: Iterable[Path]) -> dict[str, Path]:
+    """Stem -> file.
+
+    Raises:
+        DataError: two files have the same stem: which of them is meant, nothing tells.
+    """
+    found: dict[str, Path] = {}
+    for path in files:
+        if (other := found.setdefault(path.stem, path)) != path:
+            raise DataError(f"{path.parent} holds both {other.name} and {path.name}; keep one of them")
+    return found
 
 
 def first_folder(*folders: Path) -> Path | None:

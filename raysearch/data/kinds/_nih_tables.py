@@ -52,7 +52,7 @@ def read_boxes(
 ) -> tuple[dict[str, dict[str, list[list[float]]]], list[str], list[str]]:
     """Image -> finding -> boxes (left, top, width, height), with problem and note lines.
 
-    The file's header, ``Bbox [x,y,w,h],,,``, splits into nine columns over rows of six.
+    The file's header, ``Image Index,Finding Label,Bbox [x,y,w,h],,,``, splits into nine columns over rows of six.
     """
     header = (*_BOX_COLUMNS, "7", "8", "9")
     table = read_table(path, _BOX_COLUMNS, header)

@@ -16,8 +16,8 @@ def read_head(path: Path) -> Boxes:
     """The boxes of all objects of a file. VOC counts pixels from 1 and its boxes hold both ends.
 
     Raises:
-        ValueError: unreadable, no XML of this form, with a document type (which could define entities), or without a
-            box.
+        ValueError: unreadable, no XML of this form, with a document type (which could define entities), without a box,
+            or with one that is not inside the image, whose size the file may tell.
     """
     try:
         if path.stat().st_size > _MOST_BYTES:
@@ -36,7 +36,9 @@ def read_head(path: Path) -> Boxes:
         raise ValueError(f"no XML ({error})") from None
     corners = np.array(boxes, np.float64).reshape(-1, 4)
     boxes_inside = (corners[:, :2] >= 0).all() and (corners[:, 2:] >= corners[:, :2]).all()
-    if not len(corners) or not boxes_inside or (frame and min(frame) < 1):
+    if frame:
+        boxes_inside &= min(frame) > 0 and (corners[:, 2:] <= frame).all()
+    if not len(corners) or not boxes_inside:
         raise ValueError("no box xmin, ymin, xmax, ymax inside its image")
     return Boxes(np.hstack([corners[:, :2] - 1, corners[:, 2:] - corners[:, :2] + 1]), frame)
 

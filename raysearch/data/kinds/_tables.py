@@ -42,10 +42,12 @@ def read_table(path: Path, columns: Sequence[str], header: Sequence[str] | None 
 
     Args:
         columns: those that must be there; only these come back.
-        header: names for the columns of a file whose own first line does not split as its rows do.
+        header: names for the columns of a file whose own first line does not split as its rows do, but begins with the
+            first two of them.
 
     Raises:
-        DataError: unreadable, not UTF-8, a column missing, no rows, a line with too few or too many cells.
+        DataError: unreadable, not UTF-8, another first line than `header` says, a column missing, no rows, a line with
+            too few or too many cells.
     """
     try:
         with path.open(encoding="utf-8-sig") as file:
@@ -54,7 +56,13 @@ def read_table(path: Path, columns: Sequence[str], header: Sequence[str] | None 
         raise DataError(
             f"table {path} cannot be read ({error}); expected a CSV file with {', '.join(columns)}"
         ) from None
-    names = list(header or (lines[0] if lines else ()))
+    first = lines[0] if lines else []
+    if header and first[:2] != list(header[:2]):
+        raise DataError(
+            f"table {path} begins with '{one_line(','.join(first))[:80]}'; expected the line "
+            f"'{','.join(header[:2])}...': put it there, or get the original file again"
+        )
+    names = list(header or first)
     rows = [line for line in lines[1:] if any(line)]
     for column in columns:
         if column not in names:
@@ -71,11 +79,11 @@ def read_table(path: Path, columns: Sequence[str], header: Sequence[str] | None 
                 f"table {path}: the line of '{row[0]}' has {len(row)} cells, expected {len(names)}; a comma may be "
                 "missing, or a cell with commas has no quotes"
             )
-    cells = {column: [_one_line(row[k]) for row in rows] for column, k in zip(columns, at, strict=True)}
+    cells = {column: [one_line(row[k]) for row in rows] for column, k in zip(columns, at, strict=True)}
     return pd.DataFrame(cells, dtype=object)
 
 
-def _one_line(cell: str) -> str:
+def one_line(cell: str) -> str:
     """A cell for names and messages, which have one line."""
     return cell if cell.isprintable() else " ".join(cell.split())
 
@@ -84,12 +92,15 @@ def read_names(path: Path) -> list[str]:
     """The lines of a text file that lists one image a line.
 
     Raises:
-        DataError: unreadable or not UTF-8.
+        DataError: unreadable, not UTF-8, or no lines.
     """
     try:
-        return [line.strip() for line in path.read_text("utf-8-sig").splitlines() if line.strip()]
+        names = [line.strip() for line in path.read_text("utf-8-sig").splitlines() if line.strip()]
     except (OSError, ValueError) as error:
         raise DataError(f"list {path} cannot be read ({error}); expected one image name a line") from None
+    if not names:
+        raise DataError(f"list {path} is empty; expected one image name a line")
+    return names
 
 
 def read_columns(path: Path, columns: int) -> list[list[str]]:
@@ -109,6 +120,16 @@ def read_columns(path: Path, columns: int) -> list[list[str]]:
         if len(row) != columns:
             raise DataError(f"table {path}: the line of '{row[0]}' has {len(row)} cells, expected {columns}")
     return rows
+
+
+def read_keyed(path: Path, columns: int) -> tuple[dict[str, list[str]], list[str]]:
+    """First cell -> the other cells of its first line, of a table as `read_columns` reads it; and a problem line for
+    every first cell that is repeated. DataError as `read_columns`."""
+    rows = read_columns(path, columns)
+    keyed: dict[str, list[str]] = {}
+    for key, *cells in rows:
+        keyed.setdefault(key, cells)
+    return keyed, duplicates(pd.Series([row[0] for row in rows]), path.name)
 
 
 def duplicates(names: pd.Series[str], table: str) -> list[str]:

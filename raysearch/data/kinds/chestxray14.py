@@ -13,6 +13,7 @@ from raysearch.data._collection import ABSENT, PRESENT, UNKNOWN, View
 from raysearch.data._manifest import FileManifest
 from raysearch.data.kinds._base import MISSING, Kind, Option, size_option, task_option
 from raysearch.data.kinds._draw import draw
+from raysearch.data.kinds._files import entries
 from raysearch.data.kinds._labels import normal_or_not
 from raysearch.data.kinds._nih_tables import FINDINGS, box_regions, read_boxes, read_official, read_positive
 from raysearch.data.kinds._tables import (
@@ -179,6 +180,4 @@ def _findings(
 def _image_files(root: Path) -> dict[str, Path]:
     """Image name -> path, over the flat layout and the twelve archives' layout."""
     folders = [root / "images", *sorted(root.glob("images_0*/images"))]
-    return {
-        path.name: path for folder in folders if folder.is_dir() for path in folder.iterdir() if path.suffix == ".png"
-    }
+    return {path.name: path for folder in folders for path in entries(folder) if path.suffix == ".png"}

@@ -66,8 +66,8 @@ class CheXpert(Kind):
     the observations, if it is a class and nothing is uncertain.
 
     Uncertain labels (-1) are unknown, absent or present: U-Ignore, U-Zeros and U-Ones of the paper. It finds none the
-    best for all, and takes U-Ones, the default here, for three of the five observations it competes on (atelectasis,
-    edema, pleural effusion). A blank is absent, or unknown with ``blank=ignore``.
+    best for all; its final model takes U-Ones, the default here, for atelectasis and edema. A blank is absent, or
+    unknown with ``blank=ignore``.
 
     Region truth of a labelled class is PRESENT where CheXlocalize has a region and UNKNOWN without; of a class that the
     image does not have ABSENT, and of `normal` always UNKNOWN. The default size is CheXseg's.
@@ -149,7 +149,6 @@ def _read_tables(root: Path) -> tuple[pd.DataFrame, list[Path], list[str]]:
     problems: list[str] = []
     for part, path in found.items():
         rows = read_table(path, ("Path", *OBSERVATIONS))
-        problems += duplicates(rows["Path"], path.name)
         rows["part"] = part
         below = rows["Path"].map(lambda name, part=part: _below(name, _FOLDERS[part]))
         problems += [
@@ -157,13 +156,14 @@ def _read_tables(root: Path) -> tuple[pd.DataFrame, list[Path], list[str]]:
             for name in rows["Path"][below.isna()]
         ]
         rows["below"] = below
+        rows["id"] = part + "/" + below
+        problems += duplicates(rows["id"][below.notna()], path.name)
         parts.append(rows[below.notna()])
     table = pd.concat(parts, ignore_index=True)
     folders = {
         part: next((root / name for name in _FOLDERS[part] if (root / name).is_dir()), root / part) for part in found
     }
     table["file"] = [folders[part] / below for part, below in zip(table["part"], table["below"], strict=True)]
-    table["id"] = table["part"] + "/" + table["below"]
     table["image"] = [below.rpartition(".")[0].replace("/", "_") for below in table["below"]]
     table["patient"] = table["below"].str.split("/").str[0]
     return table, list(found.values()), problems

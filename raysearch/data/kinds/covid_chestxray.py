@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from raysearch.data._collection import ABSENT, PRESENT, UNKNOWN, View
 from raysearch.data._manifest import FileManifest, MaskFiles
 from raysearch.data.kinds._base import MISSING, Kind, Option, size_option, task_option
+from raysearch.data.kinds._files import entries
 from raysearch.data.kinds._tables import (
     data_folder,
     duplicates,
@@ -79,7 +80,7 @@ class CovidChestXray(Kind):
             raise DataError(f"table {metadata} has no row of modality X-ray; get the original file again")
 
         folder = root / "images"
-        files = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+        files = {path.name for path in entries(folder)}
         problems = duplicates(table["filename"], metadata.name)
         problems += without_patient(table["filename"], table["patientid"], metadata.name)
         absent, skipped = listed_but_absent(table["filename"], files, metadata.name, skip=spec["missing"] == "skip")
@@ -142,7 +143,7 @@ def _mask_files(root: Path, task: str, source: str, names: pd.Series[str]) -> tu
 def _files(folder: Path) -> list[Path]:
     if not folder.is_dir():
         raise DataError(f"mask folder {folder} does not exist; get it, or choose another task or masks=...")
-    return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+    return entries(folder)
 
 
 def _single(findings: pd.Series[str], masks: _Masks) -> _Labelled:

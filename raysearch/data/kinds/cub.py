@@ -14,7 +14,7 @@ from raysearch.data._manifest import Boxes, Brighter, FileManifest, MaskFiles, R
 from raysearch.data.kinds._base import MISSING, Kind, Option, size_option, task_option
 from raysearch.data.kinds._files import first_folder, inside, is_file, release_folder
 from raysearch.data.kinds._labels import one_of
-from raysearch.data.kinds._tables import duplicates, find_table, listed_but_absent, read_columns, refuse_nothing
+from raysearch.data.kinds._tables import duplicates, find_table, listed_but_absent, read_keyed, refuse_nothing
 from raysearch.errors import DataError
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class Cub(Kind):
 
     name = "cub"
     title = "CUB-200-2011 (Wah et al., 2011)"
-    version = 1
+    version = 2
     options = (
         task_option("species"),
         Option(name="classes", default="200", choices=("200", "5"), about="all species, or the five of CUB5"),
@@ -57,15 +57,14 @@ class Cub(Kind):
     def read(self, spec: DataSpec, view: View) -> FileManifest:
         root = release_folder(spec.path, self.title, ("images.txt",), ("CUB_200_2011",))
         tables = [find_table(root, name) for name in _TABLES[: 5 if spec["regions"] == "boxes" else 4]]
-        listed = dict(read_columns(tables[0], 2))
-        species = dict(read_columns(tables[1], 2))
-        names = dict(read_columns(tables[2], 2))
-        parts = dict(read_columns(tables[3], 2))
+        problems: list[str] = []
+        listed, species, names, parts = (_pairs(table, problems) for table in tables[:4])
         classes = CUB5 if spec["classes"] == "5" else tuple(names.values())
         if absent_classes := [name for name in classes if name not in names.values()]:
             raise DataError(f"table {tables[2]} has no class '{absent_classes[0]}'; get the original file again")
 
-        problems = duplicates(pd.Series(list(listed.values())), tables[0].name)
+        problems += duplicates(pd.Series(list(listed.values())), tables[0].name)
+        problems += duplicates(pd.Series(list(names.values())), tables[2].name)
         problems += [f"{name}: leads out of images/" for name in listed.values() if inside(root, name) is None]
         for table, told, known in ((tables[1], species, names), (tables[3], parts, _PART)):
             problems += [
@@ -108,6 +107,12 @@ class Cub(Kind):
         )
 
 
+def _pairs(table: Path, problems: list[str]) -> dict[str, str]:
+    keyed, repeated = read_keyed(table, 2)
+    problems += repeated
+    return {key: cell for key, [cell] in keyed.items()}
+
+
 def _masks(root: Path, ids: list[str], own: NDArray[np.int64], problems: list[str]) -> dict[int, dict[int, Region]]:
     folder = first_folder(root / "segmentations", root.parent / "segmentations")
     if folder is None:
@@ -116,7 +121,7 @@ def _masks(root: Path, ids: list[str], own: NDArray[np.int64], problems: list[st
     for row, (name, label) in enumerate(zip(ids, own.tolist(), strict=True)):
         path = (folder / name).with_suffix(".png")
         if is_file(path):
-            regions[row] = {label: MaskFiles((path,), _AGREED)}
+            regions[row] = {label: MaskFiles((path,), _AGREED, shown=True)}
         else:
             problems.append(f"{name}: segmentations/{Path(name).with_suffix('.png')}, its mask, is absent")
     return regions
@@ -125,7 +130,8 @@ def _masks(root: Path, ids: list[str], own: NDArray[np.int64], problems: list[st
 def _boxes(
     table: Path, keys: list[str], ids: list[str], own: NDArray[np.int64], problems: list[str]
 ) -> dict[int, dict[int, Region]]:
-    boxes = {key: cells for key, *cells in read_columns(table, 5)}
+    boxes, repeated = read_keyed(table, 5)
+    problems += repeated
     regions: dict[int, dict[int, Region]] = {}
     for row, (key, name, label) in enumerate(zip(keys, ids, own.tolist(), strict=True)):
         try:

@@ -40,7 +40,7 @@ class Flowers102(Kind):
 
     name = "flowers102"
     title = "Oxford 102 flowers (Nilsback and Zisserman, 2008)"
-    version = 1
+    version = 2
     options = (task_option("species"), size_option(512), MISSING)
 
     def read(self, spec: DataSpec, view: View) -> FileManifest:
@@ -121,7 +121,7 @@ def _regions(root: Path, ids: list[str], own: NDArray[np.int64], problems: list[
     for row, (name, label) in enumerate(zip(ids, own.tolist(), strict=True)):
         path = root / "segmim" / name.replace("image_", "segmim_")
         if is_file(path):
-            regions[row] = {label: MaskFiles((path,), _BACKGROUND)}
+            regions[row] = {label: MaskFiles((path,), _BACKGROUND, shown=True)}
         else:
             problems.append(f"{name}: segmim/{path.name}, its mask, is absent")
     return regions

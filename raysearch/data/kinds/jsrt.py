@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,9 +13,9 @@ from numpy.typing import NDArray
 from raysearch.data._collection import PRESENT, UNKNOWN, View
 from raysearch.data._manifest import Boxes, Brighter, FileManifest, MaskFiles, RawPixels, Region
 from raysearch.data.kinds._base import Kind, size_option, task_option
-from raysearch.data.kinds._files import IMAGES, files_in, first_folder
+from raysearch.data.kinds._files import IMAGES, by_stem, entries, files_in, first_folder
 from raysearch.data.kinds._labels import normal_or_not
-from raysearch.data.kinds._tables import data_folder
+from raysearch.data.kinds._tables import data_folder, one_line
 from raysearch.errors import DataError
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ _MM = 0.175
 
 _STRUCTURES = {"lungs": ("left lung", "right lung"), "heart": ("heart",)}
 _FOLDS = {"fold1": "train", "fold2": "test"}
+_MASKS = (".gif", *IMAGES)
 _GRAY = Brighter(127)
 _TABLES = ("CLNDAT_EN.txt", "CLNDAT_EN.TXT")
 _SIZE, _X, _Y = 2, 5, 6
@@ -47,31 +49,32 @@ class Jsrt(Kind):
 
     name = "jsrt"
     title = "JSRT with SCR (Shiraishi et al., 2000; van Ginneken et al., 2006)"
-    version = 1
+    version = 2
     options = (task_option("lungs", "heart", "nodule"), size_option(256))
 
     def read(self, spec: DataSpec, view: View) -> FileManifest:
         root = data_folder(spec.path, self.title)
         files, raw = _images(root)
         stems = list(files)
-        masks = first_folder(*(root / name / "fold1" for name in ("", "scratch", "scr", "SCR", "scr/scratch")))
+        places = ("", "scratch", "scr", "SCR", "scr/scratch")
+        masks = first_folder(*(root / name / fold for name in places for fold in _FOLDS))
         folds = masks.parent if masks else root
-        fold_of = _fold_of(folds)
         problems: list[str] = []
         notes: list[str] = []
+        fold_of = _fold_of(folds, problems)
         tables: tuple[Path, ...] = ()
         if spec["task"] == "nodule":
             classes: tuple[str, ...] = ("normal", "nodule")
             labels, truth = normal_or_not(np.array([not stem.startswith(_NODULE) for stem in stems]))
-            regions, tables = _nodules(root, stems, problems)
-            if not tables:
-                notes.append("CLNDAT_EN.txt is absent: where the nodules are is unknown")
+            regions, tables = _nodules(root, stems, problems, notes)
         else:
             classes = (str(spec["task"]),)
             labels, truth = np.full((len(stems), 1), PRESENT, np.int8), np.full((len(stems), 1), UNKNOWN, np.int8)
             regions = _structures(folds, stems, fold_of, _STRUCTURES[classes[0]], problems)
             if missing := len(stems) - len(regions):
                 notes.append(f"{missing} images have no mask of {classes[0]}: their region is unknown")
+            if unused := len(fold_of.keys() - set(stems)):
+                notes.append(f"masks of {unused} images that are not there are left out")
         return FileManifest(
             root=root,
             channels=1,
@@ -98,24 +101,27 @@ def _images(root: Path) -> tuple[dict[str, Path], RawPixels | None]:
     """
     for folder in (root / "All247images", root / "All247images" / "All247images", root / "images", root):
         for suffixes, raw in (((".img",), _RAW), (IMAGES, None)):
-            files = {stem: path for stem, path in files_in(folder, suffixes).items() if _STEM.fullmatch(stem)}
+            files = by_stem(path for path in files_in(folder, suffixes) if _STEM.fullmatch(path.stem))
             if files:
                 return files, raw
     raise DataError(f"{root} holds no image All247images/JPCLN001.IMG; name the folder of {Jsrt.title}")
 
 
-def _fold_of(folds: Path) -> dict[str, str]:
-    """Stem -> the fold whose masks hold it."""
-    return {
-        path.stem: fold for fold in _FOLDS for path in sorted((folds / fold / "masks").glob("*/*.*")) if path.is_file()
-    }
+def _fold_of(folds: Path, problems: list[str]) -> dict[str, str]:
+    """Stem -> the fold whose masks hold it; an image in both is a problem."""
+    first, second = (
+        {path.stem for structure in entries(folds / fold / "masks") for path in files_in(structure, _MASKS)}
+        for fold in _FOLDS
+    )
+    problems += [f"{stem}: masks in both {' and '.join(_FOLDS)}; keep one fold's" for stem in sorted(first & second)]
+    return {stem: fold for fold, stems in zip(_FOLDS, (first, second), strict=True) for stem in stems}
 
 
 def _structures(
     folds: Path, stems: list[str], fold_of: dict[str, str], structures: tuple[str, ...], problems: list[str]
 ) -> dict[int, dict[int, Region]]:
     there = {
-        (fold, structure): files_in(folds / fold / "masks" / structure, (".gif", *IMAGES))
+        (fold, structure): by_stem(files_in(folds / fold / "masks" / structure, _MASKS))
         for fold in _FOLDS
         for structure in structures
     }
@@ -126,7 +132,7 @@ def _structures(
         fold = fold_of[stem]
         paths = [there[fold, structure].get(stem) for structure in structures]
         if all(paths):
-            regions[row] = {0: MaskFiles(tuple(path for path in paths if path), _GRAY)}
+            regions[row] = {0: MaskFiles(tuple(path for path in paths if path), _GRAY, shown=True)}
         problems += [
             f"{stem}: {fold}/masks/{structure}/{stem}.gif, its mask, is absent"
             for structure, path in zip(structures, paths, strict=True)
@@ -136,27 +142,46 @@ def _structures(
 
 
 def _nodules(
-    root: Path, stems: list[str], problems: list[str]
+    root: Path, stems: list[str], problems: list[str], notes: list[str]
 ) -> tuple[dict[int, dict[int, Region]], tuple[Path, ...]]:
+    """Regions, and the table that they were read from, if there is one. An image has one nodule.
+
+    Raises:
+        DataError: the table cannot be read or has no rows.
+    """
     folders = (root, root / "Clinical_Information", root / "Clinical_Information" / "Clinical_Information")
-    tables = [folder / name for folder in folders for name in _TABLES if (folder / name).is_file()][:1]
-    found: dict[str, NDArray[np.float64]] = {}
-    for table in tables:
-        try:
-            lines = table.read_text("latin-1").splitlines()
-        except OSError as error:
-            raise DataError(f"table {table} cannot be read ({error.strerror}); get the original file again") from None
-        for cells in (line.split("\t") for line in lines if line.strip()):
-            stem = cells[0].strip().partition(".")[0]
+    table = next((folder / name for folder in folders for name in _TABLES if (folder / name).is_file()), None)
+    if table is None:
+        notes.append("CLNDAT_EN.txt is absent: where the nodules are is unknown")
+        return {}, ()
+    try:
+        text = table.read_bytes().removeprefix(codecs.BOM_UTF8).decode("latin-1")
+    except OSError as error:
+        raise DataError(f"table {table} cannot be read ({error.strerror}); get the original file again") from None
+    lines = [line for line in text.splitlines() if line.strip()]
+    if not lines:
+        raise DataError(f"table {table} has no rows; get the original file again")
+    found: dict[str, Region | None] = {}
+    for cells in (line.split("\t") for line in lines):
+        stem = one_line(cells[0].strip().partition(".")[0])
+        if not _STEM.fullmatch(stem) or not stem.startswith(_NODULE):
+            problems.append(f"{stem}: has a row in {table.name}, which is of images with a nodule: JPCLN001 and so on")
+        elif stem in found:
+            problems.append(f"{stem}: stands more than once in {table.name}")
+        else:
             try:
-                found[stem] = _square(*(float(cells[column]) for column in (_SIZE, _X, _Y)))
+                box = _square(*(float(cells[column]) for column in (_SIZE, _X, _Y)))
+                found[stem] = Boxes(box[None], (_RAW.width, _RAW.height))
             except (ValueError, IndexError):
+                found[stem] = None
                 problems.append(
                     f"{stem}: no size, x and y in cells 3, 6 and 7 of {table.name}, or not inside the image"
                 )
-    rows = {stem: row for row, stem in enumerate(stems)}
-    frame = (_RAW.width, _RAW.height)
-    return {rows[stem]: {1: Boxes(box[None], frame)} for stem, box in found.items() if stem in rows}, tuple(tables)
+    problems += [f"{stem}: no row in {table.name}" for stem in stems if stem.startswith(_NODULE) and stem not in found]
+    if unused := len(found.keys() - set(stems)):
+        notes.append(f"{unused} rows of {table.name} are of images that are not there")
+    boxes = [(row, found.get(stem)) for row, stem in enumerate(stems)]
+    return {row: {1: box} for row, box in boxes if box is not None}, (table,)
 
 
 def _square(size: float, x: float, y: float) -> NDArray[np.float64]:

@@ -10,7 +10,7 @@ import numpy as np
 from raysearch.data._collection import View
 from raysearch.data._manifest import FileManifest
 from raysearch.data.kinds._base import Kind, size_option, task_option
-from raysearch.data.kinds._files import files_in, release_folder
+from raysearch.data.kinds._files import entries, files_in, release_folder
 from raysearch.data.kinds._labels import normal_or_not
 from raysearch.errors import DataError
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _CLASSES = ("NORMAL", "PNEUMONIA")
 _PARTS = {"train": "train", "val": "train", "test": "test"}
+_OPTIONAL = ("val",)
 _PATIENT = (
     re.compile(r"(person\d+)_(?:bacteria|virus)_\d+"),
     re.compile(r"((?:NORMAL2-)?IM-\d+)-\d+(?:-\d+)*"),
@@ -32,7 +33,7 @@ class Kermany(Kind):
     its parent.
 
     Classes normal and pneumonia, the same in both views; where a pneumonia is, nobody annotated. Published test is
-    test; ``val``, 16 images that a later packing took out of train, counts as published train.
+    test; ``val``, 16 images that a later packing took out of train, counts as published train and may be absent.
 
     Patients are read from the names: ``person12_bacteria_3`` is patient 12, whatever the germ, ``IM-0115-0001`` and
     ``NORMAL2-IM-0115-0001`` are two. The numbers start again in ``test``, which the authors made of other patients, so
@@ -46,14 +47,15 @@ class Kermany(Kind):
 
     def read(self, spec: DataSpec, view: View) -> FileManifest:
         root = release_folder(spec.path, self.title, ("train",), ("chest_xray", "chest_xray/chest_xray"))
-        rows = [
-            (path, part, name)
-            for folder, part in _PARTS.items()
-            for name in _CLASSES
-            for path in files_in(root / folder / name).values()
-        ]
+        found = {(folder, name): files_in(root / folder / name) for folder in _PARTS for name in _CLASSES}
+        rows = [(path, _PARTS[folder], name) for (folder, name), files in found.items() for path in files]
         if not rows:
             raise DataError(f"{root} holds no image train/NORMAL/*.jpeg; get the original files again")
+        problems = [
+            f"{folder}/{name}: holds no image; get the original files again"
+            for (folder, name), files in found.items()
+            if not files and folder not in _OPTIONAL
+        ]
         ids = [path.relative_to(root).as_posix() for path, _, _ in rows]
         owners = [_patient(path.stem) for path, _, _ in rows]
         patients = [f"{part}/{owner or path.stem}" for (path, part, _), owner in zip(rows, owners, strict=True)]
@@ -62,6 +64,9 @@ class Kermany(Kind):
             notes.append(f"{unnamed} file names tell no patient: each of these images is a patient of its own")
         if val := sum(name.startswith("val/") for name in ids):
             notes.append(f"the {val} images of val count as published train")
+        others = [path for folder in _PARTS for path in entries(root / folder) if path.is_dir()]
+        if unread := [path.relative_to(root).as_posix() for path in others if path.name not in _CLASSES]:
+            notes.append(f"folders other than {' and '.join(_CLASSES)} are left out: {', '.join(unread)}")
         labels, truth = normal_or_not(np.array([name == "NORMAL" for _, _, name in rows]))
         return FileManifest(
             root=root,
@@ -75,6 +80,7 @@ class Kermany(Kind):
             regions={},
             official=np.array([part for _, part, _ in rows]),
             tables=(),
+            problems=tuple(problems),
             notes=tuple(notes),
         )
 

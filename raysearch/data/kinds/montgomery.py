@@ -11,7 +11,7 @@ import numpy as np
 from raysearch.data._collection import PRESENT, UNKNOWN, View
 from raysearch.data._manifest import FileManifest, MaskFiles, Region
 from raysearch.data.kinds._base import Kind, size_option, task_option
-from raysearch.data.kinds._files import files_in, release_folder
+from raysearch.data.kinds._files import by_stem, files_in, release_folder
 from raysearch.data.kinds._labels import normal_or_not
 from raysearch.errors import DataError
 
@@ -33,13 +33,14 @@ class Montgomery(Kind):
 
     name = "montgomery"
     title = "Montgomery County chest X-rays (Jaeger et al., 2014)"
-    version = 1
+    version = 2
     options = (task_option("lungs", "normal-vs-abnormal"), size_option(256))
 
     def read(self, spec: DataSpec, view: View) -> FileManifest:
         root = release_folder(spec.path, self.title, ("CXR_png",), ("MontgomerySet",))
         found = files_in(root / "CXR_png")
-        stems = [stem for stem in found if _STEM.fullmatch(stem)]
+        files = by_stem(path for path in found if _STEM.fullmatch(path.stem))
+        stems = list(files)
         if not stems:
             raise DataError(f"{root / 'CXR_png'} holds no image MCUCXR_0001_0.png; get the original files again")
         notes = []
@@ -50,7 +51,9 @@ class Montgomery(Kind):
         if spec["task"] == "lungs":
             classes: tuple[str, ...] = ("lungs",)
             labels, truth = np.full((len(stems), 1), PRESENT, np.int8), np.full((len(stems), 1), UNKNOWN, np.int8)
-            regions, problems = _lungs(root / "ManualMask", stems)
+            regions, problems, unused = _lungs(root / "ManualMask", stems)
+            if unused:
+                notes.append(f"{unused} masks belong to no image of CXR_png and are left out")
         else:
             classes = ("normal", "abnormal")
             labels, truth = normal_or_not(np.array([stem.endswith("_0") for stem in stems]))
@@ -58,8 +61,8 @@ class Montgomery(Kind):
             root=root,
             channels=1,
             classes=classes,
-            ids=tuple(found[stem].name for stem in stems),
-            paths=tuple(found[stem] for stem in stems),
+            ids=tuple(path.name for path in files.values()),
+            paths=tuple(files.values()),
             patients=np.array(stems),
             labels=labels,
             truth=truth,
@@ -71,15 +74,16 @@ class Montgomery(Kind):
         )
 
 
-def _lungs(folder: Path, stems: list[str]) -> tuple[dict[int, dict[int, Region]], list[str]]:
+def _lungs(folder: Path, stems: list[str]) -> tuple[dict[int, dict[int, Region]], list[str], int]:
+    """Regions, problem lines, and how many mask files belong to no image."""
     if not folder.is_dir():
         raise DataError(f"mask folder {folder} does not exist; get it, or choose another task")
-    sides = {name: files_in(folder / name) for name in _MASKS}
+    sides = {name: by_stem(files_in(folder / name)) for name in _MASKS}
     regions: dict[int, dict[int, Region]] = {}
     problems = []
     for row, stem in enumerate(stems):
         paths = tuple(files[stem] for files in sides.values() if stem in files)
         if len(paths) == len(_MASKS):
-            regions[row] = {0: MaskFiles(paths)}
+            regions[row] = {0: MaskFiles(paths, shown=True)}
         problems += [f"{stem}: ManualMask/{name}/{stem}.png is absent" for name in _MASKS if stem not in sides[name]]
-    return regions, problems
+    return regions, problems, sum(len(files.keys() - set(stems)) for files in sides.values())

@@ -14,14 +14,15 @@ from raysearch.data.kinds._files import inside, is_file, release_folder
 from raysearch.data.kinds._labels import one_of
 from raysearch.data.kinds._pet_heads import read_head
 from raysearch.data.kinds._tables import find_table, listed_but_absent, read_columns, refuse_nothing
+from raysearch.errors import DataError
 
 if TYPE_CHECKING:
     from raysearch.data._spec import DataSpec
 
 SPECIES = ("cat", "dog")
 
-_PET, _BORDER = 1, 3
-_FOREGROUND = {"pet": Values((_PET, _BORDER)), "background": Values((_PET,))}
+_PET, _BACKGROUND, _BORDER = _TRIMAP = 1, 2, 3
+_FOREGROUND = {"pet": Values((_PET, _BORDER), _TRIMAP), "background": Values((_PET,), _TRIMAP)}
 
 
 class Pets(Kind):
@@ -36,7 +37,7 @@ class Pets(Kind):
 
     name = "pets"
     title = "Oxford-IIIT Pet (Parkhi et al., CVPR 2012)"
-    version = 1
+    version = 2
     options = (
         task_option("breed", "species"),
         Option(
@@ -65,6 +66,8 @@ class Pets(Kind):
         labels, truth = one_of(np.array(own, np.int64), len(classes))
         if spec["regions"] == "heads":
             regions, xmls = _heads(root, there, own, problems)
+            if without := len(there) - len(xmls):
+                notes.append(f"{without} images have no file in annotations/xmls/: where the head is is unknown")
         else:
             regions, xmls = _trimaps(root, there, own, str(spec["border"]), problems), ()
         return FileManifest(
@@ -107,6 +110,8 @@ def _parts(folder: Path, listed: dict[str, int]) -> tuple[dict[str, str], tuple[
         return {}, (), []
     train, test = ({row[0] for row in read_columns(path, 4)} for path in lists)
     problems = [f"{name}: in both trainval.txt and test.txt" for name in sorted(train & test)]
+    for path, names in zip(lists, (train, test), strict=True):
+        problems += [f"{name}: in {path.name}, but no image of list.txt" for name in sorted(names - listed.keys())]
     return dict.fromkeys(train, "train") | dict.fromkeys(test, "test"), lists, problems
 
 
@@ -117,7 +122,7 @@ def _trimaps(
     for row, (name, label) in enumerate(zip(names, own, strict=True)):
         path = root / "annotations" / "trimaps" / f"{name}.png"
         if is_file(path):
-            regions[row] = {label: MaskFiles((path,), _FOREGROUND[border])}
+            regions[row] = {label: MaskFiles((path,), _FOREGROUND[border], shown=True)}
         else:
             problems.append(f"{name}: annotations/trimaps/{name}.png, its mask, is absent")
     return regions
@@ -126,11 +131,18 @@ def _trimaps(
 def _heads(
     root: Path, names: list[str], own: list[int], problems: list[str]
 ) -> tuple[dict[int, dict[int, Region]], tuple[Path, ...]]:
-    """Regions, and the files that they were read from."""
+    """Regions, and the files that they were read from.
+
+    Raises:
+        DataError: there is no folder of them.
+    """
+    folder = root / "annotations" / "xmls"
+    if not folder.is_dir():
+        raise DataError(f"folder {folder} does not exist; get it, or set regions=trimaps")
     regions: dict[int, dict[int, Region]] = {}
     read = []
     for row, (name, label) in enumerate(zip(names, own, strict=True)):
-        path = root / "annotations" / "xmls" / f"{name}.xml"
+        path = folder / f"{name}.xml"
         if not is_file(path):
             continue
         read.append(path)
