@@ -102,8 +102,8 @@ def build_features(name: str, *, weights: str, in_channels: int) -> Features:
         in_channels: 1 or 3. Pretrained first convolutions are summed over colours for 1.
 
     Raises:
-        MethodError: the name is unknown, the network has no feature maps at `STRIDES`, or the weights cannot be had or
-            do not fit.
+        MethodError: the name is unknown, the network has no feature maps at `STRIDES` or rescales its input
+            (``transform_input``), or the weights cannot be had or do not fit.
     """
     library, _, model = name.rpartition("/")
     if name == SLIM:
@@ -160,7 +160,7 @@ def _with_weights(name: str, weights: str, make: Make, in_channels: int, *, trun
             raise
         raise no_download(name, error) from error
     if trunk:
-        network = _trunk(network)
+        network = _trunk(network, name)
         if in_channels != 3:
             adapt_first_convolution(network, in_channels)
     if weights not in ("random", "imagenet"):
@@ -168,13 +168,22 @@ def _with_weights(name: str, weights: str, make: Make, in_channels: int, *, trun
     return network
 
 
-def _trunk(network: nn.Module) -> nn.Module:
-    """What comes before pooling and classifier, under the names that its parts have."""
+def _trunk(network: nn.Module, name: str) -> nn.Module:
+    """What comes before pooling and classifier, under the names that its parts have.
+
+    Raises:
+        MethodError: the network's own forward rescales its input, of which its parts know nothing.
+    """
+    if hasattr(network, "transform_input"):
+        raise MethodError(
+            f"backbone {name!r} rescales its input by itself (transform_input), which is no part of its layers: use"
+            " another, as torchvision/densenet121 or timm/resnet50"
+        )
     trunk = nn.Sequential()
-    for name, module in network.named_children():
-        if isinstance(module, nn.Linear | nn.AdaptiveAvgPool2d) or name in ("classifier", "aux1", "aux2", "AuxLogits"):
+    for part, module in network.named_children():
+        if isinstance(module, nn.Linear | nn.AdaptiveAvgPool2d) or part == "classifier":
             break
-        trunk.add_module(name, module)
+        trunk.add_module(part, module)
     if isinstance(network, torchvision.models.DenseNet):
         trunk.add_module("relu5", nn.ReLU(inplace=True))  # a function there
     return trunk

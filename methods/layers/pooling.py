@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import math
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+_LEAST_SHARPNESS = 1e-6
+"""Of the log-sum-exp, which is 0 / 0 at 0."""
 
 
 def average_pool(maps: Tensor) -> Tensor:
@@ -20,10 +21,18 @@ def max_pool(maps: Tensor) -> Tensor:
 
 
 def log_sum_exp_pool(maps: Tensor, r: float | Tensor) -> Tensor:
-    """(N, K, h, w) to (N, K), ``log(mean(exp(r x))) / r`` (Pinheiro & Collobert, CVPR 2015); r is a number, or (K,)."""
-    cells = maps.shape[2] * maps.shape[3]
-    sharpness = torch.as_tensor(r, dtype=maps.dtype, device=maps.device)
-    return (torch.logsumexp(sharpness[..., None] * maps.flatten(2), 2) - math.log(cells)) / sharpness
+    """(N, K, h, w) to (N, K), ``log(mean(exp(r x))) / r`` (Pinheiro & Collobert, CVPR 2015); r, not below 0, is a
+    number, or (K,). What is below 1e-6 counts as that: all such r give the mean."""
+    cells = maps.flatten(2)
+    sharpness = torch.as_tensor(r, dtype=maps.dtype, device=maps.device).clamp(min=_LEAST_SHARPNESS)
+    # any number may be taken away first and added again; the maximum keeps all powers in (0, 1]
+    top = cells.detach().amax(2)
+    powers = sharpness[..., None] * (cells - top[..., None])
+    # near 0 a logarithm is precise as log1p(mean expm1), far below as log(mean exp)
+    below = torch.expm1(powers).mean(2)
+    small = torch.log1p(below.clamp(min=-0.5))
+    large = powers.exp().mean(2).log()
+    return top + torch.where(below > -0.5, small, large) / sharpness
 
 
 def cell_count(k: float, cells: int) -> int:

@@ -54,6 +54,19 @@ def untracked(network: nn.Module) -> Iterator[None]:
             layer.momentum = momentum
 
 
+@contextmanager
+def stored(network: nn.Module) -> Iterator[None]:
+    """Training batches are normalised by the running statistics, and leave them as they are."""
+    layers = [layer for layer in batch_norms(network) if layer.training]
+    for layer in layers:
+        layer.eval()
+    try:
+        yield
+    finally:
+        for layer in layers:
+            layer.train()
+
+
 def batch_norms(network: nn.Module) -> list[_BatchNorm]:
     """Its layers with running statistics, in order."""
     return [m for m in network.modules() if isinstance(m, _BatchNorm) and m.track_running_stats]

@@ -107,4 +107,5 @@ class LimitedAnnotation(PatchMethod):
         classes = len(self.task.classes)
         if self.config.gamma != "data":
             return z.new_full((classes,), self.config.gamma)
-        return z.new_tensor(self.task.positives or (1.0,) * classes)
+        # without absent labels the ratio is infinite, and weighs nothing: any number will do
+        return z.new_tensor(self.task.positives or (1.0,) * classes).nan_to_num(posinf=1.0)

@@ -54,7 +54,8 @@ class ClassificationConfig(AdamConfig):
     weights: str = "imagenet"
     """``random``, ``imagenet`` (downloaded by timm or torchvision), or the path of a .pth or .safetensors file."""
     leaky_slope: float = 0.1
-    """Slope below zero of the LeakyReLUs that stand for all ReLUs; 0 is the ReLU."""
+    """Slope below zero of the LeakyReLUs that stand for the ReLUs of both networks, which must have some (``nn.ReLU``);
+    0 leaves all activations as they are."""
     pyramid_channels: int = 256
     """Channels of the feature pyramid, Q."""
     head_channels: int = 128
@@ -136,7 +137,7 @@ class DetectionConfig(ClassificationConfig):
     crop_weights: str = "imagenet"
     """Its weights: ``random``, ``imagenet``, or the path of a .pth or .safetensors file."""
     crop_dropout: float = 0.5
-    """Dropout between the two layers of a class's head on the crops; the released code's."""
+    """Dropout between the two layers of a class's head on the crops; the released code has it before both."""
     add_image_logit: bool = False
     """Add the logit of the whole image to that of the crop before the loss, as the released code does."""
 
@@ -174,7 +175,8 @@ class SaliencyProposalsConfig(DetectionConfig):
     """The localization map: saliency (x_S), detection (x_RPN), or their product (x_FS)."""
     scale: Literal["percentile", "absolute"] = "percentile"
     """What the mask threshold is compared with: a pixel's percentile in its map, or its value, which for ``det`` and
-    ``mix`` is scaled by the map's extrema. The released code has ``absolute`` for ``sal``."""
+    ``mix`` is scaled by the map's extrema. The released code has ``absolute`` for ``sal``. With ``percentile``, metrics
+    of the map itself, as cDice, are of ranks."""
     rpn_map: Reading = "avg"
     """How the proposals make x_RPN: mean over all, over the sum of confidences (``norm``), or the ``sum`` at image
     resolution, as in the released code."""

@@ -25,6 +25,7 @@ from methods.saliency_proposals.losses import balanced_loss, positive_shares
 from methods.saliency_proposals.network import Classification, CropClassifier, Detection, Network, Seen
 from methods.saliency_proposals.proposals import ProposalHead
 from methods.saliency_proposals.schedule import Annealing, stage_epochs, temperature
+from raysearch.errors import MethodError
 from raysearch.method import Augmentation, Batch, Method, Prediction, Stage, Step
 from raysearch.thresholds import BoxRule
 
@@ -152,7 +153,7 @@ class SaliencyProposals(Method):
     def _classification(self) -> Classification:
         c = self.config
         backbone = build_features(c.backbone, weights=c.weights, in_channels=self.task.channels)
-        leak(backbone, c.leaky_slope)
+        self._leak(backbone, "backbone")
         return Classification(
             Normalize(c.normalize, self.task.channels),
             backbone,
@@ -174,10 +175,25 @@ class SaliencyProposals(Method):
             roi_size=c.roi_size,
             roi_sampling=c.roi_sampling,
         )
-        body = build_backbone(c.crop_backbone, weights=c.crop_weights, in_channels=self.task.channels, output_stride=32)
-        leak(body, c.leaky_slope)
+        stride = CropClassifier.STRIDE
+        body = build_backbone(
+            c.crop_backbone, weights=c.crop_weights, in_channels=self.task.channels, output_stride=stride
+        )
+        self._leak(body, "crop_backbone")
         classes = len(self.task.classes)
         return Detection(proposals, CropClassifier(body, classes, slope=c.leaky_slope, dropout=c.crop_dropout))
+
+    def _leak(self, network: nn.Module, setting: str) -> None:
+        """
+        Raises:
+            MethodError: the network that `setting` names has no activation that could leak.
+        """
+        slope = self.config.leaky_slope
+        if leak(network, slope) == 0 and slope > 0:
+            raise MethodError(
+                f"leaky_slope is {slope:g}, but {setting} {getattr(self.config, setting)!r} has no nn.ReLU to replace:"
+                " use leaky_slope=0, or a network with ReLU modules, as torchvision/densenet121 or torchvision/resnet34"
+            )
 
     def _detection_of(self, model: nn.Module) -> nn.Module:
         """What the detection stage trains."""

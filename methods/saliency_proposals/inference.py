@@ -74,10 +74,15 @@ def resize(maps: Tensor, size: tuple[int, int]) -> Tensor:
 
 def percentiles(maps: Tensor) -> Tensor:
     """Each pixel of (N, K, H, W) replaced by the share of its map's pixels that are not above it; 0 where it is the
-    map's lowest. A threshold q on this is the percentile q of the map: pixels from the q H W-th lowest on."""
+    map's lowest. A threshold q on this is the percentile q of the map: pixels from the q H W-th lowest on.
+
+    Shares below 1 are 254 / 255 at most: what is closer to 1 would become 1 when quantised to 256 values, and the map's
+    maximum could not be told from it.
+    """
     flat = maps.flatten(2)
     ordered = flat.sort(2).values
     ranks = torch.searchsorted(ordered, flat.contiguous(), right=True) / flat.shape[2]
+    ranks = torch.where(flat == ordered[..., -1:], 1.0, ranks.clamp(max=254 / 255))
     return torch.where(flat == ordered[..., :1], 0.0, ranks).float().view_as(maps)
 
 

@@ -14,16 +14,16 @@ Counted = Literal["images", "occurrences"]
 
 
 def positive_shares(odds: Sequence[float], counted: Counted) -> tuple[float, ...]:
-    """P_k / |D|, the weight of absent labels, of each class.
+    """P_k / |D|, the weight of absent labels, of each class; in [0, 1].
 
     Args:
         odds: images where the class is present over images where it is absent, as `Task.positives`; their share of the
-            labelled images is odds / (1 + odds).
+            labelled images is odds / (1 + odds), which is 1 at infinity.
         counted: what |D| counts. ``images``: as the paper says. ``occurrences``: labels, "no finding" among them, as
             the released code does; how many images have none is not known here and taken to be what independent
             classes would leave, so that |D| is ``sum_k p_k + prod_k (1 - p_k)`` images.
     """
-    shares = [each / (1 + each) for each in odds]
+    shares = [1 - 1 / (1 + each) for each in odds]
     if counted == "images":
         return tuple(shares)
     total = sum(shares) + math.prod(1 - share for share in shares)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -14,6 +15,7 @@ from methods.layers.features import Features
 from methods.layers.images import Normalize
 from methods.layers.pooling import log_sum_exp_pool
 from methods.layers.pyramid import FeaturePyramid
+from methods.layers.statistics import stored
 from methods.saliency_proposals.proposals import ProposalHead
 from methods.saliency_proposals.schedule import Annealing
 
@@ -103,8 +105,13 @@ class CropClassifier(nn.Module):
     """Crops (N, K, C, S, S) to logits (N, K): a residual network for all classes, and two layers for each on its
     features, their mean and their maximum over the crop.
 
-    The heads have no batch norm, unlike the released code's: a worker with a single image could not do it.
+    The heads have no batch norm, unlike the released code's: a worker with a single image could not do it. Nor could
+    the body's if there is a single class as well and a crop ends as a single cell (S <= `STRIDE`): a channel has one
+    value then, and they use their running statistics.
     """
+
+    STRIDE = 32
+    """Pixels of a crop a cell of the body's features."""
 
     def __init__(self, body: Backbone, classes: int, *, slope: float, dropout: float) -> None:
         super().__init__()
@@ -120,11 +127,18 @@ class CropClassifier(nn.Module):
         nn.init.normal_(self.second, std=math.sqrt(1 / width))
 
     def forward(self, crops: Tensor) -> Tensor:
-        features = self.body(crops.flatten(0, 1))
+        features = self._features(crops.flatten(0, 1))
         pooled = torch.cat((features.mean((2, 3)), features.amax((2, 3))), 1).view(*crops.shape[:2], -1)
         hidden = torch.einsum("nki,koi->nko", pooled, self.first) + self.bias.view_as(self.second)
         hidden = F.dropout(F.leaky_relu(hidden, self.slope), self.dropout, self.training)
         return torch.einsum("nko,ko->nk", hidden, self.second) + self.offset
+
+    def _features(self, crops: Tensor) -> Tensor:
+        """(M, F, h, w) of crops (M, C, S, S)."""
+        lone = len(crops) == 1 and crops.shape[-1] <= self.STRIDE
+        with stored(self.body) if lone else nullcontext():
+            features: Tensor = self.body(crops)
+        return features
 
 
 class Detection(nn.Module):

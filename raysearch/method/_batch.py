@@ -25,8 +25,9 @@ class Task:
     source_classes: tuple[int, ...] = ()
     """By class, the index of its source in `sources`; empty where there is one alone."""
     positives: tuple[float, ...] | None = None
-    """By class, images labelled present over images labelled absent in the training split; None where no training
-    split is known, as in an export: a method that weights by it takes 1 then."""
+    """By class, images labelled present over images labelled absent in the training split, in [0, inf]: 0 where none is
+    labelled present, ``inf`` where none is labelled absent, 1 where no label is known. None where no training split is
+    known, as in an export: a method that weights by it takes 1 then."""
 
 
 @dataclass(frozen=True, kw_only=True)

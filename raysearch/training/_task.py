@@ -17,6 +17,8 @@ def training_task(collection: Collection, labelled: NDArray[np.int64]) -> Task:
     """
     labels = collection.labels[labelled]
     positive, negative = (labels > 0).sum(axis=0), (labels == 0).sum(axis=0)
+    # no 0 / 0: infinite without absent labels, 1 without any
+    odds = np.divide(positive, negative, out=np.where(positive > 0, np.inf, 1.0), where=negative > 0)
     return Task(
         classes=collection.classes,
         view=collection.view,
@@ -24,5 +26,5 @@ def training_task(collection: Collection, labelled: NDArray[np.int64]) -> Task:
         size=collection.size,
         sources=collection.sources,
         source_classes=collection.source_classes,
-        positives=tuple(np.where((positive > 0) & (negative > 0), positive / np.maximum(negative, 1), 1.0).tolist()),
+        positives=tuple(odds.tolist()),
     )

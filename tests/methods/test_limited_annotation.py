@@ -102,6 +102,16 @@ def test_gamma_of_the_data_is_the_ratio_of_each_class() -> None:
     assert float(loss(ratios, gamma=0.1)) == pytest.approx(0.1 * sum(parts), rel=1e-5)
 
 
+def test_gamma_of_a_class_without_absent_labels_stays_finite() -> None:
+    task = Task(classes=TASK.classes, view="multi", channels=1, size=(32, 32), positives=(float("inf"), 1.0, 1.0))
+    method, labels = made(task), torch.tensor([[1.0, 0.0, 0.0]]).expand(4, 3)
+    z = torch.rand(4, 3, 8, 8, generator=torch.Generator().manual_seed(1)).requires_grad_(True)
+    loss = method.loss(z, method.regions(batch()), labels)[0]
+    loss.backward()
+    assert torch.isfinite(loss)
+    assert torch.isfinite(z.grad).all()
+
+
 def test_thresholds_by_class_bound_their_class_alone() -> None:
     z = torch.rand(4, 3, 8, 8, generator=torch.Generator().manual_seed(1))
     same, other = made(tau=0.9), made(tau={"a": 0.9, "b": 0.1, "c": 0.2})

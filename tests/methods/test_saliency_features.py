@@ -76,10 +76,12 @@ def test_published_files_of_densenets_fit(tmp_path: Path) -> None:
         ("torchvision/densenet12", "did you mean 'densenet121'"),
         ("torchvision/squeezenet1_1", "no feature maps of stride 4"),
         ("torchvision/swin_t", "no feature maps of stride"),
+        ("torchvision/googlenet", "transform_input"),
         ("resnet19", "did you mean 'resnet1"),
         ("keras/resnet18", "timm/NAME or torchvision/NAME"),
     ],
 )
+@pytest.mark.filterwarnings("ignore:The default weight initialization of GoogleNet")
 def test_networks_without_such_features_are_refused(name: str, message: str) -> None:
     with pytest.raises(MethodError) as error:
         build_features(name, weights="random", in_channels=3)
@@ -96,7 +98,9 @@ def test_slim_has_no_imagenet_weights() -> None:
 def test_all_activations_leak(name: str) -> None:
     network = build_features(name, weights="random", in_channels=3)
     before = set(network.state_dict())
-    leak(network, 0.1)
+    relus = sum(isinstance(m, nn.ReLU) for m in network.modules())
+    assert leak(network, 0.0) == 0
+    assert leak(network, 0.1) == relus > 0
     assert not any(isinstance(m, nn.ReLU) for m in network.modules())
     assert {m.negative_slope for m in network.modules() if isinstance(m, nn.LeakyReLU)} == {0.1}
     assert set(network.state_dict()) == before

@@ -6,6 +6,7 @@ import dataclasses
 import math
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -15,8 +16,11 @@ from torch import Tensor
 from methods.saliency_proposals import SaliencyProposals, SaliencyProposalsConfig
 from methods.saliency_proposals.inference import detection_map, percentiles, proposal_map, resize, scaled
 from methods.saliency_proposals.network import Network
-from raysearch.method import Step
+from raysearch.errors import MethodError
+from raysearch.method import Batch, Step, Task
+from raysearch.space import FloatRange, Space, load_space
 from raysearch.testing import synthetic_batch, synthetic_task
+from raysearch.thresholds import boxes_at, level, quantise, sweep_boxes
 
 SMALL: dict[str, Any] = {
     "backbone": "densenet_slim",
@@ -44,7 +48,7 @@ def slow_paint(confidences: Tensor, boxes: Tensor, cells: tuple[int, int], size:
 
 
 @given(st.integers(0, 10**6))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_painting_boxes_is_adding_them_cell_by_cell(seed: int) -> None:
     generator = torch.Generator().manual_seed(seed)
     size, cells = (24, 36), (6, 9)
@@ -84,7 +88,7 @@ def test_readings_of_the_detection_map() -> None:
 
 
 @given(st.lists(st.integers(-3, 3), min_size=12, max_size=12), st.floats(0.01, 1.0))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_a_threshold_on_percentiles_is_a_percentile_threshold(values: list[int], q: float) -> None:
     maps = torch.tensor(values).float().view(1, 1, 3, 4)
     # the released code: the round(n q)-th lowest value; at the lowest value only what lies above it
@@ -92,6 +96,18 @@ def test_a_threshold_on_percentiles_is_a_percentile_threshold(values: list[int],
     threshold = sorted(values)[nth - 1]
     expected = maps > threshold if threshold == min(values) else maps >= threshold
     assert torch.equal(percentiles(maps) >= nth / 12 - 1e-6, expected)
+
+
+def test_the_maximum_stands_alone_once_percentiles_are_quantised() -> None:
+    # less than one in 510 pixels is above the first peak: by percentile it would round to 1 like the maximum itself
+    maps = 0.1 * torch.rand(1, 1, 80, 80, generator=torch.Generator().manual_seed(0))
+    maps[0, 0, 5:10, 5:10], maps[0, 0, 60:65, 40:45] = 0.8, 0.7
+    maps[0, 0, 62, 42] = 0.9
+    found = quantise(percentiles(maps)[0, 0].numpy())
+    assert np.argwhere(found >= level(1.0)).tolist() == [[62, 42]]
+    peak, q = [40, 60, 45, 65], level(0.996)
+    assert boxes_at(found, q, "most_active").tolist() == [peak]
+    assert sweep_boxes(found, 256, np.zeros((0, 4), np.int64)).boxes[1, q].tolist() == peak
 
 
 def test_each_map_is_ranked_and_scaled_by_itself() -> None:
@@ -112,7 +128,7 @@ def test_resizing_keeps_equal_values_equal() -> None:
 
 
 def _network(**config: Any) -> tuple[SaliencyProposals, Network]:
-    method = SaliencyProposals(SaliencyProposalsConfig(**SMALL, **config), synthetic_task(SaliencyProposals))
+    method = SaliencyProposals(SaliencyProposalsConfig(**SMALL | config), synthetic_task(SaliencyProposals))
     torch.manual_seed(0)
     model = method.build().eval()
     assert isinstance(model, Network)
@@ -194,6 +210,34 @@ def test_temperatures_of_the_stages_are_those_of_the_settings() -> None:
         assert model.annealing.epochs == (6 if stages == "both" else 3)
 
 
+@pytest.mark.parametrize("where", [{"backbone": "torchvision/mobilenet_v2"}, {"crop_backbone": "resnetv2_50d_evos"}])
+def test_a_network_without_relus_cannot_leak(where: dict[str, str]) -> None:
+    ((name, network),) = where.items()
+    with pytest.raises(MethodError) as error:
+        _network(**where)
+    assert str(error.value).startswith(f"leaky_slope is 0.1, but {name} {network!r} has no")
+    assert "\n" not in str(error.value)
+    _network(**where, leaky_slope=0.0)
+
+
+@pytest.mark.parametrize("side", [8, 32])
+def test_a_single_crop_of_one_cell_can_be_trained_on(side: int) -> None:
+    task = Task(classes=("a",), view="multi", channels=1, size=(64, 64))
+    method = SaliencyProposals(SaliencyProposalsConfig(**SMALL | {"crop_size": side}), task)
+    torch.manual_seed(0)
+    model = method.build()
+    assert isinstance(model, Network)
+    before = {name: value.clone() for name, value in model.detection.classifier.body.named_buffers()}
+    batch = Batch(images=torch.rand(1, 1, 64, 64), labels=torch.ones(1, 1), index=torch.tensor([3]))
+    step = Step(epoch=11, stage="joint", generator=torch.Generator().manual_seed(0), backward=torch.autograd.backward)
+    model.train()
+    losses = method.training_step(model, batch, step)
+    assert torch.isfinite(losses["loss"])
+    assert all(p.grad is not None and torch.isfinite(p.grad).all() for p in model.detection.parameters())
+    assert all(torch.equal(value, before[name]) for name, value in model.detection.classifier.body.named_buffers())
+    assert all(module.training for module in model.modules())
+
+
 @pytest.mark.parametrize(
     "wrong",
     [
@@ -214,6 +258,22 @@ def test_temperatures_of_the_stages_are_those_of_the_settings() -> None:
 def test_values_out_of_range_are_refused_by_name(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=f"{next(iter(wrong))} is .*: expected"):
         SaliencyProposalsConfig(**wrong)
+
+
+@pytest.mark.parametrize("preset", ["paper", "small"])
+def test_no_draw_makes_the_temperature_rise(preset: str) -> None:
+    space = load_space(SaliencyProposals, preset)
+    assert isinstance(space, Space)
+    start, end = (space.parameters[f"temperature_{name}"].domain for name in ("start", "end"))
+    assert isinstance(start, FloatRange)
+    assert isinstance(end, FloatRange)
+    assert end.high <= start.low
+
+
+def test_the_papers_preset_has_a_threshold_a_class() -> None:
+    space = load_space(SaliencyProposals, "paper")
+    assert isinstance(space, Space)
+    assert space.parameters["mask_threshold"].per_class
 
 
 def test_defaults_are_the_papers() -> None:

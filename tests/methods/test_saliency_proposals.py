@@ -213,10 +213,21 @@ def test_shares_of_positives() -> None:
     assert positive_shares((0.25, 1.0, 3.0), "images") == pytest.approx((0.2, 0.5, 0.75))
     # 1.45 labels an image, and a tenth (0.8 0.5 0.25) of the images without any
     assert positive_shares((0.25, 1.0, 3.0), "occurrences") == pytest.approx([p / 1.55 for p in (0.2, 0.5, 0.75)])
+    assert positive_shares((0.0, math.inf, 1.0), "images") == pytest.approx((0.0, 1.0, 0.5))
+    assert positive_shares((0.0, math.inf, 1.0), "occurrences") == pytest.approx((0.0, 2 / 3, 1 / 3))
+
+
+def test_a_class_that_all_or_no_images_have_weighs_nothing() -> None:
+    logits = torch.randn(4, 2, generator=generator(), requires_grad=True)
+    shares = torch.tensor(positive_shares((0.0, math.inf), "images"))
+    loss = balanced_loss(logits, torch.tensor([[0.0, 1.0]]).expand(4, 2), shares)
+    loss.backward()
+    assert loss.item() == 0
+    assert torch.equal(logits.grad, torch.zeros(4, 2))
 
 
 @given(st.integers(1, 60), st.floats(0.01, 0.6), st.floats(0.0, 0.39))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_stages_share_the_epochs(epochs: int, detection: float, joint: float) -> None:
     first, second, third = stage_epochs(epochs, detection, joint)
     assert first + second + third == epochs
