@@ -18,6 +18,9 @@ class ClassifierConfig(NetworkConfig):
     """The classifier's network, by name as `backbone`."""
     classifier_weights: str = "imagenet"
     """What it starts from: ``random``, ``imagenet``, or the path of a .pth or .safetensors file."""
+    encoder_classifier_weights: str = "imagenet"
+    """As `classifier_weights`, of the second classifier, whose network is the encoder; without effect where both are
+    one network."""
     classifier_stride: int = 32
     """Pixels of the image a cell of its last feature map, and so of the saliency maps: 8, 16 or 32."""
     classifier_lr: float = 1e-4
@@ -27,16 +30,16 @@ class ClassifierConfig(NetworkConfig):
     classifier_epochs: int = 3
     """Epochs; the last one's weights are taken."""
     weak_maps: int = 100
-    """Images that get pseudo-labels, of those with a positive label and without a known region; 0 is all of them."""
+    """Images that get pseudo-labels, of those with a positive label and without a known region; 0 is all of them, and
+    so is a number that they do not exceed."""
     subset: int = 0
-    """Which random subset of `weak_maps` images: 0, 1, 2, ..."""
+    """Which random subset of `weak_maps` images: 0, 1, 2, ...; without effect where all of them are taken."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
         expect(bool(self.classifier_backbone), "classifier_backbone", self.classifier_backbone, "the name of a network")
-        expect(
-            bool(self.classifier_weights), "classifier_weights", self.classifier_weights, "random, imagenet or a file"
-        )
+        for name in ("classifier_weights", "encoder_classifier_weights"):
+            expect(bool(getattr(self, name)), name, getattr(self, name), "random, imagenet or a file")
         expect_in("classifier_stride", self.classifier_stride, (8, 16, 32))
         expect_range("classifier_lr", self.classifier_lr, 0, open_low=True)
         expect_range("classifier_batch", self.classifier_batch, 2)
@@ -50,13 +53,14 @@ class PseudoLabelConfig(ClassifierConfig):
     """From saliency maps to pseudo-labels (appendix A, B)."""
 
     cam_scale: Literal["max", "raw"] = "max"
-    """Saliency maps in units of their own maximum, or as they are."""
+    """Saliency maps in units of their own maximum, or as they are; Otsu's rule takes them in units of their maximum."""
     threshold_rule: Literal["tuned", "fixed", "otsu"] = "tuned"
     """Saliency maps to masks: ``tuned``, a threshold a class, at which the class IoU on the training images with known
     regions is highest (`cam_threshold` if there are none); ``fixed``, those of `cam_threshold`; ``otsu``, one a map,
     holes filled, as in the released code."""
     cam_threshold: PerClass = 0.5
-    """Thresholds of ``threshold_rule: fixed``, in the units of `cam_scale`; the mask is where the map reaches it."""
+    """Thresholds of ``threshold_rule: fixed``, in the units of `cam_scale`; the mask is where the map reaches it.
+    It, `cam_scale`, `threshold_rule` and `force_negative` are of ``labels: grad_cam`` alone."""
     force_negative: PerClass = 0.0
     """A map whose maximum, as it is, falls below this makes an empty mask; 0 for none."""
     irnet_backbone: str = "resnet50"
@@ -66,9 +70,12 @@ class PseudoLabelConfig(ClassifierConfig):
     irnet_width: int = 32
     """Channels of a branch for boundaries; those for displacements have 2 to 8 times as many."""
     irnet_lr: float = 0.1
-    """Learning rate of SGD in the first epoch; it falls as ``(1 - epoch / epochs) ** 0.9``."""
+    """Learning rate of SGD in the first epoch."""
+    irnet_decay: float = 0.9
+    """It falls as ``(1 - epoch / epochs)`` to this power; 0 for none, as in the released code."""
     irnet_displacement_rate: float = 1.0
-    """Learning rate of the displacement branch over that of the other; 10 in the released code."""
+    """Learning rate of the displacement branch over that of the other; 10 in the released code. No effect on
+    pseudo-labels."""
     irnet_momentum: float = 0.0
     """Momentum of SGD; the released code has its weight decay in this place."""
     irnet_weight_decay: float = 1e-4
@@ -88,9 +95,10 @@ class PseudoLabelConfig(ClassifierConfig):
     none."""
     displacement_sign: Literal["released", "paper"] = "released"
     """Displacement of a pair (eq. 3): D(x_i) - D(x_j), which fields that point at a centre make right, or
-    D(x_j) - D(x_i), which fields that point away make right."""
+    D(x_j) - D(x_i), which fields that point away make right. No effect on pseudo-labels."""
     reduction: Literal["mean", "sum"] = "mean"
-    """Over the two coordinates of a displacement: the released code's mean, or the sum of the text."""
+    """Over the two coordinates of a displacement: the released code's mean, or the sum of the text. No effect on
+    pseudo-labels."""
     irnet_total: Literal["paper", "released"] = "paper"
     """Sum of the losses (eq. 7), or half of it."""
 
@@ -113,6 +121,7 @@ class PseudoLabelConfig(ClassifierConfig):
         expect_range("irnet_width", self.irnet_width, 8)
         expect(self.irnet_width % 8 == 0, "irnet_width", self.irnet_width, "a multiple of 8")
         expect_range("irnet_lr", self.irnet_lr, 0, open_low=True)
+        expect_range("irnet_decay", self.irnet_decay, 0)
         expect_range("irnet_displacement_rate", self.irnet_displacement_rate, 0, open_low=True)
         expect(0 <= self.irnet_momentum < 1, "irnet_momentum", self.irnet_momentum, "a number in [0, 1)")
         expect_range("irnet_weight_decay", self.irnet_weight_decay, 0)
@@ -200,3 +209,8 @@ class CheXsegConfig(PseudoLabelConfig):
     @property
     def learns_from_pseudo_labels(self) -> bool:
         return self.supervision != "full"
+
+    @property
+    def expert_share(self) -> float:
+        """Probability that a place in a batch goes to an image with an expert mask, whatever the supervision."""
+        return {"weak": 0.0, "full": 1.0, "semi": self.p}[self.supervision]

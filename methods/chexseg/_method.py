@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from methods._optim import augmentation
 from methods.chexseg._config import CheXsegConfig
 from methods.chexseg._sampling import mixed
-from methods.chexseg._upstream import nothing_known, nothing_weak
+from methods.chexseg._upstream import expert_rows, nothing_known, nothing_weak, weak_candidates
 from methods.chexseg.cams import Cams
 from methods.chexseg.classifier import Classifier, EncoderClassifier, load_backbone
 from methods.chexseg.irnet import IrNet, Seeds
@@ -39,7 +39,7 @@ class CheXseg(Method):
     view: ClassVar[Literal["single", "multi"]] = "multi"
     supervision: ClassVar[Literal["image", "region", "pixel", "none"]] = "region"
     metric: ClassVar[str] = "iou_pooled"
-    reports: ClassVar[tuple[str, ...]] = ("iou", "auc")
+    reports: ClassVar[tuple[str, ...]] = ("iou", "iou_per_image", "auc")
     config: CheXsegConfig
 
     @classmethod
@@ -90,6 +90,16 @@ class CheXseg(Method):
         )
         return (Stage(name="segmentation", epochs=epochs, optimizer=optimizer, streams=(stream,)),)
 
+    def check(self, pool: Pool) -> Sequence[str]:
+        c, weak = self.config, weak_candidates(pool)
+        self.refuse_empty(pool, expert_rows(pool), weak)
+        if not c.learns_from_pseudo_labels or not 0 < len(weak) <= c.weak_maps:
+            return ()
+        return (
+            f"weak_maps is {c.weak_maps}, and {len(weak)} training images have a positive label and no known region: "
+            "all of them get pseudo-labels, the same ones whatever the subset",
+        )
+
     def augmentation(self) -> Augmentation:
         return augmentation(self.config, self.task.size)
 
@@ -103,14 +113,22 @@ class CheXseg(Method):
         """Rows of an epoch.
 
         Raises:
-            DataError: there is no image to learn from.
+            DataError: a set that places go to has no image.
         """
         c, made = self.config, self.pseudo_regions()
-        expert = pool.rows[pool.annotated if c.supervision != "weak" else np.zeros(len(pool.rows), bool)]
+        expert = pool.rows[:0] if c.supervision == "weak" else expert_rows(pool)
         weak = made.rows if made is not None else pool.rows[:0]
-        if not len(expert) and not len(weak):
-            raise nothing_known(pool) if c.supervision == "full" else nothing_weak(pool)
+        self.refuse_empty(pool, expert, weak)
         return mixed(expert, weak, c.p, c.sampling, generator)
+
+    def refuse_empty(self, pool: Pool, expert: NDArray[np.int64], weak: NDArray[np.int64]) -> None:
+        """DataError if a set that places go to is empty: from the other alone it would be another condition."""
+        c = self.config
+        if c.expert_share < 1 and not len(weak):
+            raise nothing_weak(pool)
+        if c.expert_share > 0 and not len(expert):
+            share = f", p={c.p:g}" if c.supervision == "semi" else ""
+            raise nothing_known(pool, f"supervision={c.supervision}{share}")
 
     def training_step(self, model: nn.Module, batch: Batch, step: Step) -> dict[str, Tensor]:
         if batch.masks is None or batch.truth is None:

@@ -25,10 +25,23 @@ def of(name: str, outcome: Outcome) -> dict[str, Tensor]:
     return {key.removeprefix(f"{name}."): value for key, value in outcome.items() if key.startswith(f"{name}.")}
 
 
+def expert_rows(pool: Pool) -> NDArray[np.int64]:
+    """Images with an expert mask, sorted: those with a known region."""
+    # as --annotated counts them: truth that is absent alone may be no more than a negative label, as of CheXpert
+    rows: NDArray[np.int64] = pool.rows[(pool.truth == 1).any(axis=1)]
+    return rows
+
+
+def weak_candidates(pool: Pool) -> NDArray[np.int64]:
+    """Images that may get pseudo-labels, sorted: those with a positive label of which no region truth is known."""
+    rows: NDArray[np.int64] = pool.rows[(pool.labels == 1).any(axis=1) & ~pool.annotated]
+    return rows
+
+
 def weak_rows(pool: Pool, count: int, subset: int) -> NDArray[np.int64]:
-    """Images that get pseudo-labels: of those with a positive label and without a known region the random subset
-    `subset` of `count`, or all of them if that is 0 or there are no more; sorted."""
-    candidates: NDArray[np.int64] = pool.rows[(pool.labels == 1).any(axis=1) & ~pool.annotated]
+    """Images that get pseudo-labels: of the candidates the random subset `subset` of `count`, or all of them if that is
+    0 or there are no more; sorted."""
+    candidates = weak_candidates(pool)
     if count == 0 or count >= len(candidates):
         return candidates
     chosen = np.random.default_rng(subset).permutation(len(candidates))[:count]
@@ -43,11 +56,11 @@ def nothing_weak(pool: Pool) -> DataError:
     )
 
 
-def nothing_known(pool: Pool) -> DataError:
-    """The refusal where expert masks are all that is learned from."""
+def nothing_known(pool: Pool, asked: str) -> DataError:
+    """The refusal where there is no expert mask and the settings `asked` learn from some."""
     return DataError(
-        f"none of the {len(pool.rows)} training images has a known region: expected some for supervision=full; give a "
-        "larger --annotated, or --fix supervision=weak where images are labelled"
+        f"none of the {len(pool.rows)} training images has a known region: expected some for {asked}; give --annotated "
+        "N, or --fix supervision=weak where images are labelled"
     )
 
 

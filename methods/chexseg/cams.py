@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from methods._classifier import MapClassifier
 from methods.chexseg._config import CheXsegConfig
-from methods.chexseg._upstream import at, weak_rows
+from methods.chexseg._upstream import at, expert_rows, weak_rows
 from methods.chexseg.classifier import Classifier, load_classifier
 from methods.layers.grad_cam import grad_cams
 from raysearch.method import Outcome, Pool, TrainingImages, Upstream
@@ -83,7 +83,7 @@ class Cams(Upstream):
     def outcome(self, model: nn.Module, images: TrainingImages) -> Outcome:
         network, pool = cast(MapClassifier, model), images.pool
         weak = weak_rows(pool, self.config.weak_maps, self.config.subset)
-        rows = np.union1d(weak, pool.rows[pool.annotated])
+        rows = np.union1d(weak, expert_rows(pool))
         place = at(pool, rows)
         positive = torch.from_numpy((pool.labels[place] == 1) | (pool.truth[place] == 1))
         found, done = [], 0

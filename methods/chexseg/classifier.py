@@ -95,6 +95,10 @@ class Classifier(Upstream):
         return self.config.classifier_backbone
 
     @property
+    def weights(self) -> str:
+        return self.config.classifier_weights
+
+    @property
     def output_stride(self) -> int:
         return self.config.classifier_stride
 
@@ -110,7 +114,7 @@ class Classifier(Upstream):
         c = self.config
         backbone = trunk(
             self.architecture,
-            weights=c.classifier_weights,
+            weights=self.weights,
             in_channels=self.task.channels,
             output_stride=self.output_stride,
         )
@@ -145,7 +149,7 @@ class EncoderClassifier(Classifier):
     fields: ClassVar[tuple[str, ...]] = (
         "backbone",
         "output_stride",
-        "classifier_weights",
+        "encoder_classifier_weights",
         "classifier_lr",
         "classifier_batch",
         "classifier_epochs",
@@ -155,6 +159,10 @@ class EncoderClassifier(Classifier):
     @property
     def architecture(self) -> str:
         return self.config.backbone
+
+    @property
+    def weights(self) -> str:
+        return self.config.encoder_classifier_weights
 
     @property
     def output_stride(self) -> int:

@@ -7,13 +7,14 @@ its maps mean. `raysearch.testing` ships the test suite that every method, ours 
 from __future__ import annotations
 
 import abc
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 from torch import Tensor, nn
 
 from raysearch.method._loss_threshold import LossThreshold
+from raysearch.method._stream import Pool
 from raysearch.method._training import Training
 from raysearch.method._upstream import Upstream
 from raysearch.thresholds import BoxRule
@@ -88,6 +89,16 @@ class Method(Training):
         """Names of the upstream work whose outcomes a training with this `Config` reads itself: those in `outcomes`.
         All of it by default; what only later upstream work reads may be left out, and is not sent to the training."""
         return tuple(upstream.name for upstream in cls.upstream(config))
+
+    def check(self, pool: Pool) -> Sequence[str]:
+        """What has to be said of the training images before a study starts, a line each: where they are fewer than the
+        `Config` asks for. Nothing by default.
+
+        Raises:
+            DataError: it cannot be trained on them as the `Config` says.
+        """
+        del pool
+        return ()
 
     @property
     def box_rule(self) -> BoxRule | None:

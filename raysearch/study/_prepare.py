@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
 import re
 import time
 from dataclasses import dataclass, replace
 
 from raysearch.data import Annotation, AnySpec, Collection, Labelling, Split
+from raysearch.data._pool import pool_of
 from raysearch.errors import StudyError, UserError
 from raysearch.method import Method, Task, load_method, upstream_plan
 from raysearch.search._grid import check_grid_samples, grid_points, narrowed
@@ -203,8 +205,10 @@ def prepare(request: Request, cluster: Cluster) -> Prepared:
     )
     default = prepared.default_method()
     upstream_plan(method, default.config, request.seed)
-    default.build()  # an unknown backbone or a weights file that is none is found here
-    return prepared
+    pool = pool_of(collection, data.annotation.train, data.annotation.annotated, data.labelling.labelled)
+    notes = tuple(default.check(pool))
+    _check_networks(default)
+    return replace(prepared, warnings=(*prepared.warnings, *notes))
 
 
 def save_study(prepared: Prepared) -> Study:
@@ -320,6 +324,15 @@ def _mutable(scheduler: SchedulerName, space: AnySpace, method: type[Method], ta
     mutable = mutable_numbers(space, method, task, epochs)
     check_mutable(mutable)
     return mutable
+
+
+def _check_networks(method: Method) -> None:
+    """Builds the networks of a method and of its upstream work: an unknown backbone or a weights file that is none is
+    found here."""
+    method.build()
+    for kind in type(method).upstream(method.config):
+        with contextlib.suppress(KeyError):  # it begins with an outcome, of which there are none yet
+            kind(method.config, method.task).build()
 
 
 def _unsearched(space: AnySpace, samples: int | None) -> list[str]:

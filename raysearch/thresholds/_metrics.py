@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import numpy as np
 
@@ -86,6 +86,27 @@ class MaskMetric(SweepMetric):
         return tuple(evidence.confusion())
 
 
+@dataclass(frozen=True, kw_only=True)
+class DrawnIou(MaskMetric):
+    """The IoU of each image, averaged over those images of a class in which truth or mask has a pixel.
+
+    Which these are depends on the level: the sum and the number of images are pooled, and `function` divides them.
+    """
+
+    pairs: Literal["present", "absent", "known"] = "known"
+    pooled: bool = True
+
+    def statistics(self, evidence: Sweep) -> tuple[Counted, ...]:
+        tp, fp, fn, _ = super().statistics(evidence)
+        either = tp + fp + fn
+        return _ratio(tp, either, empty=0), (either > 0).astype(np.float64)
+
+
+def mean_of(total: Counted, count: Counted) -> Floats:
+    """``total / count``; 0 of nothing."""
+    return _ratio(total, count, empty=0)
+
+
 def iou_accuracy(least: float, name: str) -> MaskMetric:
     """Share of pairs whose IoU is at least `least`, in (0, 1]: localization accuracy, 0.1 in paper 000."""
     return MaskMetric(
@@ -118,6 +139,11 @@ MASK_METRICS = (
         function=iou,
         pairs="known",
         pooled=True,
+    ),
+    DrawnIou(
+        name="iou_per_image",
+        title="mIoU by image (mean over the images of a class but those without region and mask, mean over classes)",
+        function=mean_of,
     ),
     MaskMetric(
         name="precision",

@@ -11,6 +11,7 @@ SMALL = {
     "backbone": "resnet10_slim",
     "classifier_backbone": "resnet10_slim",
     "classifier_weights": "random",
+    "encoder_classifier_weights": "random",
     "classifier_stride": 8,
     "classifier_lr": 3e-3,
     "classifier_batch": 6,

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from methods.chexseg import CheXseg, CheXsegConfig
 from methods.chexseg.cams import Cams, SaliencyMaps
-from methods.chexseg.classifier import Classifier
+from methods.chexseg.classifier import Classifier, EncoderClassifier
 from methods.chexseg.irnet import IrNet, Seeds
 from methods.chexseg.irnet import seeds as irnet_seeds
 from methods.chexseg.irnet._work import decay
@@ -24,6 +24,7 @@ from methods.chexseg.pseudo_labels import CamLabels, PseudoLabels, WalkLabels
 from methods.layers.crf import CrfSettings
 from raysearch.errors import DataError, MethodError
 from raysearch.method import Batch, Outcome, Pool, Step, Task, upstream_plan
+from raysearch.space import load_space
 
 TASK = Task(classes=("a", "b", "c"), view="multi", channels=1, size=(32, 32))
 ROWS = np.arange(10, 90, 10, dtype=np.int64)
@@ -274,37 +275,111 @@ def test_only_a_residual_network_is_an_encoder() -> None:
         Classifier(config(classifier_backbone="densenet_slim", irnet_weights="random"), TASK).build()
 
 
-def drawn(supervision: str, outcomes: dict[str, Outcome], pool: Pool) -> NDArray[np.int64]:
-    method = CheXseg(config(supervision=supervision, p=0.5), TASK)
+def drawn(supervision: str, outcomes: dict[str, Outcome], pool: Pool, p: float = 0.5) -> NDArray[np.int64]:
+    method = CheXseg(config(supervision=supervision, p=p), TASK)
     method.outcomes = outcomes
     return method.draw(pool, np.random.default_rng(1))
 
 
+def labels_of(*rows: int) -> dict[str, Outcome]:
+    empty = {"truth": torch.zeros(len(rows), 3, dtype=torch.int8), "packed": torch.zeros(0, 128)}
+    return {"cam_labels": {"rows": torch.tensor(rows, dtype=torch.int64), **empty}}
+
+
+def with_truth(pool: Pool, truth: NDArray[np.int8]) -> Pool:
+    return Pool(rows=pool.rows, labels=pool.labels, truth=truth, source=pool.source)
+
+
 def test_conditions_draw_from_their_own_images() -> None:
     pool = Images().pool
-    rows = torch.tensor([30, 40, 50, 60, 70])
-    labels = {"rows": rows, "truth": torch.zeros(5, 3, dtype=torch.int8), "packed": torch.zeros(0, 128)}
-    outcomes: dict[str, Outcome] = {"cam_labels": labels}
-    assert sorted(drawn("weak", outcomes, pool)) == rows.tolist()
+    rows = [30, 40, 50, 60, 70]
+    outcomes = labels_of(*rows)
+    assert sorted(drawn("weak", outcomes, pool)) == rows
     assert sorted(drawn("full", {}, pool)) == [10, 20]
     both = drawn("semi", outcomes, pool)
     assert len(both) == 7
     assert {10, 20} & set(both)
     assert {30, 40, 50, 60, 70} & set(both)
-    assert sorted(drawn("semi", {}, pool)) == [10, 20]
+
+
+def test_an_image_with_negative_labels_alone_has_no_expert_mask() -> None:
+    """Of CheXpert a negative label says that a region is absent, with no expert about."""
+    pool = Images().pool
+    truth = np.where(pool.labels == 0, np.int8(0), np.int8(-1))
+    truth[:2] = pool.truth[:2]
+    assert sorted(drawn("full", {}, with_truth(pool, truth))) == [10, 20]
+    assert set(drawn("semi", labels_of(30), with_truth(pool, truth), p=1.0)) == {10, 20}
+
+
+NO_WEAK = "none of the 8 training images has a positive label and no known region: .*--annotated N"
+NO_EXPERT = "none of the 8 training images has a known region: expected some for supervision={}; give --annotated N"
 
 
 def test_nothing_to_learn_from_is_refused() -> None:
     pool = Images().pool
-    bare = Pool(rows=pool.rows, labels=pool.labels, truth=np.full_like(pool.truth, -1), source=pool.source)
-    with pytest.raises(DataError, match="none of the 8 training images has a positive label and no known region"):
+    bare = with_truth(pool, np.full_like(pool.truth, -1))
+    with pytest.raises(DataError, match=NO_WEAK):
         drawn("weak", {}, pool)
-    with pytest.raises(DataError, match="none of the 8 training images has a known region"):
+    with pytest.raises(DataError, match=NO_EXPERT.format("full")):
         drawn("full", {}, bare)
     work = IrNet(config(labels="irnet"), TASK)
     work.outcomes = {"seeds": seeded({**cams(), "weak": torch.zeros(7, dtype=torch.bool)})}
     with pytest.raises(DataError, match="give --annotated N"):
         work.draw(pool, np.random.default_rng(0))
+
+
+@pytest.mark.parametrize("p", [0.0, 0.5, 0.9])
+def test_semi_supervision_without_weak_images_is_no_full_supervision(p: float) -> None:
+    pool = Images().pool
+    absent = with_truth(pool, np.where(pool.truth < 0, np.int8(0), pool.truth))
+    with pytest.raises(DataError, match=NO_WEAK):
+        drawn("semi", labels_of(), absent, p=p)
+    with pytest.raises(DataError, match=NO_WEAK):
+        CheXseg(config(p=p), TASK).check(absent)
+    assert set(drawn("semi", labels_of(), absent, p=1.0)) == {10, 20}
+
+
+@pytest.mark.parametrize("p", [0.5, 1.0])
+def test_semi_supervision_without_experts_is_no_weak_supervision(p: float) -> None:
+    pool = Images().pool
+    bare = with_truth(pool, np.full_like(pool.truth, -1))
+    with pytest.raises(DataError, match=NO_EXPERT.format(f"semi, p={p:g}")):
+        drawn("semi", labels_of(30), bare, p=p)
+    with pytest.raises(DataError, match=NO_EXPERT.format(f"semi, p={p:g}")):
+        CheXseg(config(p=p), TASK).check(bare)
+    assert set(drawn("semi", labels_of(30), bare, p=0.0)) == {30}
+
+
+def test_more_weak_maps_than_there_are_images_for_is_said() -> None:
+    pool = Images().pool
+    assert not CheXseg(config(weak_maps=4), TASK).check(pool)
+    assert not CheXseg(config(weak_maps=0), TASK).check(pool), "all of them are asked for"
+    assert not CheXseg(config(weak_maps=9, supervision="full"), TASK).check(pool)
+    for count in (5, 9):
+        (note,) = CheXseg(config(weak_maps=count), TASK).check(pool)
+        assert note.startswith(f"weak_maps is {count}, and 5 training images")
+
+
+def test_both_classifiers_have_weights_of_their_own(tmp_path: Path) -> None:
+    """A file of the one does not fit the other."""
+    two = {"classifier_backbone": "densenet_slim", "classifier_stride": 32, "irnet_weights": "random"}
+    torch.manual_seed(0)
+    first = Classifier(config(**two), TASK).build()
+    second = EncoderClassifier(config(**two), TASK).build()
+    paths = tmp_path / "first.pth", tmp_path / "second.pth"
+    for network, path in zip((first, second), paths, strict=True):
+        network_of = network.get_submodule("backbone.network")
+        inner = network_of.get_submodule("features.network") if hasattr(network_of, "features") else network_of
+        torch.save(inner.state_dict(), path)
+    torch.manual_seed(1)
+    given = config(**two, classifier_weights=str(paths[0]), encoder_classifier_weights=str(paths[1]))
+    for work, network in ((Classifier, first), (EncoderClassifier, second)):
+        found, expected = work(given, TASK).build().state_dict(), network.state_dict()
+        assert all(torch.equal(found[name], expected[name]) for name in expected if name.startswith("backbone."))
+    keys = [{w["name"]: w["key"] for w in upstream_plan(CheXseg, one, 0)} for one in (config(**two), given)]
+    other = {w["name"]: w["key"] for w in upstream_plan(CheXseg, config(**two, classifier_weights=str(paths[0])), 0)}
+    assert other["encoder_classifier"] == keys[0]["encoder_classifier"] != keys[1]["encoder_classifier"]
+    assert other["classifier"] == keys[1]["classifier"] != keys[0]["classifier"]
 
 
 def seeded(outcome: Outcome | None = None, images: Images | None = None, **settings: Any) -> Outcome:
@@ -374,7 +449,19 @@ def test_displacements_may_have_a_rate_of_their_own() -> None:
     optimizer.step()
     schedule.step()
     assert [group["lr"] for group in optimizer.param_groups] == pytest.approx([0.1 * 0.75**0.9, 0.75**0.9])
-    assert decay(4, 4) == 0
+    assert decay(4, 0.9, 4) == 0
+
+
+def test_the_released_rate_does_not_fall() -> None:
+    work, model = irnet(irnet_decay=0.0)
+    (stage,) = work.stages(4)
+    optimizer = stage.optimizer(model)
+    assert stage.schedule is not None
+    schedule = stage.schedule(optimizer)
+    for _ in range(4):
+        optimizer.step()
+        schedule.step()
+        assert [group["lr"] for group in optimizer.param_groups] == [0.1, 0.1]
 
 
 def test_seeds() -> None:
@@ -487,6 +574,8 @@ def test_cleaned_seeds_are_of_the_middle_of_their_cells() -> None:
         {"classifier_stride": 4},
         {"dilation": 0},
         {"irnet_radius": 1},
+        {"irnet_decay": -0.1},
+        {"encoder_classifier_weights": ""},
     ],
 )
 def test_values_out_of_range_are_refused_by_name(wrong: dict[str, Any]) -> None:
@@ -498,6 +587,12 @@ def test_values_out_of_range_are_refused_by_name(wrong: dict[str, Any]) -> None:
 def test_irnet_has_the_classifiers_weights_only_as_the_same_network() -> None:
     with pytest.raises(ValueError, match="irnet_backbone is 'resnet18': expected the classifier's, resnet10_slim"):
         config(irnet_backbone="resnet18")
+
+
+def test_thresholds_of_maps_are_searched_where_they_are_not_tuned() -> None:
+    space = load_space(CheXseg, "paper")
+    assert "cam_threshold" not in space.searched
+    assert "cam_threshold" in space.override(fixes=("threshold_rule=fixed",)).searched
 
 
 def test_defaults_are_the_papers() -> None:

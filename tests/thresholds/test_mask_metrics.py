@@ -14,7 +14,9 @@ from raysearch.thresholds import (
     MaskMetric,
     at,
     at_by_class,
+    cross_fit,
     find_metric,
+    fit_interval,
     mask_metric,
     objective,
     solve,
@@ -58,6 +60,7 @@ def test_one_sided_metrics_are_no_objective() -> None:
         "f1_plus",
         "iou",
         "iou_pooled",
+        "iou_per_image",
         "iou_accuracy",
         "classification_error",
         "accuracy",
@@ -125,6 +128,61 @@ def test_any_function_of_pixel_counts_is_a_metric() -> None:
     for k, name in enumerate(counts.classes):
         tp, fp, fn, tn = (count.sum(axis=0) for count in counts.select(counts.label == k).confusion())
         assert by_class[name] == pytest.approx(np.max(tp / (tp + fn) - fp / (fp + tn)))
+
+
+def slow_iou_per_image(counts: Counts, levels: dict[str, int]) -> dict[str, float]:
+    """By class with a region, one image after the other: an image that neither has nor gets a pixel is left out."""
+    tp, fp, fn, _ = counts.confusion()
+    out = {}
+    for k, name in enumerate(counts.classes):
+        found = []
+        for row in np.flatnonzero(counts.label == k):
+            n = levels[name]
+            either = int(tp[row, n]) + int(fp[row, n]) + int(fn[row, n])
+            if either:
+                found.append(int(tp[row, n]) / either)
+        if (counts.present & (counts.label == k)).any():
+            out[name] = sum(found) / len(found)
+    return out
+
+
+def test_iou_per_image_leaves_out_what_is_empty_at_that_level() -> None:
+    counts = Counts.from_maps(**random_batch(3, images=12))
+    metric = find_metric("iou_per_image")
+    values = []
+    for n in range(257):
+        expected = slow_iou_per_image(counts, dict.fromkeys(counts.classes, n))
+        assert at_by_class(counts, metric, n) == pytest.approx(expected)
+        values.append(sum(expected.values()) / len(expected))
+        assert at(counts, metric, n) == pytest.approx(values[-1])
+    solution = solve(counts, mask_metric("iou_per_image"))
+    assert solution.curve == pytest.approx(values)
+    assert solution.value == pytest.approx(max(values))
+    absent = counts.select(~counts.present)
+    assert len(absent), "images without the finding, some with pixels"
+    assert max(abs(a - b) for a, b in zip(values, solve(counts, mask_metric("iou")).curve, strict=True)) > 0.01
+    own = solve(counts, mask_metric("iou_per_image"), per_class=True)
+    assert own.value >= solution.value
+    assert np.mean(list(slow_iou_per_image(counts, own.levels).values())) == pytest.approx(own.value)
+
+
+def test_iou_per_image_is_cross_fitted_at_the_other_halfs_levels() -> None:
+    counts = Counts.from_maps(**random_batch(5, images=16))
+    metric = mask_metric("iou_per_image")
+    fit = cross_fit(counts, metric, repeats=3)
+    tp, fp, fn, _ = counts.confusion()
+    repeats = []
+    for levels in fit.applied(counts):
+        by_class = []
+        for k in range(len(counts.classes)):
+            rows = np.flatnonzero(counts.label == k)
+            pixels = [(int(tp[r, levels[r]]), int((tp + fp + fn)[r, levels[r]])) for r in rows]
+            if counts.present[rows].any():
+                by_class.append(np.mean([inside / either for inside, either in pixels if either]))
+        repeats.append(np.mean(by_class))
+    assert fit.value == pytest.approx(np.mean(repeats))
+    interval = fit_interval(fit, counts, metric, resamples=50)
+    assert interval.low <= fit.value <= interval.high
 
 
 def test_by_class_are_the_values_of_each_class_alone() -> None:

@@ -24,20 +24,18 @@ from methods.layers.stages import Stages
 from methods.layers.workers import of_all_workers
 from raysearch.method import Batch, Outcome, Pool, Stage, Step, Stream, TrainingImages, Upstream
 
-DECAY = 0.9
-"""Power of the polynomial decay of the learning rate."""
 
-
-def decay(epochs: int, epoch: int) -> float:
+def decay(epochs: int, power: float, epoch: int) -> float:
     """Learning rate of an epoch (from 0) over that of epoch 0."""
-    return float(max(0.0, 1 - epoch / epochs) ** DECAY)
+    return float(max(0.0, 1 - epoch / epochs) ** power)
 
 
 class IrNet(Upstream):
     """Each class of an image has seeds of its own, whose pairs are pooled: boundaries and displacements are of none.
 
-    The backbone and its batch statistics are frozen. The rate falls once an epoch, by the text's polynomial.
-    Displacements serve to tell instances apart, which pseudo-labels of pathologies do not need: what they leave is
+    The backbone and its batch statistics are frozen. The rate falls once an epoch, by `irnet_decay`.
+    Displacements serve to tell instances apart, which pseudo-labels of pathologies do not need, and share no trained
+    parameter with boundaries: their settings have no effect on what the walk reads. What they leave is
     `shift` (2,), the mean over the training images that is to be taken from them, in cells.
     """
 
@@ -47,6 +45,7 @@ class IrNet(Upstream):
         "irnet_weights",
         "irnet_width",
         "irnet_lr",
+        "irnet_decay",
         "irnet_displacement_rate",
         "irnet_momentum",
         "irnet_weight_decay",
@@ -90,7 +89,7 @@ class IrNet(Upstream):
             return torch.optim.SGD(groups, lr=c.irnet_lr, momentum=c.irnet_momentum, weight_decay=c.irnet_weight_decay)
 
         def schedule(optimizer: torch.optim.Optimizer) -> LambdaLR:
-            return LambdaLR(optimizer, partial(decay, epochs))
+            return LambdaLR(optimizer, partial(decay, epochs, c.irnet_decay))
 
         return (
             Stage(

@@ -1,0 +1,67 @@
+"""What is found before a study starts: networks that cannot be built, images that a method cannot train on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from e2e.shared import Labels, Shared, Teacher
+from torch import nn
+
+from raysearch.errors import DataError, MethodError
+from raysearch.method import Pool
+from raysearch.study import Cluster, Prepared, Request, prepare
+
+
+def prepared(method: str = "e2e.shared:Shared", *fixes: str, **request: Any) -> Prepared:
+    given = {"data": "phantom:images=80,size=32", "annotated": 0.2, "slots": 2, "samples": 1}
+    return prepare(Request(method=method, fixes=fixes, **(given | request)), Cluster(None))
+
+
+@pytest.mark.parametrize("kind", [Teacher, Labels])
+def test_networks_of_upstream_work_are_built(kind: type, monkeypatch: pytest.MonkeyPatch) -> None:
+    def build(self: object) -> nn.Module:
+        raise MethodError("no such weights")
+
+    prepared()  # labels cannot be built yet: there is no teacher
+    monkeypatch.setattr(kind, "build", build)
+    with pytest.raises(MethodError, match="no such weights"):
+        prepared()
+
+
+@pytest.mark.parametrize("field", ["classifier_weights", "encoder_classifier_weights", "irnet_weights"])
+def test_a_weights_file_that_is_none(field: str, tmp_path: Path) -> None:
+    path = tmp_path / "weights.pth"
+    path.write_bytes(b"none")
+    fixes = ("labels=irnet", "output_stride=16", f"{field}={path}")  # its encoder is another network
+    with pytest.raises(MethodError, match=r"weights '.*weights.pth' cannot be read as a checkpoint"):
+        prepared("chexseg", *fixes, annotated=10)
+    with pytest.raises(MethodError, match=r"weights '/no.pth' not found"):
+        prepared("chexseg", *fixes[:2], f"{field}=/no.pth", annotated=10)
+
+
+def test_what_a_method_says_of_the_training_images(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[Pool] = []
+
+    def check(self: Shared, pool: Pool) -> list[str]:
+        seen.append(pool)
+        return ["few images"]
+
+    monkeypatch.setattr(Shared, "check", check)
+    found = prepared()
+    assert found.warnings[-1] == "few images"
+    assert seen[0].rows.tolist() == found.annotation.train.tolist()
+    assert seen[0].rows[seen[0].annotated].tolist() == found.annotation.annotated.tolist()
+
+    def refuse(self: Shared, pool: Pool) -> list[str]:
+        raise DataError("no image")
+
+    monkeypatch.setattr(Shared, "check", refuse)
+    with pytest.raises(DataError, match="no image"):
+        prepared()
+
+
+def test_subsets_that_are_all_the_same_are_said() -> None:
+    assert "the same ones whatever the subset" in prepared("chexseg", annotated=10).warnings[-1]
+    assert not any("subset" in note for note in prepared("chexseg", "weak_maps=10", annotated=10).warnings)
