@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import ClassVar, cast
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import StepLR
@@ -17,7 +18,7 @@ from methods.layers.workers import mean_over_known
 from methods.multimix._config import MultiMixUNetConfig, UmtlSConfig
 from methods.multimix.network import SMALLEST, Network
 from raysearch.errors import MethodError
-from raysearch.method import Batch, Method, Prediction, Stage, Step, Stream, Task
+from raysearch.method import Batch, Method, Pool, Prediction, Stage, Step, Stream, Task
 
 Losses = Mapping[str, tuple[float, Tensor]]
 """Weights and scalars by name."""
@@ -66,6 +67,11 @@ class MultiMixFamily(Method):
             dropout=c.dropout,
             slope=c.slope,
         )
+
+    def check(self, pool: Pool) -> Sequence[str]:
+        for stream in self.streams():
+            stream.draw(pool, np.random.default_rng(0))  # DataError where nothing unlabelled is left
+        return ()
 
     @abc.abstractmethod
     def streams(self) -> Iterator[Stream]:

@@ -12,6 +12,8 @@ from typing import Literal
 from methods._config import expect, expect_in, expect_range
 from raysearch.method import PerClass
 
+Unlabelled = Literal["rest", "all"]
+
 
 @dataclass(frozen=True, kw_only=True)
 class MultiMixUNetConfig:
@@ -63,7 +65,20 @@ class EncConfig(MultiMixUNetConfig):
 
 
 @dataclass(frozen=True, kw_only=True)
-class EncSslConfig(EncConfig):
+class UnlabelledConfig(EncConfig):
+    """With images whose labels are not used (section 2)."""
+
+    unlabelled: Unlabelled = "rest"
+    """Which images these are: those without a label, or all, as they are drawn from p(X). Where every label is known
+    there are no others. With masks in place of labels the same holds for the images without a mask of `MultiMix`."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        expect_in("unlabelled", self.unlabelled, ("rest", "all"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class EncSslConfig(UnlabelledConfig):
     """Pseudo-labels of unlabelled images, strongly augmented (section 2.1, eq. 1)."""
 
     t: PerClass = 0.7
@@ -89,9 +104,9 @@ class EncSslConfig(EncConfig):
 
 
 @dataclass(frozen=True, kw_only=True)
-class EncMmConfig(EncConfig):
+class EncMmConfig(UnlabelledConfig):
     """MixMatch (Berthelot et al., NeurIPS 2019) with two views of each unlabelled image. The paper gives none of its
-    values: defaults are MixMatch's own for CIFAR-10."""
+    values: defaults are MixMatch's own, `lambda_u` that for CIFAR-10."""
 
     temperature: float = 0.5
     """By which guessed labels are sharpened, T; below 1 makes them surer."""

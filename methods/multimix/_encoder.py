@@ -48,9 +48,8 @@ class PseudoLabels(Enc):
     def streams(self) -> Iterator[Stream]:
         yield from super().streams()
         c = cast(EncSslConfig, self.config)
-        yield _streams.stream(
-            "unlabelled", 0, _streams.is_unlabelled, c.batch, _streams.weak(c), strong=_streams.strong(c)
-        )
+        kind = _streams.unlabelled(c.unlabelled)
+        yield _streams.stream("unlabelled", 0, kind, c.batch, _streams.weak(c), strong=_streams.strong(c))
 
     def losses(self, network: Network, batch: Batch, step: Step) -> Iterator[Losses]:
         del step

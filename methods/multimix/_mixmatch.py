@@ -35,7 +35,7 @@ class EncMm(Enc):
         yield from super().streams()
         c = self.config
         view = _streams.weak(c)
-        yield _streams.stream("unlabelled", 0, _streams.is_unlabelled, c.batch, view, strong=view)
+        yield _streams.stream("unlabelled", 0, _streams.unlabelled(c.unlabelled), c.batch, view, strong=view)
 
     def losses(self, network: Network, batch: Batch, step: Step) -> Iterator[Losses]:
         c = self.config

@@ -7,12 +7,13 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from methods.multimix._config import EncConfig, EncSslConfig
+from methods.multimix._config import EncConfig, EncSslConfig, Unlabelled
+from raysearch.errors import DataError
 from raysearch.method import Augmentation, Pool, Stream
 
 Rows = NDArray[np.int64]
 Kind = Callable[[Pool], NDArray[np.bool_]]
-"""Which images of a pool a stream takes, (n,)."""
+"""Which images of a pool, all of one source, a stream takes, (n,)."""
 
 
 def stream(
@@ -30,10 +31,15 @@ def stream(
     """
 
     def draw(pool: Pool, generator: np.random.Generator) -> Rows:
-        own = pool.source == source
-        return whole_batches(pool.rows[own & kind(pool)], int(own.sum()), batch, generator)
+        own = of_source(pool, source)
+        return whole_batches(own.rows[kind(own)], len(own.rows), batch, generator)
 
     return Stream(name=name, draw=draw, batch=batch, augmentation=augmentation or Augmentation(), strong=strong)
+
+
+def of_source(pool: Pool, source: int) -> Pool:
+    own = pool.source == source
+    return Pool(rows=pool.rows[own], labels=pool.labels[own], truth=pool.truth[own], source=pool.source[own])
 
 
 def whole_batches(rows: Rows, count: int, batch: int, generator: np.random.Generator) -> Rows:
@@ -51,16 +57,41 @@ def is_labelled(pool: Pool) -> NDArray[np.bool_]:
     return pool.labelled
 
 
-def is_unlabelled(pool: Pool) -> NDArray[np.bool_]:
-    return ~pool.labelled
-
-
 def is_masked(pool: Pool) -> NDArray[np.bool_]:
     return pool.annotated
 
 
-def is_unmasked(pool: Pool) -> NDArray[np.bool_]:
-    return ~pool.annotated
+def unlabelled(which: Unlabelled) -> Kind:
+    """D_u^c: images without a label, or all.
+
+    Drawing raises a DataError where every image has one and the ``rest`` is none: what is left would train as a method
+    without this stream.
+    """
+
+    def kind(pool: Pool) -> NDArray[np.bool_]:
+        return _taken(pool.labelled, which, "to classify have a label", "--labelled")
+
+    return kind
+
+
+def unmasked(which: Unlabelled) -> Kind:
+    """D_u^s: as `unlabelled`, of images without a known region."""
+
+    def kind(pool: Pool) -> NDArray[np.bool_]:
+        return _taken(pool.annotated, which, "to segment have a known region", "--annotated")
+
+    return kind
+
+
+def _taken(known: NDArray[np.bool_], which: Unlabelled, found: str, option: str) -> NDArray[np.bool_]:
+    if which == "all":
+        return np.ones(len(known), np.bool_)
+    if len(known) and known.all():
+        raise DataError(
+            f"unlabelled=rest: all {len(known)} training images {found}, so that there are none to learn from without:"
+            f" keep some back with {option} N, or take them all with --fix unlabelled=all"
+        )
+    return ~known
 
 
 def weak(config: EncConfig) -> Augmentation:

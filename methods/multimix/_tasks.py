@@ -131,7 +131,8 @@ class MultiMix(UmtlSslS):
 
     def streams(self) -> Iterator[Stream]:
         yield from super().streams()
-        yield _streams.stream("unmasked", 1, _streams.is_unmasked, self.config.batch)
+        c = cast(MultiMixConfig, self.config)
+        yield _streams.stream("unmasked", 1, _streams.unmasked(c.unlabelled), c.batch)
 
     def segmentation(self, network: Network, batch: Batch) -> Losses:
         c = cast(MultiMixConfig, self.config)

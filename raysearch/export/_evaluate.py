@@ -32,9 +32,9 @@ def evaluate_bundle(
         baseline: another export, scored on the same images, of whose gap to the reference the model closes a part.
 
     Returns:
-        ``data``, ``fingerprint``, ``part``, ``images``, and the ``metrics``, ``intervals``, ``by_class``, ``per_image``
-        and ``roc`` of an export; ``seen``, the images that have the name of one that the model, or the baseline, was
-        trained or tuned on; ``reference`` where one is given.
+        ``data``, ``fingerprint``, ``part``, ``images``, and the ``metrics``, ``intervals``, ``by_class``,
+        ``per_image``, ``roc`` and ``skipped`` of an export; ``seen``, the images that have the name of one that the
+        model, or the baseline, was trained or tuned on; ``reference`` where one is given.
 
     Raises:
         DataError: the data cannot be read.

@@ -35,6 +35,7 @@ def model_card(study: Study, record: TrialRecord, results: dict[str, Any], thres
             "",
             *_table(results),
             "",
+            *_skipped(results["skipped"]["auc"]),
             *_reference(results.get("reference")),
             *_optimistic(results.get("optimistic")),
             "## Thresholds",
@@ -88,6 +89,12 @@ def _table(scores: dict[str, Any]) -> list[str]:
             for name, value in scores["metrics"].items()
         ),
     ]
+
+
+def _skipped(classes: list[str]) -> list[str]:
+    if not classes:
+        return []
+    return [f"Not in the AUC, because the test images have one label of them only: {', '.join(classes)}.", ""]
 
 
 def _optimistic(scores: dict[str, Any] | None) -> list[str]:

@@ -27,6 +27,7 @@ from raysearch.thresholds import (
     bootstrap,
     find_metric,
     interval,
+    one_label,
     roc_curves,
     scores_at,
     solve,
@@ -66,7 +67,8 @@ def summarise(
 
     Returns ``metrics`` (name to value), ``intervals`` (name to [low, high], 95% over patients), ``by_class`` (name to
     class to value), ``per_image`` (one entry a known pair: image, class, its mask metrics, and the shares of the image
-    that mask and region cover), ``roc`` (class to the points of its ROC curve).
+    that mask and region cover), ``roc`` (class to the points of its ROC curve), ``skipped`` (name to the classes that
+    the metric's mean leaves out although a label of them is known: of `auc` those with one label only).
     """
     metrics: dict[str, float] = {}
     intervals: dict[str, list[float]] = {}
@@ -92,6 +94,7 @@ def summarise(
         "by_class": by_class,
         "per_image": [per_image[pair] for pair in sorted(per_image)],
         "roc": roc_curves(observations.logits),
+        "skipped": {"auc": one_label(observations.logits)},
     }
 
 
@@ -147,7 +150,7 @@ def optimistic(
     except ValueError as error:
         raise ExportError(f"--thresholds-on test: {error} among the test images; leave it out") from None
     summary = summarise(observations, collection, found.levels, names)
-    del summary["per_image"], summary["roc"]
+    del summary["per_image"], summary["roc"], summary["skipped"]
     return {
         "about": "thresholds chosen on the test images that they score: not those of the model",
         "chosen_by": chooser.name,

@@ -14,7 +14,7 @@ from raysearch.thresholds._evidence import Evidence
 from raysearch.thresholds._fit_interval import fit_interval
 from raysearch.thresholds._joint import JointSolution, coordinate_sweeps, summed_lines, table_line
 from raysearch.thresholds._kinds import FROM_MAPS, KINDS
-from raysearch.thresholds._logits import Logits
+from raysearch.thresholds._logits import Logits, one_label
 from raysearch.thresholds._map_metrics import MapMetric
 from raysearch.thresholds._maps import Maps
 from raysearch.thresholds._metrics import MaskMetric
@@ -83,6 +83,7 @@ __all__ = [
     "load_evidence",
     "mask_metric",
     "objective",
+    "one_label",
     "paired_bootstrap",
     "quantise",
     "region_boxes",

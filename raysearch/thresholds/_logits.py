@@ -124,8 +124,8 @@ def f1_score(logits: Logits, weights: Floats, label: int | None = None) -> Float
 def auc(logits: Logits, weights: Floats, label: int | None = None) -> Floats:
     """Area under the ROC curve of each class against the rest, in [0, 1], under (B, R) weightings; (B,).
 
-    The mean is over classes that have both labels: one with a single label is skipped. 0.5, chance, if no class of the
-    evidence has both; NaN where no label is known, and for weightings that leave no class with both.
+    The mean is over classes that have both labels: one with a single label is skipped (`one_label`). 0.5, chance, if
+    no class of the evidence has both; NaN where no label is known, and for weightings that leave no class with both.
 
     Args:
         label: of this class alone; NaN if it does not have both labels.
@@ -138,6 +138,13 @@ def auc(logits: Logits, weights: Floats, label: int | None = None) -> Floats:
     known = weights @ (logits.labels >= 0).any(axis=1) > 0
     both = ((logits.labels > 0).any(axis=0) & (logits.labels == 0).any(axis=0)).any()
     return np.where(known, np.where(defined.any(axis=0), mean, np.nan if both else 0.5), np.nan)
+
+
+def one_label(logits: Logits) -> list[str]:
+    """Classes whose known labels are all present or all absent: those that `auc` skips, and without a ROC curve. A
+    class of which no label is known is none of them."""
+    present, absent = (logits.labels > 0).any(axis=0), (logits.labels == 0).any(axis=0)
+    return [logits.classes[k] for k in np.flatnonzero(present != absent)]
 
 
 def _area(logits: Logits, weights: Floats, k: int) -> Floats:

@@ -53,6 +53,16 @@ def test_all_known_images_at_the_models_thresholds(bundle: Bundle) -> None:
     assert scores["metrics"]["f1_plus"] == pytest.approx(np.mean([e["f1_plus"] for e in scores["per_image"]]))
 
 
+def test_classes_that_the_auc_skips_are_named(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert evaluate_bundle(bundle, OTHER)["skipped"] == {"auc": []}
+    monkeypatch.setattr("raysearch.export._evaluate._rows", lambda collection, part: np.arange(2))
+    scores = evaluate_bundle(bundle, OTHER)
+    skipped = scores["skipped"]["auc"]
+    assert skipped
+    assert {*skipped} == {*bundle.method.task.classes} - scores["by_class"]["auc"].keys()
+    assert not {*skipped} & scores["roc"].keys()
+
+
 def test_evaluating_is_no_look_at_a_test_split(bundle: Bundle, tmp_path: Path) -> None:
     evaluate_bundle(bundle, OTHER)
     assert not list(tmp_path.rglob("looks.jsonl"))

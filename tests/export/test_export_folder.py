@@ -97,6 +97,19 @@ def test_results_are_of_the_test_split_alone(study: Study, tmp_path: Path) -> No
         assert low <= results["metrics"][name] <= high
 
 
+def test_the_model_card_names_the_classes_that_the_auc_skips(
+    study: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = export_study(study, tmp_path / "plain").path
+    assert strict_json(plain / "results.json")["skipped"] == {"auc": []}
+    assert "Not in the AUC" not in (plain / "README.md").read_text()
+    monkeypatch.setattr("raysearch.export._score.one_label", lambda logits: list(logits.classes[:2]))
+    skipped = export_study(study, tmp_path / "skipped", thresholds_on="test")
+    assert strict_json(skipped.path / "results.json")["skipped"] == {"auc": study.config.classes[:2]}
+    said = f"one label of them only: {', '.join(study.config.classes[:2])}."
+    assert (skipped.path / "README.md").read_text().count(said) == 1
+
+
 def test_results_have_what_figures_are_drawn_from(study: Study, tmp_path: Path) -> None:
     exported = export_study(study, tmp_path / "model")
     results = strict_json(exported.path / "results.json")

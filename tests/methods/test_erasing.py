@@ -90,7 +90,7 @@ def run(localize: Localize, images: Tensor, labels: Tensor, **settings: Any) -> 
     return mine(localize, images, labels, backward=lambda loss: None, **chosen)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(0, 10_000), st.integers(0, 5), st.sampled_from([1.0, 10.0]))
 def test_readings_match_per_sample_loops(seed: int, u: int, sigma: float) -> None:
     generator = torch.Generator().manual_seed(seed)

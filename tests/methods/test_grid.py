@@ -23,7 +23,7 @@ def test_features_are_enlarged_bilinearly_and_reduced_by_their_maximum() -> None
 sizes = st.tuples(st.integers(1, 9), st.integers(1, 9))
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(sizes, sizes)
 def test_a_pixel_has_the_value_of_the_patch_that_holds_its_centre(
     cells: tuple[int, int], size: tuple[int, int]
@@ -63,7 +63,7 @@ def areas(mask: torch.Tensor, cells: tuple[int, int]) -> list[list[Fraction]]:
     ]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.tuples(st.integers(1, 4), st.integers(1, 4)), st.tuples(st.integers(2, 7), st.integers(2, 7)), st.data())
 def test_covered_patches_are_those_of_exact_areas(
     cells: tuple[int, int], size: tuple[int, int], data: st.DataObject

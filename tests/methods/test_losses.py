@@ -23,7 +23,7 @@ def slow_posterior(scores: list[float]) -> list[float]:
 score_rows = st.lists(st.floats(-5, 5), min_size=2, max_size=6)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(score_rows, st.data())
 def test_losses_are_their_equations(scores: list[float], data: st.DataObject) -> None:
     p = slow_posterior(scores)

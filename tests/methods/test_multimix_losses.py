@@ -51,7 +51,7 @@ def test_a_pseudo_label_carries_no_gradient() -> None:
     assert strong.grad.abs().sum() > 0
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(1, 3), st.integers(1, 2), st.integers(0, 2**20))
 def test_dice_is_its_sum(count: int, classes: int, seed: int) -> None:
     generator = torch.Generator().manual_seed(seed)
@@ -66,7 +66,7 @@ def test_dice_is_its_sum(count: int, classes: int, seed: int) -> None:
             assert float(found[n, k]) == pytest.approx(slow)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.lists(st.tuples(st.floats(-6, 6), st.floats(-6, 6)), min_size=1, max_size=6))
 def test_divergence_is_that_of_each_pixel(pairs: list[tuple[float, float]]) -> None:
     one, other = (torch.tensor(values, dtype=torch.float64).view(1, 1, 1, -1) for values in zip(*pairs, strict=True))

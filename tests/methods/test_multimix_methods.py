@@ -29,7 +29,7 @@ from methods.multimix import (
 from methods.multimix._base import MultiMixFamily, mean_of
 from methods.multimix._streams import whole_batches
 from methods.multimix.mixmatch import sharpen
-from raysearch.errors import MethodError
+from raysearch.errors import DataError, MethodError
 from raysearch.method import Augmentation, Batch, Pool, Step, Stream, Task
 from raysearch.testing import synthetic_batch, synthetic_task
 
@@ -154,7 +154,7 @@ def pool_of(labelled: int, unlabelled: int, masked: int, unmasked: int) -> Pool:
     return Pool(rows=100 + np.arange(count), labels=labels, truth=truth, source=source)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(0, 12), st.integers(0, 12), st.integers(0, 12), st.integers(0, 12), st.integers(1, 7))
 def test_streams_draw_their_own_images_in_whole_batches(a: int, b: int, c: int, d: int, batch: int) -> None:
     method = make(MultiMix, batch=batch)
@@ -164,12 +164,34 @@ def test_streams_draw_their_own_images_in_whole_batches(a: int, b: int, c: int, 
     for stream, start, count, source in zip(
         stage.streams, starts, (a, b, c, d), (a + b, a + b, c + d, c + d), strict=False
     ):
+        if stream.name.startswith("un") and source and not count:
+            continue  # refused, see below
         drawn = stream.draw(pool, np.random.default_rng(0))
         assert set(drawn) == set(range(start, start + count)), stream.name
         assert stream.batch == batch
         assert len(drawn) % batch == 0
         # as long as a pass over the source, whatever is known of it
         assert len(drawn) == (-(-source // batch) * batch if count else 0)
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "said"),
+    [
+        (EncSsl, "unlabelled", "all 6 training images to classify have a label, .* --labelled N, or"),
+        (EncMm, "unlabelled", "all 6 training images to classify have a label, .* --labelled N, or"),
+        (MultiMix, "unlabelled", "all 6 training images to classify have a label, .* --labelled N, or"),
+        (MultiMix, "unmasked", "all 4 training images to segment have a known region, .* --annotated N, or"),
+    ],
+)
+def test_what_is_left_where_everything_is_known(kind: type[MultiMixFamily], name: str, said: str) -> None:
+    pool, some = pool_of(6, 0, 4, 0), pool_of(3, 3, 2, 2)
+    with pytest.raises(DataError, match=f"^unlabelled=rest: {said} take them all with --fix unlabelled=all") as error:
+        stream_of(make(kind), name).draw(pool, np.random.default_rng(0))
+    assert "\n" not in str(error.value)
+    everything = stream_of(make(kind, unlabelled="all"), name)
+    own = set(range(100, 106)) if name == "unlabelled" else set(range(106, 110))
+    for each in (pool, some):
+        assert set(everything.draw(each, np.random.default_rng(0))) == own
 
 
 def test_rows_come_equally_often() -> None:
@@ -267,6 +289,7 @@ def test_what_does_not_fit_is_refused_in_one_line() -> None:
         (MultiMixConfig, {"pad": -1}, "pad is -1"),
         (EncSslConfig, {"magnitude": 1}, "magnitude is 1"),
         (EncMmConfig, {"temperature": 0.0}, "temperature is 0.0"),
+        (EncMmConfig, {"unlabelled": "none"}, "unlabelled is 'none': expected one of rest, all"),
     ],
 )
 def test_settings_out_of_range_are_refused(config: type[Any], values: dict[str, Any], message: str) -> None:

@@ -62,7 +62,7 @@ def test_eq_5_and_8_by_hand() -> None:
 grids = st.lists(st.floats(0.01, 0.99), min_size=9, max_size=9)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(grids, st.lists(st.booleans(), min_size=9, max_size=9), st.floats(0, 1), st.floats(0, 1))
 def test_eq_9_is_zero_just_where_both_conditions_hold(
     values: list[float], bits: list[bool], tau: float, rho: float
@@ -112,7 +112,7 @@ def slow_base(p: list[float], cells: list[bool], low: float) -> tuple[float, flo
     return -math.log(annotated), -math.log(1 - math.prod(no)), -math.log(math.prod(no))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     st.lists(st.floats(-6, 6), min_size=4, max_size=4),
     st.lists(st.booleans(), min_size=4, max_size=4),

@@ -90,7 +90,7 @@ def test_a_fraction_is_drawn_and_its_product_is_the_value(bounded: Any) -> None:
     assert (values["upper"], values["lower"]) == (0.2, pytest.approx(0.1))
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seed=st.integers(0, 10**6), per_class=st.sampled_from([(), ("lower",), ("upper",), ("lower", "upper")]))
 def test_whatever_is_drawn_stays_under_its_whole_in_every_class(
     bounded: Any, write: Write, seed: int, per_class: tuple[str, ...]

@@ -220,7 +220,7 @@ def test_same_seed_same_values_after_a_round_trip(toy: Any) -> None:
 numbers = st.floats(1e-6, 1e6).map(lambda number: float(f"{number:.6g}"))
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.tuples(numbers, numbers).map(sorted), st.booleans(), st.sampled_from([True, False]))
 def test_ranges_survive_the_round_trip(ends: list[float], log: bool, conditional: bool) -> None:
     from raysearch.space._parameter import Parameter

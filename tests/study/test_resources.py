@@ -46,7 +46,7 @@ def packed(machine: Machine, cpus: int, gpus: float, workers: int) -> bool:
     return True
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     machine=machines,
     workers=st.integers(1, 4),

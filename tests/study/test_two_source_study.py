@@ -74,7 +74,7 @@ def test_the_preset_says_what_may_be_seen(prepared: Callable[..., Prepared]) -> 
     assert budget.labelled is not None
     assert (study.config.labelled, study.config.annotated) == (budget.labelled, budget.annotated)
     assert len(study.labelling.labelled) == budget.labelled
-    every = prepared(labelled=1.0)
+    every = prepared(labelled=1.0, fixes=("batch=4", "unlabelled=all"))
     assert len(every.labelling.labelled) == (every.collection.source_of[every.split.train] == 0).sum()
 
 
@@ -96,6 +96,8 @@ def test_there_is_no_folder_to_open_both_by(prepared: Callable[..., Prepared]) -
         ("enc", {"annotated": None}, "enc trains on one source without a name; expected --data KIND:PATH"),
         ("multimix", {"labelled": 2.5}, "--labelled 2.5: expected a share of the training images from 0 to 1, or a"),
         ("multimix", {"labelled": 1e-3}, "--labelled 0.001 of 36 training images leaves no label of normal, abnormal"),
+        ("multimix", {"labelled": 1.0}, "unlabelled=rest: all 36 training images to classify have a label"),
+        ("multimix", {"annotated": 1.0}, "unlabelled=rest: all 24 training images to segment have a known region"),
         ("multimix", {"fixes": ("batch=99",)}, "batch 99 is larger than the 60 training images"),
         ("cam_avg", {"data": "phantom", "annotated": None, "fixes": ()}, "--labelled 8: cam_avg learns nothing from"),
     ],

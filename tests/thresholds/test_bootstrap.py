@@ -64,7 +64,7 @@ def test_pairing_takes_out_what_two_methods_share() -> None:
     assert 0 < difference.low < 0.02 < difference.high < 0.05
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(st.lists(st.floats(0, 1), min_size=2, max_size=12), st.integers(0, 99))
 def test_the_interval_lies_within_the_values(values: list[float], seed: int) -> None:
     found = bootstrap(values, np.arange(len(values)), resamples=50, seed=seed)

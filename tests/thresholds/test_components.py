@@ -171,7 +171,7 @@ def test_the_cross_fitted_value_is_not_above_the_one_that_chose_on_what_it_score
     assert honest == pytest.approx(np.mean(means))
 
 
-@settings(deadline=None, max_examples=15)
+@settings(max_examples=15)
 @given(st.integers(0, 2**32 - 1), st.sampled_from(["box_iou", "box_accuracy"]), st.booleans())
 def test_no_pair_is_scored_at_a_threshold_that_it_helped_to_choose(seed: int, name: str, per_class: bool) -> None:
     rng = np.random.default_rng(seed)
@@ -227,7 +227,7 @@ def test_percentiles_are_those_of_the_evidence_of_kind_ranks() -> None:
             assert overlap[r, position] == components.areas("largest", 8)[0][r, level]
 
 
-@settings(deadline=None, max_examples=8)
+@settings(max_examples=8)
 @given(st.integers(0, 1000), st.booleans())
 def test_the_joint_optimum_is_that_of_every_rule_connectivity_and_parameter(seed: int, per_class: bool) -> None:
     components = Components.from_maps(**boxed_batch(seed, images=4))

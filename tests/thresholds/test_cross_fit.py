@@ -39,7 +39,7 @@ OBJECTIVES = [
 
 @pytest.mark.parametrize("per_class", [False, True])
 @pytest.mark.parametrize(("kind", "name"), OBJECTIVES)
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(seed=st.integers(0, 2**32 - 1), patients=st.integers(1, 8), images=st.integers(1, 10))
 def test_no_image_has_a_say_in_its_own_threshold(
     kind: str, name: str, per_class: bool, seed: int, patients: int, images: int
@@ -99,7 +99,7 @@ def test_thresholds_are_not_percentiles() -> None:
         fit.rescore(Ranks.from_maps(**batch), mask_metric("iou"))
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(tables(), metrics, st.booleans())
 def test_each_half_is_scored_at_what_the_other_half_solves(counts: Counts, metric: str, per_class: bool) -> None:
     fit = cross_fit(counts, mask_metric(metric), repeats=2, per_class=per_class)

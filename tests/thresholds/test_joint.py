@@ -21,7 +21,7 @@ def _coordinate_optimum(table: np.ndarray, solution: JointSolution) -> bool:
     return all(line.max() <= solution.value + 10 * TIE for line in lines) and table[point] == solution.value
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.lists(st.integers(1, 7), min_size=1, max_size=4), st.integers(0, 2**32 - 1), st.booleans())
 def test_small_problems_are_proven_and_equal_brute_force(sizes: list[int], seed: int, minimize: bool) -> None:
     table = np.random.default_rng(seed).integers(0, 6, sizes) / 5
@@ -33,7 +33,7 @@ def test_small_problems_are_proven_and_equal_brute_force(sizes: list[int], seed:
     assert solution.lines == np.prod(sizes) // max(sizes)
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(st.integers(0, 2**32 - 1), st.integers(0, 3))
 def test_beyond_proof_it_is_a_coordinate_optimum_and_no_worse_than_its_starts(seed: int, values: int) -> None:
     rng = np.random.default_rng(seed)

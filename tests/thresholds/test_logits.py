@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import f1_score, roc_auc_score
 
-from raysearch.thresholds import METRICS, Logits, at, at_by_class, roc_curves
+from raysearch.thresholds import METRICS, Logits, at, at_by_class, one_label, roc_curves
 
 AUC, ERROR, ACCURACY, F1 = (METRICS[name] for name in ("auc", "classification_error", "accuracy", "f1_score"))
 
@@ -36,6 +36,7 @@ def test_auc_skips_a_class_with_one_label() -> None:
     evidence = logits(scores, labels)
     areas = at_by_class(evidence, AUC)
     assert areas.keys() == {"c0", "c2"}
+    assert one_label(evidence) == ["c1"]
     assert areas["c0"] == pytest.approx(roc_auc_score(labels[5:, 0], scores[5:, 0]))
     assert at(evidence, AUC) == pytest.approx((areas["c0"] + areas["c2"]) / 2)
     assert at(logits(scores, np.ones((40, 3))), AUC) == 0.5
@@ -48,7 +49,7 @@ def test_auc_of_the_single_label_view_is_one_against_the_rest() -> None:
     assert at(logits(scores, np.eye(3)[labels], "single"), AUC) == pytest.approx(expected)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.integers(0, 999), st.sampled_from(["single", "multi"]))
 def test_weights_are_repetitions_and_ties_count_half(seed: int, view: str) -> None:
     rng = np.random.default_rng(seed)
@@ -83,7 +84,7 @@ def test_nothing_known_is_no_value() -> None:
         assert at_by_class(evidence, metric) == {}
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.integers(0, 999), st.sampled_from(["single", "multi"]))
 def test_f1_is_that_of_scikit_learn(seed: int, view: str) -> None:
     rng = np.random.default_rng(seed)
@@ -130,3 +131,4 @@ def test_the_area_under_the_roc_curve_is_the_auc(view: str) -> None:
 def test_a_class_without_both_labels_has_no_roc_curve() -> None:
     found = logits(np.full((3, 3), 0.5), np.array([[1, 0, -1], [1, 1, -1], [1, -1, -1]], np.int8))
     assert list(roc_curves(found)) == [found.classes[1]]
+    assert one_label(found) == [found.classes[0]], "of the last class nothing is known"

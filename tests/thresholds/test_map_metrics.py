@@ -40,7 +40,7 @@ def distances(a: np.ndarray, b: np.ndarray) -> list[float]:
     return [min(math.dist(p, q) for q in np.argwhere(b)) for p in np.argwhere(a)]
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(two_masks)
 def test_hausdorff_distances_pixel_by_pixel(masks: tuple[np.ndarray, np.ndarray]) -> None:
     a, b = masks
@@ -70,7 +70,7 @@ def slow_ssim(a: np.ndarray, b: np.ndarray, window: int) -> float:
     return float(np.mean(values))
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(two_masks)
 def test_ssim_window_by_window(masks: tuple[np.ndarray, np.ndarray]) -> None:
     a, b = masks

@@ -34,7 +34,7 @@ def test_equals_the_rule_on_the_maps_themselves(seed: int) -> None:
             assert found == naive_confusion(naive_mask(batch["maps"][n, k], percentile), batch["masks"][n, k] == 1)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.lists(st.integers(0, 3), min_size=1, max_size=40))
 def test_levels_of_a_map_with_ties(values: list[int]) -> None:
     quantised = np.array(values, np.uint8)

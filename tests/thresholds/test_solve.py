@@ -40,7 +40,7 @@ def test_is_the_exact_optimum_of_the_naive_sweep(metric: str, seed: int) -> None
     assert sweep[solution.levels["c0"]] >= sweep.max() - TIE
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(tables(), st.sampled_from(["f1_plus", "iou", "iou_pooled"]))
 def test_levels_of_each_class_are_never_worse_on_the_same_images(counts: Counts, metric: str) -> None:
     shared, own = (solve(counts, mask_metric(metric), per_class=per_class) for per_class in (False, True))

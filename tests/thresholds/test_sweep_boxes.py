@@ -56,7 +56,7 @@ def iou(swept: BoxSweep) -> NDArray[np.float64]:
     return swept.overlap / np.maximum(swept.either, 1)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(maps(), st.integers(0, 256), st.sampled_from(BOX_RULES), st.sampled_from(CONNECTIVITIES))
 def test_boxes_of_one_mask_are_those_of_its_flood_filled_components(
     own: NDArray[np.uint8], level: int, rule: str, connectivity: Connectivity
@@ -65,7 +65,7 @@ def test_boxes_of_one_mask_are_those_of_its_flood_filled_components(
     assert [tuple(box) for box in boxes_at(own, level, rule, connectivity).tolist()] == expected
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(maps(), st.integers(0, 2**32 - 1), st.sampled_from(CONNECTIVITIES))
 def test_the_sweep_equals_labelling_each_mask(own: NDArray[np.uint8], seed: int, connectivity: Connectivity) -> None:
     region = np.random.default_rng(seed).random(own.shape) < 0.3
@@ -85,7 +85,7 @@ def test_the_sweep_equals_labelling_each_mask(own: NDArray[np.uint8], seed: int,
             assert (swept.overlap[:, level] == swept.overlap[:, level + 1]).all()
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(st.integers(0, 2**32 - 1), st.sampled_from(CONNECTIVITIES))
 def test_a_float_map_over_all_its_distinct_values(seed: int, connectivity: Connectivity) -> None:
     rng = np.random.default_rng(seed)
