@@ -78,7 +78,7 @@ def augment(
         DataError: the crop is larger than the images, or the padding as large; they are not square and are to be
             turned by 90 degrees; operations that masks cannot follow, or of no magnitude.
     """
-    _check(augmentation, masks)
+    check_augmentation(augmentation, images.shape[2], images.shape[3], masks=masks is not None)
     numbers = uniforms(seed, epoch, rows, _DRAWS + DRAWS_OF_AN_OPERATION * augmentation.operations, copies)
     draws = torch.from_numpy(numbers).to(images.dtype)
     if masks is not None and owner is not None:
@@ -89,10 +89,30 @@ def augment(
     return images, masks
 
 
-def _check(how: Augmentation, masks: Tensor | None) -> None:
+def check_augmentation(how: Augmentation, height: int, width: int, *, masks: bool) -> None:
+    """Refuses what cannot be done to images of (height, width) pixels, with `masks` that follow them or without.
+
+    Raises:
+        DataError: as `augment` does.
+    """
+    if how.pad >= min(height, width):
+        raise DataError(
+            f"images of {height}x{width} cannot be padded by the reflection of {how.pad} pixels:"
+            f" use larger images (size={how.pad + 1} or more) or a pad of at most {min(height, width) - 1}"
+        )
+    if how.crop > min(height, width):
+        raise DataError(
+            f"a random crop of {how.crop} pixels does not fit into images of {height}x{width}:"
+            f" use larger images (size={how.crop} or more) or a crop of at most {min(height, width)}"
+        )
+    if how.rotation >= 90 and not how.crop and height != width:
+        raise DataError(
+            f"images of {height}x{width} cannot be turned by 90 degrees: use square images, a crop,"
+            f" or a rotation below 90 (found {how.rotation:g})"
+        )
     if not how.operations:
         return
-    if masks is not None:
+    if masks:
         raise DataError(
             f"{how.operations} operations of RandAugment on images with masks, which cannot follow them:"
             " use operations=0 here, or keep them for the strong view"
@@ -131,11 +151,6 @@ def _affine(how: Augmentation, draws: Tensor, height: int, width: int) -> Tensor
 def _pad(layer: Tensor, margin: int, draws: Tensor) -> Tensor:
     """A window of the old size, anywhere in the image with its reflection `margin` pixels wide around it."""
     height, width = layer.shape[2:]
-    if margin >= min(height, width):
-        raise DataError(
-            f"images of {height}x{width} cannot be padded by the reflection of {margin} pixels:"
-            f" use larger images (size={margin + 1} or more) or a pad of at most {min(height, width) - 1}"
-        )
     row = _offset(draws[:, _PAD_TOP], 2 * margin)[:, None] + torch.arange(height) - margin
     column = _offset(draws[:, _PAD_LEFT], 2 * margin)[:, None] + torch.arange(width) - margin
     return _window(layer, _reflected(row, height), _reflected(column, width))
@@ -149,11 +164,6 @@ def _reflected(place: Tensor, side: int) -> Tensor:
 
 def _crop(layer: Tensor, side: int, draws: Tensor) -> Tensor:
     height, width = layer.shape[2:]
-    if side > min(height, width):
-        raise DataError(
-            f"a random crop of {side} pixels does not fit into images of {height}x{width}:"
-            f" use larger images (size={side} or more) or a crop of at most {min(height, width)}"
-        )
     top, left = _offset(draws[:, _TOP], height - side), _offset(draws[:, _LEFT], width - side)
     return _window(layer, top[:, None] + torch.arange(side), left[:, None] + torch.arange(side))
 
@@ -172,12 +182,6 @@ def _window(layer: Tensor, row: Tensor, column: Tensor) -> Tensor:
 
 def _turn(layer: Tensor, rotation: float, draws: Tensor) -> Tensor:
     """Turns by the multiples of 90 degrees within `rotation` to either side, all equally likely."""
-    height, width = layer.shape[2:]
-    if height != width:
-        raise DataError(
-            f"images of {height}x{width} cannot be turned by 90 degrees: use square images, a crop,"
-            f" or a rotation below 90 (found {rotation:g})"
-        )
     turns = torch.tensor([0, 1, 3] if rotation < 180 else [0, 1, 2, 3])
     chosen = turns[(draws[:, _ANGLE] * len(turns)).long().clamp(max=len(turns) - 1)]
     out = layer.clone()

@@ -9,6 +9,7 @@ import time
 from dataclasses import dataclass, replace
 
 from raysearch.data import Annotation, AnySpec, Collection, Labelling, Split
+from raysearch.data._augment import check_augmentation
 from raysearch.data._pool import pool_of
 from raysearch.errors import StudyError, UserError
 from raysearch.method import Method, Task, load_method, upstream_plan
@@ -208,6 +209,7 @@ def prepare(request: Request, cluster: Cluster) -> Prepared:
     pool = pool_of(collection, data.annotation.train, data.annotation.annotated, data.labelling.labelled)
     notes = tuple(default.check(pool))
     _check_networks(default)
+    _check_augmentations(default, collection, epochs)
     return replace(prepared, warnings=(*prepared.warnings, *notes))
 
 
@@ -333,6 +335,20 @@ def _check_networks(method: Method) -> None:
     for kind in type(method).upstream(method.config):
         with contextlib.suppress(KeyError):  # it begins with an outcome, of which there are none yet
             kind(method.config, method.task).build()
+
+
+def _check_augmentations(method: Method, collection: Collection, epochs: int) -> None:
+    """Refuses a padding, a crop or a turn that no image of this size can go through."""
+    upstream = (kind(method.config, method.task) for kind in type(method).upstream(method.config))
+    for training, length in ((method, epochs), *((work, work.epochs) for work in upstream)):
+        masks = training.supervision in ("pixel", "region")
+        for stage in training.stages(length):
+            for stream in stage.streams:
+                check_augmentation(stream.augmentation, *collection.size, masks=masks)
+                if stream.strong is not None:
+                    check_augmentation(stream.strong, *collection.size, masks=False)
+            if not stage.streams:
+                check_augmentation(training.augmentation(), *collection.size, masks=masks)
 
 
 def _unsearched(space: AnySpace, samples: int | None) -> list[str]:

@@ -10,7 +10,7 @@ from e2e.shared import Labels, Shared, Teacher
 from torch import nn
 
 from raysearch.errors import DataError, MethodError
-from raysearch.method import Pool
+from raysearch.method import Augmentation, Pool
 from raysearch.study import Cluster, Prepared, Request, prepare
 
 
@@ -60,6 +60,21 @@ def test_what_a_method_says_of_the_training_images(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(Shared, "check", refuse)
     with pytest.raises(DataError, match="no image"):
         prepared()
+
+
+@pytest.mark.parametrize("kind", [Shared, Teacher])
+def test_images_that_cannot_be_augmented(kind: type, monkeypatch: pytest.MonkeyPatch) -> None:
+    prepared()
+    monkeypatch.setattr(kind, "augmentation", lambda self: Augmentation(crop=40))
+    with pytest.raises(DataError, match=r"a random crop of 40 pixels does not fit into images of 32x32"):
+        prepared()
+
+
+@pytest.mark.parametrize("view", ["pad", "strong_pad"])
+def test_padding_of_a_stream(view: str) -> None:
+    prepared("enc_ssl", f"{view}=31", annotated=None, labelled=20, samples=8, epochs=6)
+    with pytest.raises(DataError, match=r"32x32 cannot be padded by the reflection of 32 pixels: .* at most 31"):
+        prepared("enc_ssl", f"{view}=32", annotated=None, labelled=20, samples=8, epochs=6)
 
 
 def test_subsets_that_are_all_the_same_are_said() -> None:
