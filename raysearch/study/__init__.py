@@ -14,11 +14,13 @@ if TYPE_CHECKING:
     from raysearch.study._config import Budget, Resources, StudyConfig
     from raysearch.study._data import task_of
     from raysearch.study._mean_over import Repeats, mean_over
-    from raysearch.study._prepare import Prepared, Request, extend, prepare, save_study
+    from raysearch.study._prepare import Prepared, prepare
     from raysearch.study._records import read_records
+    from raysearch.study._request import Request
     from raysearch.study._resources import Machine, fit, this_machine
     from raysearch.study._rethreshold import Optimum, Rethresholded, Table, rethreshold
     from raysearch.study._run import run_study
+    from raysearch.study._save import extend, save_study
     from raysearch.study._split_file import read_parts
     from raysearch.study._study import Study, list_studies, open_study, studies_root
 
@@ -28,11 +30,13 @@ _WHERE = {
     "_config": ("Budget", "Resources", "StudyConfig"),
     "_data": ("task_of",),
     "_mean_over": ("Repeats", "mean_over"),
-    "_prepare": ("Prepared", "Request", "extend", "prepare", "save_study"),
+    "_prepare": ("Prepared", "prepare"),
     "_records": ("read_records",),
+    "_request": ("Request",),
     "_resources": ("Machine", "fit", "this_machine"),
     "_rethreshold": ("Optimum", "Rethresholded", "Table", "rethreshold"),
     "_run": ("run_study",),
+    "_save": ("extend", "save_study"),
     "_split_file": ("read_parts",),
     "_study": ("Study", "list_studies", "open_study", "studies_root"),
 }

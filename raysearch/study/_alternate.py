@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from raysearch.alternation import SLACK_WEIGHT, check_proposer
 from raysearch.errors import MethodError, UserError
 from raysearch.method import LossThreshold, Method
 from raysearch.space import AnySpace, FloatRange
 from raysearch.study._config import LossMode, Proposer
-
-if TYPE_CHECKING:
-    from raysearch.study._prepare import Request
+from raysearch.study._request import Request
 
 ROUND_EPOCHS = 3
 

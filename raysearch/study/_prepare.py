@@ -2,81 +2,32 @@
 
 from __future__ import annotations
 
-import contextlib
 import importlib.metadata
-import re
 import time
 from dataclasses import dataclass, replace
 
 from raysearch.data import Annotation, AnySpec, Collection, Labelling, Split
-from raysearch.data._augment import check_augmentation
 from raysearch.data._pool import pool_of
-from raysearch.errors import StudyError, UserError
-from raysearch.method import Method, Task, load_method, upstream_plan
+from raysearch.errors import UserError
+from raysearch.method import Method, Task, load_method
 from raysearch.search._grid import check_grid_samples, grid_points, narrowed
 from raysearch.search._hyperband import check_hyperband
 from raysearch.search._pbt import check_mutable, check_population
 from raysearch.search._sampler import GRID, check_sampler
-from raysearch.space import AnySpace, Space, load_space, space_from_dict
+from raysearch.space import AnySpace, Space, load_space
 from raysearch.study._alternate import alternation, loss_mode
+from raysearch.study._check_method import check_method
 from raysearch.study._cluster import Cluster
-from raysearch.study._config import Budget, DecisionMode, LossMode, Proposer, SchedulerName, Select, StudyConfig
+from raysearch.study._config import Budget, SchedulerName, StudyConfig
 from raysearch.study._data import boundless, check_batch, data_spec, limits, read_data, task_of
 from raysearch.study._evidence import evidence_kinds
 from raysearch.study._mutable import mutable_numbers
+from raysearch.study._request import Request, parse_duration
 from raysearch.study._resources import fit
-from raysearch.study._split_file import write_parts
-from raysearch.study._study import (
-    Study,
-    check_name,
-    create_study,
-    free_name,
-    open_study,
-    refuse_taken,
-    studies_root,
-    unwritable,
-)
+from raysearch.study._study import Study, check_name, free_name, open_study, refuse_taken, studies_root
 from raysearch.thresholds import objective
 
 VERSIONED = ("raysearch", "ray", "torch", "torchvision", "timm", "optuna", "numpy")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Request:
-    """What the command line asks for; None and empty mean the default."""
-
-    method: str
-    name: str | None = None
-    preset: str | None = None
-    space: str | None = None
-    sets: tuple[str, ...] = ()
-    fixes: tuple[str, ...] = ()
-    data: str | None = None
-    split: str = "random"
-    split_seed: int = 0
-    labelled: float | None = None
-    annotated: float | None = None
-    unannotated: float | None = None
-    metric: str | None = None
-    keep_evidence: str | None = None
-    select: Select = "best"
-    decision_thresholds: DecisionMode = "solve"
-    loss_thresholds: LossMode | None = None
-    alternate: Proposer | None = None
-    round_epochs: int | None = None
-    slack_weight: float | None = None
-    per_class: bool = False
-    samples: int | None = None
-    epochs: int | None = None
-    time_budget: str | None = None
-    seed: int = 0
-    scheduler: SchedulerName = "fifo"
-    sampler: str = "tpe"
-    workers_per_trial: int = 1
-    cpus_per_worker: int = 1
-    gpus_per_worker: float | None = None
-    slots: int | None = None
-    keep_checkpoints: int = 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -204,78 +155,9 @@ def prepare(request: Request, cluster: Cluster) -> Prepared:
             *_unsearched(space, request.samples),
         ),
     )
-    default = prepared.default_method()
-    upstream_plan(method, default.config, request.seed)
     pool = pool_of(collection, data.annotation.train, data.annotation.annotated, data.labelling.labelled)
-    notes = tuple(default.check(pool))
-    _check_networks(default)
-    _check_augmentations(default, collection, epochs)
+    notes = check_method(prepared.default_method(), pool, collection.size, epochs, request.seed)
     return replace(prepared, warnings=(*prepared.warnings, *notes))
-
-
-def save_study(prepared: Prepared) -> Study:
-    """Writes a prepared study's folder.
-
-    Raises:
-        StudyError: the name is taken, or the folder cannot be written.
-        StorageError: the disk is full.
-    """
-    study = create_study(prepared.config, studies_root())
-    try:
-        write_parts(study, prepared.collection, prepared.split, prepared.annotation, prepared.labelling)
-    except OSError as error:
-        raise unwritable(study.path, error) from None
-    return study
-
-
-def extend(study: Study, *, samples: int | None = None, time_budget: str | None = None) -> Study:
-    """A study with a larger budget, written to its study.yaml.
-
-    Raises:
-        UserError: more trials than the grid of the study has points.
-        StudyError: fewer trials than before, or study.yaml cannot be written.
-        StorageError: the disk is full.
-    """
-    from raysearch.study._trial_folder import write_atomically
-
-    budget = study.config.budget
-    if samples is not None and samples < budget.samples:
-        raise StudyError(
-            f"--samples {samples}: study '{study.config.name}' was begun with {budget.samples}; give at least as many"
-        )
-    if samples is not None and study.config.sampler == GRID:
-        check_grid_samples(samples, grid_points(space_from_dict(study.config.space, load_method(study.config.method))))
-    seconds = parse_duration(time_budget)
-    wanted = replace(budget, samples=samples or budget.samples, seconds=seconds or budget.seconds)
-    if wanted == budget:
-        return study
-    extended = Study(study.path, replace(study.config, budget=wanted))
-    try:
-        write_atomically(study.path / "study.yaml", extended.config.to_yaml().encode())
-    except OSError as error:
-        raise unwritable(study.path, error) from None
-    return extended
-
-
-def parse_duration(text: str | None) -> float | None:
-    """Seconds of ``2h``, ``30m``, ``90s`` or ``1h30m``.
-
-    >>> parse_duration("1h30m")
-    5400.0
-
-    Raises:
-        UserError: it is none of these, or no time at all.
-    """
-    if text is None:
-        return None
-    match = re.fullmatch(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s)?", text.strip())
-    if not text.strip() or match is None:
-        raise UserError(f"--time '{text}': expected a duration such as 2h, 30m or 90s")
-    hours, minutes, seconds = (float(part or 0) for part in match.groups())
-    total = hours * 3600 + minutes * 60 + seconds
-    if not total:
-        raise UserError(f"--time {text}: no time to search in; expected a duration above 0, or leave --time out")
-    return total
 
 
 def _refuse_if_taken(existing: Study, method: str, spec: AnySpec, space: AnySpace, metric: str) -> None:
@@ -326,29 +208,6 @@ def _mutable(scheduler: SchedulerName, space: AnySpace, method: type[Method], ta
     mutable = mutable_numbers(space, method, task, epochs)
     check_mutable(mutable)
     return mutable
-
-
-def _check_networks(method: Method) -> None:
-    """Builds the networks of a method and of its upstream work: an unknown backbone or a weights file that is none is
-    found here."""
-    method.build()
-    for kind in type(method).upstream(method.config):
-        with contextlib.suppress(KeyError):  # it begins with an outcome, of which there are none yet
-            kind(method.config, method.task).build()
-
-
-def _check_augmentations(method: Method, collection: Collection, epochs: int) -> None:
-    """Refuses a padding, a crop or a turn that no image of this size can go through."""
-    upstream = (kind(method.config, method.task) for kind in type(method).upstream(method.config))
-    for training, length in ((method, epochs), *((work, work.epochs) for work in upstream)):
-        masks = training.supervision in ("pixel", "region")
-        for stage in training.stages(length):
-            for stream in stage.streams:
-                check_augmentation(stream.augmentation, *collection.size, masks=masks)
-                if stream.strong is not None:
-                    check_augmentation(stream.strong, *collection.size, masks=False)
-            if not stage.streams:
-                check_augmentation(training.augmentation(), *collection.size, masks=masks)
 
 
 def _unsearched(space: AnySpace, samples: int | None) -> list[str]:

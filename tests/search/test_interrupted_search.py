@@ -162,7 +162,7 @@ def test_successive_tuners_are_one_search(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def test_more_samples_are_the_first_ones_and_then_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from raysearch.study._prepare import extend
+    from raysearch.study import extend
 
     monkeypatch.setattr("raysearch.search._sampler.STARTUP", 3)
     machine = Machine(monkeypatch)

@@ -224,7 +224,7 @@ def test_who_takes_over_takes_the_kept_thresholds_too(tmp_path: Path, machine: M
 
 
 def test_more_trials_are_a_population_of_their_own(tmp_path: Path, machine: Machine) -> None:
-    from raysearch.study._prepare import extend
+    from raysearch.study import extend
 
     study = toy_study(tmp_path, **{**SEARCH, "samples": 4})
     machine.run(study)

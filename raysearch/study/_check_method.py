@@ -1,0 +1,51 @@
+"""What can be found wrong with a method before a study starts: its networks, its views of the images, its checks."""
+
+from __future__ import annotations
+
+import contextlib
+
+from raysearch.data._augment import check_augmentation
+from raysearch.method import Method, Pool, upstream_plan
+
+
+def check_method(method: Method, pool: Pool, size: tuple[int, int], epochs: int, seed: int) -> tuple[str, ...]:
+    """Notes on a method with its default settings.
+
+    Args:
+        pool: the training images.
+        size: theirs, (height, width).
+        epochs: of a trial.
+        seed: of the study.
+
+    Raises:
+        DataError: it cannot train on these images.
+        MethodError: its networks cannot be built, or its upstream work depends on what is not there.
+    """
+    upstream_plan(type(method), method.config, seed)
+    notes = tuple(method.check(pool))
+    _check_networks(method)
+    _check_augmentations(method, size, epochs)
+    return notes
+
+
+def _check_networks(method: Method) -> None:
+    """Builds the networks of a method and of its upstream work: an unknown backbone or a weights file that is none is
+    found here."""
+    method.build()
+    for kind in type(method).upstream(method.config):
+        with contextlib.suppress(KeyError):  # it begins with an outcome, of which there are none yet
+            kind(method.config, method.task).build()
+
+
+def _check_augmentations(method: Method, size: tuple[int, int], epochs: int) -> None:
+    """Refuses a padding, a crop or a turn that no image of this size can go through."""
+    upstream = (kind(method.config, method.task) for kind in type(method).upstream(method.config))
+    for training, length in ((method, epochs), *((work, work.epochs) for work in upstream)):
+        masks = training.supervision in ("pixel", "region")
+        for stage in training.stages(length):
+            for stream in stage.streams:
+                check_augmentation(stream.augmentation, *size, masks=masks)
+                if stream.strong is not None:
+                    check_augmentation(stream.strong, *size, masks=False)
+            if not stage.streams:
+                check_augmentation(training.augmentation(), *size, masks=masks)

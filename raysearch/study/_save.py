@@ -1,0 +1,61 @@
+"""A prepared study's folder, and a larger budget for one that is there."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from raysearch.errors import StudyError
+from raysearch.method import load_method
+from raysearch.search._grid import check_grid_samples, grid_points
+from raysearch.search._sampler import GRID
+from raysearch.space import space_from_dict
+from raysearch.study._request import parse_duration
+from raysearch.study._split_file import write_parts
+from raysearch.study._study import Study, create_study, studies_root, unwritable
+from raysearch.study._trial_folder import write_atomically
+
+if TYPE_CHECKING:
+    from raysearch.study._prepare import Prepared
+
+
+def save_study(prepared: Prepared) -> Study:
+    """Writes a prepared study's folder.
+
+    Raises:
+        StudyError: the name is taken, or the folder cannot be written.
+        StorageError: the disk is full.
+    """
+    study = create_study(prepared.config, studies_root())
+    try:
+        write_parts(study, prepared.collection, prepared.split, prepared.annotation, prepared.labelling)
+    except OSError as error:
+        raise unwritable(study.path, error) from None
+    return study
+
+
+def extend(study: Study, *, samples: int | None = None, time_budget: str | None = None) -> Study:
+    """A study with a larger budget, written to its study.yaml.
+
+    Raises:
+        UserError: more trials than the grid of the study has points.
+        StudyError: fewer trials than before, or study.yaml cannot be written.
+        StorageError: the disk is full.
+    """
+    budget = study.config.budget
+    if samples is not None and samples < budget.samples:
+        raise StudyError(
+            f"--samples {samples}: study '{study.config.name}' was begun with {budget.samples}; give at least as many"
+        )
+    if samples is not None and study.config.sampler == GRID:
+        check_grid_samples(samples, grid_points(space_from_dict(study.config.space, load_method(study.config.method))))
+    seconds = parse_duration(time_budget)
+    wanted = replace(budget, samples=samples or budget.samples, seconds=seconds or budget.seconds)
+    if wanted == budget:
+        return study
+    extended = Study(study.path, replace(study.config, budget=wanted))
+    try:
+        write_atomically(study.path / "study.yaml", extended.config.to_yaml().encode())
+    except OSError as error:
+        raise unwritable(study.path, error) from None
+    return extended
