@@ -41,15 +41,18 @@ class MapPairs:
         index: the five fields of `Pairs`, to be passed on to an evidence class.
         which: (R,) place in the batch.
         maps: (N, M, H, W) uint8.
-        masks: (N, K, H, W).
-        truth: (N, K) int8.
+        regions: (P, H, W) in {0, 1}, of the PRESENT pairs.
+        region: (R,) place of each pair in `regions`, or of its image's first one where there is one map an image;
+            read where the pair is PRESENT.
+        count: (R,) how many of `regions` the pair is compared with, from `region` on.
     """
 
     index: dict[str, Any]
     which: NDArray[np.int64]
     maps: NDArray[np.uint8]
-    masks: NDArray[np.uint8]
-    truth: NDArray[np.int8]
+    regions: NDArray[np.uint8]
+    region: NDArray[np.int64]
+    count: NDArray[np.int64]
 
     def __len__(self) -> int:
         return len(self.which)
@@ -57,19 +60,15 @@ class MapPairs:
     def __iter__(self) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.bool_] | None]]:
         """Map (H, W) uint8 and region (H, W) bool of each pair; None for the region of an ABSENT one."""
         one_map = self.maps.shape[1] == 1
-        for n, k, present in zip(self.which, self.index["label"], self.index["present"], strict=True):
+        columns = self.which, self.index["label"], self.index["present"], self.region, self.count
+        for n, k, present, first, count in zip(*columns, strict=True):
             image = self.maps[n, 0 if one_map else k]
-            if not present:
-                yield image, None
-            elif one_map:
-                yield image, self.masks[n, self.truth[n] > 0].any(axis=0)
-            else:
-                yield image, self.masks[n, k] != 0
+            yield image, np.any(self.regions[first : first + count], axis=0) if present else None
 
 
 def known_pairs(
     maps: NDArray[np.uint8],
-    masks: NDArray[np.uint8],
+    regions: NDArray[np.uint8],
     truth: NDArray[np.int8],
     rows: ArrayLike,
     patients: ArrayLike,
@@ -81,7 +80,7 @@ def known_pairs(
         maps: (N, M, H, W) uint8 of `quantise`. M is K, or 1 for one map of the image's object whatever its class.
             With one map a PRESENT pair is compared with the union of the image's regions, and an ABSENT pair of an
             image that has a PRESENT one makes no row: the map is about the object that is there.
-        masks: (N, K, H, W) uint8 or bool in {0, 1}; read where `truth` is PRESENT.
+        regions: (P, H, W) uint8 or bool in {0, 1}, of the PRESENT pairs in the order of (image, label).
         truth: (N, K) int8, PRESENT 1, ABSENT 0, UNKNOWN -1.
         rows: (N,) row of each image in the collection.
         patients: (N,) str.
@@ -96,18 +95,21 @@ def known_pairs(
         maps.dtype != np.uint8
         or maps.ndim != 4
         or maps.shape[1] not in (1, labels)
-        or masks.shape != (images, labels, *maps.shape[2:])
         or truth.shape != (images, labels)
+        or regions.shape != (int((truth > 0).sum()), *maps.shape[2:])
         or not len(maps) == len(patients) == images
     ):
         raise ValueError(
-            f"expected uint8 maps (N, 1 or K, H, W), masks (N, K, H, W), truth (N, K) and N patients of "
-            f"{images} rows and {labels} classes; got {maps.dtype} {maps.shape}, {masks.shape}, {truth.shape} and "
-            f"{patients.shape}"
+            f"expected uint8 maps (N, 1 or K, H, W), truth (N, K), a region (H, W) of each PRESENT pair and N patients,"
+            f" for {images} rows and {labels} classes; got {maps.dtype} {maps.shape}, {truth.shape}, {regions.shape}"
+            f" and {patients.shape}"
         )
     known, present = truth >= 0, truth > 0
-    if maps.shape[1] == 1 and labels > 1:
+    first: NDArray[np.int64] = np.cumsum(present).reshape(truth.shape) - present
+    count = np.ones_like(first)
+    if maps.shape[1] == 1:
         known &= present | ~present.any(axis=1, keepdims=True)
+        first[:], count[:] = first[:, :1], present.sum(axis=1, keepdims=True)
     which, label = np.nonzero(known)
     index = {
         "classes": tuple(classes),
@@ -116,7 +118,7 @@ def known_pairs(
         "patient": patients[which],
         "present": present[which, label],
     }
-    return MapPairs(index, which, maps, masks, truth)
+    return MapPairs(index, which, maps, regions, first[which, label], count[which, label])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,5 +140,8 @@ class FromMaps(Pairs, abc.ABC):
         patients: ArrayLike,
         classes: Sequence[str],
     ) -> Self:
-        """Of a batch of N images; arguments and errors of `known_pairs`."""
-        return cls.from_pairs(known_pairs(maps, masks, truth, rows, patients, classes))
+        """Of a batch of N images; arguments and errors of `known_pairs`, but for masks (N, K, H, W) uint8 or bool in
+        {0, 1}, which are read where `truth` is PRESENT."""
+        if masks.ndim != 4 or masks.shape[:2] != truth.shape:
+            raise ValueError(f"expected masks (N, K, H, W) and truth (N, K); got {masks.shape} and {truth.shape}")
+        return cls.from_pairs(known_pairs(maps, masks[truth > 0], truth, rows, patients, classes))

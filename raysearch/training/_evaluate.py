@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 
 from raysearch.data import Collection
 from raysearch.data._loader import evaluation_batches
@@ -133,15 +133,10 @@ def evidence_of(
     """
     about = (rows, collection.patients[rows], collection.classes)
     maps = quantise(prediction.maps.float().cpu().numpy())
-    masks = np.stack([region_masks(collection, row) for row in rows])
     truth, labels = collection.truth[rows], collection.labels[rows]
-    regions = torch.from_numpy(masks[truth > 0])
-    scored_regions = method.scored_regions(regions)
-    scored = masks
-    if scored_regions is not regions:
-        scored = masks.copy()
-        scored[truth > 0] = scored_regions.numpy()
-    pairs = known_pairs(maps, scored, truth, *about)
+    # dense masks (n, K, H, W) would be 1.7 GB for 32 images of 512 x 512 and 200 classes
+    regions = torch.from_numpy(collection.masks[collection.mask_row[rows][truth > 0]])
+    pairs = known_pairs(maps, method.scored_regions(regions).numpy(), truth, *about)
     out: dict[str, Evidence] = {}
     for kind in kinds:
         if kind == "logits":
@@ -151,7 +146,7 @@ def evidence_of(
             if prediction.grid is None:
                 raise ValueError(f"{method.name} has loss thresholds with bounds, but predicts no grid for them")
             grid = prediction.grid.float().cpu().numpy()
-            cells = region_cells(method, masks, truth, grid.shape[2:])
+            cells = region_cells(method, regions, truth, grid.shape[2:])
             out[kind] = Regions.from_maps(grid, cells, truth, labels, *about)
         elif kind in FROM_MAPS:
             out[kind] = with_box_rule(FROM_MAPS[kind].from_pairs(pairs), method.box_rule)
@@ -165,23 +160,11 @@ def with_box_rule(evidence: Evidence, rule: BoxRule | None) -> Evidence:
     return replace(evidence, rule=rule) if rule is not None and isinstance(evidence, Components) else evidence
 
 
-def region_cells(
-    method: Method, masks: NDArray[np.uint8], truth: NDArray[np.int8], cells: tuple[int, ...]
-) -> NDArray[np.bool_]:
-    """(N, K, P, Q) cells of the grid that each PRESENT region covers; none of other pairs."""
+def region_cells(method: Method, regions: Tensor, truth: NDArray[np.int8], cells: tuple[int, ...]) -> NDArray[np.bool_]:
+    """(N, K, P, Q) cells of the grid that each PRESENT region covers, of regions (M, H, W); none of other pairs."""
     out = np.zeros((*truth.shape, *cells), np.bool_)
-    present = truth > 0
-    if present.any():
-        covered = method.region_cells(torch.from_numpy(masks[present]).float(), (cells[0], cells[1]))
-        out[present] = covered.numpy()
-    return out
-
-
-def region_masks(collection: Collection, row: int) -> NDArray[np.uint8]:
-    """(K, H, W) region masks of an image, zeros where none is known to be present."""
-    out = np.zeros((len(collection.classes), *collection.size), np.uint8)
-    for label in np.flatnonzero(collection.mask_row[row] >= 0):
-        out[label] = collection.masks[collection.mask_row[row, label]]
+    if len(regions):
+        out[truth > 0] = method.region_cells(regions.float(), (cells[0], cells[1])).numpy()
     return out
 
 
