@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from methods.layers.crf import CrfSettings
+from raysearch.method import NameOrPath
 
 
 def expect(condition: bool, name: str, found: Any, expected: str) -> None:
@@ -119,7 +120,7 @@ class NetworkConfig(ImageConfig):
     backbone: str = "resnet18"
     """Any ResNet of timm (``resnet18``, ``timm/resnet50``) or torchvision (``torchvision/resnet50``), or
     ``resnet10_slim`` or ``resnetv2_10_slim``, small ones for laptops."""
-    weights: str = "imagenet"
+    weights: NameOrPath = "imagenet"
     """``random``, ``imagenet`` (downloaded by timm or torchvision), or the path of a .pth or .safetensors file."""
     output_stride: int = 32
     """Pixels of the image a cell of the feature map: 8, 16 or 32."""

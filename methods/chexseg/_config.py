@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from methods._config import NetworkConfig, expect, expect_in, expect_range
-from raysearch.method import PerClass
+from raysearch.method import NameOrPath, PerClass
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,9 +16,9 @@ class ClassifierConfig(NetworkConfig):
 
     classifier_backbone: str = "densenet121"
     """The classifier's network, by name as `backbone`."""
-    classifier_weights: str = "imagenet"
+    classifier_weights: NameOrPath = "imagenet"
     """What it starts from: ``random``, ``imagenet``, or the path of a .pth or .safetensors file."""
-    encoder_classifier_weights: str = "imagenet"
+    encoder_classifier_weights: NameOrPath = "imagenet"
     """As `classifier_weights`, of the second classifier, whose network is the encoder; without effect where both are
     one network."""
     classifier_stride: int = 32
@@ -65,7 +65,7 @@ class PseudoLabelConfig(ClassifierConfig):
     """A map whose maximum, as it is, falls below this makes an empty mask; 0 for none."""
     irnet_backbone: str = "resnet50"
     """The frozen network that IRNet's branches are on, a ResNet of timm."""
-    irnet_weights: str = "imagenet"
+    irnet_weights: NameOrPath = "imagenet"
     """Its weights: ``classifier`` (those of the classifier, which must be the same network), or as `weights`."""
     irnet_width: int = 32
     """Channels of a branch for boundaries; those for displacements have 2 to 8 times as many."""
@@ -164,7 +164,7 @@ class CheXsegConfig(PseudoLabelConfig):
     """A step goes less than this many cells far."""
     backbone: str = "resnet18"
     """The encoder: a ResNet of timm by name, or ``resnet10_slim``, a small one for laptops."""
-    weights: str = "classifier"
+    weights: NameOrPath = "classifier"
     """What the encoder starts from: ``classifier`` (a classifier of this network, trained on the same image labels),
     ``imagenet``, ``random``, or the path of a .pth or .safetensors file, as of MoCo-CXR."""
     output_stride: int = 16

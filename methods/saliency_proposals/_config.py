@@ -9,6 +9,7 @@ from methods._config import AdamConfig, expect, expect_in, expect_range
 from methods.saliency_proposals.inference import Confidence, Reading
 from methods.saliency_proposals.losses import Counted
 from methods.saliency_proposals.schedule import Schedule
+from raysearch.method import NameOrPath
 from raysearch.thresholds import BoxRule
 
 
@@ -51,7 +52,7 @@ class ClassificationConfig(AdamConfig):
     backbone: str = "torchvision/densenet121"
     """A network with features of strides 4 to 32, of torchvision (``torchvision/densenet121``) or timm (``resnet50``,
     ``timm/resnet50``), or ``densenet_slim``, a small one for laptops."""
-    weights: str = "imagenet"
+    weights: NameOrPath = "imagenet"
     """``random``, ``imagenet`` (downloaded by timm or torchvision), or the path of a .pth or .safetensors file."""
     leaky_slope: float = 0.1
     """Slope below zero of the LeakyReLUs that stand for the ReLUs of both networks, which must have some (``nn.ReLU``);
@@ -134,7 +135,7 @@ class DetectionConfig(ClassificationConfig):
     """How the image is read at a crop's points: ``gaussian`` is the released code's."""
     crop_backbone: str = "torchvision/resnet34"
     """A ResNet for the crops, by name as for the other methods; ``resnet10_slim`` for laptops."""
-    crop_weights: str = "imagenet"
+    crop_weights: NameOrPath = "imagenet"
     """Its weights: ``random``, ``imagenet``, or the path of a .pth or .safetensors file."""
     crop_dropout: float = 0.5
     """Dropout between the two layers of a class's head on the crops; the released code has it before both."""

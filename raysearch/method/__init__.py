@@ -10,6 +10,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from raysearch.method._loss_threshold import LossThreshold, PerClass, by_class
+from raysearch.method._name_or_path import NameOrPath
 from raysearch.method._registry import load_method, method_names, titles
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ __all__ = [
     "Batch",
     "LossThreshold",
     "Method",
+    "NameOrPath",
     "Outcome",
     "PerClass",
     "Pool",

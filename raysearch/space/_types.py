@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+import os
 import types
 from collections.abc import Mapping
 from dataclasses import MISSING, fields
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from pathlib import Path
+from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 Scalar = None | bool | int | float | str
 """What a choice may be, as in Optuna."""
@@ -20,7 +22,7 @@ Numbers = float | Mapping[str, float]
 
 def field_types(config: type[Any]) -> dict[str, Any]:
     """Name and type of every field of a dataclass, in order."""
-    hints = get_type_hints(config)
+    hints = get_type_hints(config, include_extras=True)
     return {field.name: hints[field.name] for field in fields(config)}
 
 
@@ -36,7 +38,8 @@ def field_defaults(config: type[Any]) -> dict[str, Any]:
 
 
 def conform(value: Any, hint: Any) -> Value:
-    """The value as the field takes it (a list becomes a tuple); a whole number stands for a float as it is written.
+    """The value as the field takes it (a list becomes a tuple, the path of a `NameOrPath` an absolute one); a whole
+    number stands for a float as it is written.
 
     Raises:
         ValueError: "<value> (<type>), expected <type of the field>".
@@ -44,6 +47,9 @@ def conform(value: Any, hint: Any) -> Value:
     if hint is Any:
         return value  # type: ignore[no-any-return]
     origin, args = get_origin(hint), get_args(hint)
+    if origin is Annotated:
+        value = conform(value, args[0])
+        return _absolute(value) if may_be_path(hint) and isinstance(value, str) else value
     if origin in (Union, types.UnionType):
         for arm in args:
             try:
@@ -68,6 +74,16 @@ def conform(value: Any, hint: Any) -> Value:
 def takes_mapping(hint: Any) -> bool:
     """Whether a field of this type may hold a value by class."""
     return get_origin(hint) is Mapping or any(takes_mapping(arm) for arm in get_args(hint))
+
+
+def may_be_path(hint: Any) -> bool:
+    """Whether a field is of the type `NameOrPath`."""
+    return get_origin(hint) is Annotated and Path in get_args(hint)
+
+
+def _absolute(text: str) -> str:
+    """A path made absolute; a word, which has neither suffix nor separator, stays."""
+    return os.path.abspath(os.path.expanduser(text)) if Path(text).suffix or os.sep in text else text
 
 
 def text_of(value: Value) -> str:
@@ -95,6 +111,8 @@ def same(one: Any, other: Any) -> bool:
 def describe(hint: Any) -> str:
     """A type in words: ``a number``, ``one of default, literal, released``."""
     origin, args = get_origin(hint), get_args(hint)
+    if origin is Annotated:
+        return "a name or the path of a file" if may_be_path(hint) else describe(args[0])
     if origin in (Union, types.UnionType):
         return " or ".join(describe(arm) for arm in args)
     if origin is Literal:

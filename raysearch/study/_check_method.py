@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterable
 
 from raysearch.data._augment import check_augmentation
 from raysearch.method import Method, Pool, upstream_plan
 
 
-def check_method(method: Method, pool: Pool, size: tuple[int, int], epochs: int, seed: int) -> tuple[str, ...]:
+def check_method(
+    method: Method, variants: Iterable[Method], pool: Pool, size: tuple[int, int], epochs: int, seed: int
+) -> tuple[str, ...]:
     """Notes on a method with its default settings.
 
     Args:
+        variants: with other files of weights; only their networks are looked at.
         pool: the training images.
         size: theirs, (height, width).
         epochs: of a trial.
@@ -23,7 +27,8 @@ def check_method(method: Method, pool: Pool, size: tuple[int, int], epochs: int,
     """
     upstream_plan(type(method), method.config, seed)
     notes = tuple(method.check(pool))
-    _check_networks(method)
+    for each in (method, *variants):
+        _check_networks(each)
     _check_augmentations(method, size, epochs)
     return notes
 

@@ -8,7 +8,7 @@ from optuna.distributions import FloatDistribution, IntDistribution
 
 from raysearch.errors import RaysearchError
 from raysearch.method import Method, Task, upstream_plan
-from raysearch.space import AnySpace, settings_of
+from raysearch.space import AnySpace, point_asking, settings_of
 
 
 def mutable_numbers(space: AnySpace, method: type[Method], task: Task, epochs: int) -> list[str]:
@@ -39,7 +39,7 @@ def mutable_numbers(space: AnySpace, method: type[Method], task: Task, epochs: i
 
 def _form(space: AnySpace, method: type[Method], task: Task, epochs: int, asked: str, value: float) -> Any:
     """What weights and optimiser states of a training have to fit, with a number at a value."""
-    config, _ = settings_of(space, {**_point(space, asked), asked: value})
+    config, _ = settings_of(space, {**point_asking(space, asked), asked: value})
     made = method(method.Config(**config), task)
     keys = [work["key"] for work in upstream_plan(method, made.config, seed=0)]
     model = made.build()
@@ -50,19 +50,3 @@ def _form(space: AnySpace, method: type[Method], task: Task, epochs: int, asked:
         for optimizer in [stage.optimizer(model)]
     ]
     return {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}, stages, keys
-
-
-def _point(space: AnySpace, asked: str) -> dict[str, Any]:
-    """Values of everything that is asked for, defaults where there are any, such that a number is asked for too."""
-    point: dict[str, Any] = {}
-    for name, distribution in space.distributions().items():
-        number = isinstance(distribution, FloatDistribution | IntDistribution)
-        point[name] = distribution.low if number else distribution.choices[0]  # type: ignore[attr-defined]
-    point |= space.first_point()
-    above = [asked.partition("[")[0]]
-    while above:
-        parameter = space.parameters.get(above.pop())
-        for parent, values in parameter.when.items() if parameter is not None else ():
-            point[parent] = values[0]
-            above.append(parent)
-    return point

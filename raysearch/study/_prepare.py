@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import importlib.metadata
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 from raysearch.data import Annotation, AnySpec, Collection, Labelling, Split
 from raysearch.data._pool import pool_of
@@ -14,7 +16,7 @@ from raysearch.search._grid import check_grid_samples, grid_points, narrowed
 from raysearch.search._hyperband import check_hyperband
 from raysearch.search._pbt import check_mutable, check_population
 from raysearch.search._sampler import GRID, check_sampler
-from raysearch.space import AnySpace, Space, load_space
+from raysearch.space import AnySpace, Space, load_space, settings_by_file
 from raysearch.study._alternate import alternation, loss_mode
 from raysearch.study._check_method import check_method
 from raysearch.study._cluster import Cluster
@@ -49,7 +51,9 @@ class Prepared:
 
     def default_method(self) -> Method:
         """The method with its default settings."""
-        settings, _ = self.space.split(self.space.defaults())
+        return self.method_with(self.space.split(self.space.defaults())[0])
+
+    def method_with(self, settings: Mapping[str, Any]) -> Method:
         return self.method(self.method.Config(**settings), self.task)
 
 
@@ -156,7 +160,8 @@ def prepare(request: Request, cluster: Cluster) -> Prepared:
         ),
     )
     pool = pool_of(collection, data.annotation.train, data.annotation.annotated, data.labelling.labelled)
-    notes = check_method(prepared.default_method(), pool, collection.size, epochs, request.seed)
+    variants = [prepared.method_with(settings) for settings in settings_by_file(space)]
+    notes = check_method(prepared.default_method(), variants, pool, collection.size, epochs, request.seed)
     return replace(prepared, warnings=(*prepared.warnings, *notes))
 
 

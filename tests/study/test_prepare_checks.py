@@ -6,11 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from e2e.shared import Labels, Shared, Teacher
 from torch import nn
 
+from methods.layers.backbone import build_backbone
 from raysearch.errors import DataError, MethodError
 from raysearch.method import Augmentation, Pool
+from raysearch.space import Choice
 from raysearch.study import Cluster, Prepared, Request, prepare
 
 
@@ -39,6 +42,26 @@ def test_a_weights_file_that_is_none(field: str, tmp_path: Path) -> None:
         prepared("chexseg", *fixes, annotated=10)
     with pytest.raises(MethodError, match=r"weights '/no.pth' not found"):
         prepared("chexseg", *fixes[:2], f"{field}=/no.pth", annotated=10)
+
+
+def test_every_weights_file_that_is_searched_is_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    torch.save(
+        build_backbone("resnet10_slim", weights="random", in_channels=1, output_stride=8).network.state_dict(),
+        "there.pth",
+    )
+    path = str(tmp_path / "there.pth")
+    found = prepared("cam_avg", "weights=there.pth", annotated=None)
+    assert found.default_method().config.weights == path  # trials run in folders of their own
+    found = prepared("cam_avg", annotated=None, sets=("weights=choice:random,there.pth",))
+    assert found.space.parameters["weights"].domain == Choice(choices=("random", path))
+
+
+@pytest.mark.parametrize("name", ["weights", "irnet_weights"])
+def test_a_searched_weights_file_that_is_missing(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(MethodError, match=rf"weights '{tmp_path}/none.pth' not found"):
+        prepared("chexseg", "labels=irnet", "output_stride=16", annotated=10, sets=(f"{name}=choice:random,none.pth",))
 
 
 def test_what_a_method_says_of_the_training_images(monkeypatch: pytest.MonkeyPatch) -> None:
