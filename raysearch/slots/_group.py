@@ -16,6 +16,9 @@ from raysearch.errors import DamagedFileError, RaysearchError
 from raysearch.slots._spec import GroupSpec
 from raysearch.training import Alone, Collective, NonFiniteLossError, ProcessGroup, Workload, broadcast
 
+TOGETHER = ("epoch", "upstream_epoch")
+"""Commands in which the workers of a group wait for one another; in all others each does the same by itself."""
+
 
 class RetiredError(RuntimeError):
     """Ends a worker group that cannot be trusted with another trial, so that its successor starts clean."""
@@ -46,26 +49,28 @@ def worker_loop(config: dict[str, Any]) -> None:
         retire = "error" in answer and answer["error"]["retire"]
         if rank == 0 or retire:
             ray.get(pool.reply.remote(slot, generation, command["number"], answer))
-        if command["name"] in ("end", "park", "upstream_outcome"):
-            _give_memory_back()  # after the answer: the driver has the next trial to prepare meanwhile
         if retire:
             ray.get(pool.retire.remote(slot, generation, answer["error"]["message"]))
             raise RetiredError(answer["error"]["message"])
+        if command["name"] in ("end", "park", "upstream_outcome"):
+            _give_memory_back()  # after the answer: the driver has the next trial to prepare meanwhile
 
 
 def _run(workload: Workload, name: str, payload: Any, *, alone: bool) -> dict[str, Any]:
     """One command; an exception becomes an answer that says whether the group can go on.
 
     An error that only one of several workers saw leaves the others inside a collective operation: the group is retired.
+    What is refused outside of those leaves all workers where they wait for the next command.
     """
+    apart = alone or name not in TOGETHER
     try:
         return {"value": _pack(workload.run(name, payload))}
     except NonFiniteLossError as error:  # agreed on by all workers
         return _error("non-finite", error, retire=False)
     except DamagedFileError as error:
-        return _error("damaged", error, retire=False)
-    except RaysearchError as error:  # from the settings, hence the same on all workers
-        return _error("refused", error, retire=False)
+        return _error("damaged", error, retire=not apart)
+    except RaysearchError as error:
+        return _error("refused", error, retire=not apart)
     except torch.cuda.OutOfMemoryError as error:
         return _error("out-of-memory", error, retire=True)
     except Exception as error:  # the method's own code: its trial fails, the study goes on

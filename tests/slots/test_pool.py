@@ -337,3 +337,23 @@ async def test_stop_ends_groups_and_waiting_trials() -> None:
     assert group.loop is not None
     await asyncio.wait_for(group.loop, 5)
     assert "lost" in await asyncio.wait_for(pool.call(slot, generation, "end", None), 5), "nobody is left to answer"
+
+
+@in_a_loop
+async def test_all_workers_of_a_group_retire_it() -> None:
+    """What they have met is told once, and the group is lost once, whoever comes first."""
+    pool = Pool(1)
+    group = await Group(pool, 0, "a", size=2).join()
+    slot, generation = await leased(pool)
+    group.may_answer.clear()
+    call = asyncio.create_task(pool.call(slot, generation, "epoch", None))
+    await group.taken.wait()
+    refused = [{"error": {"kind": "refused", "message": f"image {rank}"}} for rank in (0, 1)]
+    for rank in (1, 0):
+        await pool.reply(slot, generation, 1, refused[rank])
+        await pool.retire(slot, generation, f"image {rank}")
+    assert await asyncio.wait_for(call, 5) == refused[1]
+    assert (await pool.status())["lost"] == 1
+    group.may_answer.set()
+    assert group.loop is not None
+    await asyncio.wait_for(group.loop, 5)

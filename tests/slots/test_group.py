@@ -1,0 +1,53 @@
+"""A worker's command loop without Ray: which errors end a group."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+
+from raysearch.errors import DamagedFileError, DataError, MethodError, RaysearchError
+from raysearch.slots import _group
+from raysearch.training import NonFiniteLossError
+
+
+class Work:
+    """A workload of which every command fails."""
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+    def run(self, name: str, payload: Any) -> Any:
+        raise self.error
+
+
+def failed(error: Exception, name: str, *, alone: bool) -> dict[str, Any]:
+    answer: dict[str, Any] = _group._run(Work(error), name, None, alone=alone)["error"]  # type: ignore[arg-type]
+    return answer
+
+
+@pytest.mark.parametrize("name", ["epoch", "upstream_epoch"])
+@pytest.mark.parametrize(
+    ("error", "kind"), [(MethodError("the image is too large"), "refused"), (DamagedFileError("no file"), "damaged")]
+)
+def test_what_one_of_two_workers_refuses_in_an_epoch_ends_their_group(
+    error: RaysearchError, kind: str, name: str
+) -> None:
+    """The other one waits for its gradients."""
+    told = failed(error, name, alone=False)
+    assert told == {"kind": kind, "message": str(error), "traceback": "", "retire": True}
+    assert failed(error, name, alone=True) == {**told, "retire": False}
+
+
+@pytest.mark.parametrize("name", ["start", "hold", "upstream", "upstream_outcome", "park", "end", "lacking"])
+@pytest.mark.parametrize("error", [DataError("no image"), DamagedFileError("no file")])
+def test_a_refusal_while_nobody_waits_leaves_the_group(error: RaysearchError, name: str) -> None:
+    assert not failed(error, name, alone=False)["retire"]
+
+
+def test_other_errors() -> None:
+    assert not failed(NonFiniteLossError("non-finite loss"), "epoch", alone=False)["retire"], "all have met it"
+    assert failed(ValueError("no"), "start", alone=False)["retire"]
+    assert not failed(ValueError("no"), "start", alone=True)["retire"]
+    assert failed(torch.cuda.OutOfMemoryError("much"), "epoch", alone=True)["kind"] == "out-of-memory"
