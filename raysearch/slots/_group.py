@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import re
 import traceback
 from typing import Any
 
@@ -18,6 +19,10 @@ from raysearch.training import Alone, Collective, NonFiniteLossError, ProcessGro
 
 TOGETHER = ("epoch", "upstream_epoch")
 """Commands in which the workers of a group wait for one another; in all others each does the same by itself."""
+
+_LIBRARY = re.compile("CUDA|CUDNN|CUBLAS|CUSOLVER|CUSPARSE|CUFFT|cuDNN|cuBLAS")
+"""As CUDA's libraries write their names in errors. Devices and types (``cuda:0``, ``torch.cuda.FloatTensor``) are named
+in those of a method's own mistakes too."""
 
 
 class RetiredError(RuntimeError):
@@ -74,7 +79,12 @@ def _run(workload: Workload, name: str, payload: Any, *, alone: bool) -> dict[st
     except torch.cuda.OutOfMemoryError as error:
         return _error("out-of-memory", error, retire=True)
     except Exception as error:  # the method's own code: its trial fails, the study goes on
-        return _error("error", error, retire=not alone or "CUDA" in str(error))
+        return _error("error", error, retire=not alone or _breaks_device(error))
+
+
+def _breaks_device(error: Exception) -> bool:
+    """Whether an error of CUDA or one of its libraries, after which a process cannot use its device again."""
+    return isinstance(error, torch.AcceleratorError) or _LIBRARY.search(str(error)) is not None
 
 
 def _give_memory_back() -> None:

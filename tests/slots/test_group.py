@@ -51,3 +51,20 @@ def test_other_errors() -> None:
     assert failed(ValueError("no"), "start", alone=False)["retire"]
     assert not failed(ValueError("no"), "start", alone=True)["retire"]
     assert failed(torch.cuda.OutOfMemoryError("much"), "epoch", alone=True)["kind"] == "out-of-memory"
+
+
+@pytest.mark.parametrize(
+    ("error", "breaks"),
+    [
+        (RuntimeError("CUDA error: device-side assert triggered"), True),
+        (RuntimeError("cuDNN error: CUDNN_STATUS_EXECUTION_FAILED"), True),
+        (RuntimeError("CUBLAS_STATUS_EXECUTION_FAILED when calling cublasSgemm"), True),
+        (RuntimeError("Triton Error [CUDA]: an illegal memory access was encountered"), True),
+        (torch.AcceleratorError("an illegal memory access"), True),
+        (RuntimeError("Expected all tensors to be on the same device, but found cuda:0 and cpu!"), False),
+        (RuntimeError("Input type (torch.cuda.FloatTensor) and weight type (torch.FloatTensor)"), False),
+        (KeyError("loss"), False),
+    ],
+)
+def test_errors_that_leave_the_device_unusable(error: Exception, breaks: bool) -> None:
+    assert failed(error, "epoch", alone=True)["retire"] == breaks
