@@ -1,7 +1,9 @@
-"""A worker's command loop without Ray: which errors end a group."""
+"""A worker's command loop without Ray: which errors end a group, and what is freed between trials."""
 
 from __future__ import annotations
 
+import gc
+import weakref
 from typing import Any
 
 import pytest
@@ -68,3 +70,19 @@ def test_other_errors() -> None:
 )
 def test_errors_that_leave_the_device_unusable(error: Exception, breaks: bool) -> None:
     assert failed(error, "epoch", alone=True)["retire"] == breaks
+
+
+def test_a_trial_that_was_parked_and_let_go_is_freed_whatever_refers_to_itself() -> None:
+    class Network:
+        def __init__(self) -> None:
+            self.me = self
+
+    parked = Network()
+    there = weakref.ref(parked)
+    _group._give_memory_back()
+    frozen = gc.get_freeze_count()
+    assert there() is not None
+    del parked
+    _group._give_memory_back()
+    assert there() is None
+    assert gc.get_freeze_count() == frozen
