@@ -111,13 +111,6 @@ def grid_points(space: AnySpace) -> list[Point]:
     return list(points.values())
 
 
-def check_grid_samples(option: int | None, points: Sequence[Point]) -> int:
-    """How many trials: what ``--samples`` says, or all; UserError if there are fewer points."""
-    if option is not None and option > len(points):
-        raise UserError(f"--samples {option}: the grid has {len(points)} points; leave --samples out for all of them")
-    return option or len(points)
-
-
 def _values(name: str, distribution: BaseDistribution) -> list[Any]:
     if isinstance(distribution, CategoricalDistribution):
         return list(distribution.choices)

@@ -56,6 +56,25 @@ def check_sampler(name: str) -> None:
         raise UserError(f"--sampler {name}: unknown sampler; {nearest(name, (*SAMPLERS, GRID))}")
 
 
+def most_trials(sampler: str, space: AnySpace) -> int | None:
+    """How many trials have settings of their own: 1 where nothing is searched, the points of a grid, or None where
+    every trial draws anew; UserError as `grid_points`."""
+    if not space.searched:
+        return 1
+    return len(grid_points(space)) if sampler == GRID else None
+
+
+def check_samples(samples: int, most: int | None) -> None:
+    """UserError for more trials than `most_trials`."""
+    if most is None or samples <= most:
+        return
+    if most == 1:
+        raise UserError(
+            f"--samples {samples}: nothing is searched, so every trial would be the same one; leave --samples out"
+        )
+    raise UserError(f"--samples {samples}: the grid has {most} points; leave --samples out for all of them")
+
+
 class KeyedSampler(BaseSampler):
     """Seeds a fresh inner sampler for each trial and each independent parameter.
 

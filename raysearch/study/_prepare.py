@@ -12,10 +12,10 @@ from raysearch.data import Annotation, AnySpec, Collection, Labelling, Split
 from raysearch.data._pool import pool_of
 from raysearch.errors import UserError
 from raysearch.method import Method, Task, load_method
-from raysearch.search._grid import check_grid_samples, grid_points, narrowed
+from raysearch.search._grid import narrowed
 from raysearch.search._hyperband import check_hyperband
 from raysearch.search._pbt import check_mutable, check_population
-from raysearch.search._sampler import GRID, check_sampler
+from raysearch.search._sampler import GRID, check_sampler, check_samples, most_trials
 from raysearch.space import AnySpace, Space, load_space, settings_by_file
 from raysearch.study._alternate import alternation, loss_mode
 from raysearch.study._check_method import check_method
@@ -93,11 +93,11 @@ def prepare(request: Request, cluster: Cluster) -> Prepared:
         space = decide_per_class(space)
     if request.sampler == GRID:
         space = narrowed(space, request.sets)
-    samples = request.samples or space.budget.samples
+    most = most_trials(request.sampler, space)
+    samples = request.samples or most or space.budget.samples
     if not space.searched:
-        samples = 1
-    elif request.sampler == GRID:
-        samples = check_grid_samples(request.samples, grid_points(space))
+        samples = 1  # of more than that a warning tells
+    check_samples(samples, most)
     _check_scheduler(request.scheduler, space, epochs, samples, alternating.round_epochs)
     resources = fit(
         cluster.machine(),

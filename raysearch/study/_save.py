@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 
 from raysearch.errors import StudyError
 from raysearch.method import load_method
-from raysearch.search._grid import check_grid_samples, grid_points
-from raysearch.search._sampler import GRID
+from raysearch.search._sampler import check_samples, most_trials
 from raysearch.space import space_from_dict
 from raysearch.study._request import parse_duration
 from raysearch.study._split_file import write_parts
@@ -38,7 +37,7 @@ def extend(study: Study, *, samples: int | None = None, time_budget: str | None 
     """A study with a larger budget, written to its study.yaml.
 
     Raises:
-        UserError: more trials than the grid of the study has points.
+        UserError: nothing is searched, or the study's grid has fewer points.
         StudyError: fewer trials than before, or study.yaml cannot be written.
         StorageError: the disk is full.
     """
@@ -47,8 +46,9 @@ def extend(study: Study, *, samples: int | None = None, time_budget: str | None 
         raise StudyError(
             f"--samples {samples}: study '{study.config.name}' was begun with {budget.samples}; give at least as many"
         )
-    if samples is not None and study.config.sampler == GRID:
-        check_grid_samples(samples, grid_points(space_from_dict(study.config.space, load_method(study.config.method))))
+    if samples is not None and samples > budget.samples:
+        space = space_from_dict(study.config.space, load_method(study.config.method))
+        check_samples(samples, most_trials(study.config.sampler, space))
     seconds = parse_duration(time_budget)
     wanted = replace(budget, samples=samples or budget.samples, seconds=seconds or budget.seconds)
     if wanted == budget:

@@ -15,8 +15,8 @@ from optuna.trial import TrialState
 
 from raysearch.errors import UserError
 from raysearch.method import load_method
-from raysearch.search._grid import check_grid_samples, grid_points, narrowed
-from raysearch.search._sampler import sampler_of
+from raysearch.search._grid import grid_points, narrowed
+from raysearch.search._sampler import GRID, check_samples, most_trials, sampler_of
 from raysearch.space import AnySpace, FloatRange, Space, load_space
 
 FIXED = ("lr=1e-3",)
@@ -106,11 +106,14 @@ def test_a_function_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_more_samples_than_points_are_refused() -> None:
-    points = grid_points(small_space("subset=int:0:4"))
-    assert check_grid_samples(None, points) == 5
-    assert check_grid_samples(3, points) == 3
+    space = small_space("subset=int:0:4")
+    most = most_trials(GRID, space)
+    assert most == 5
+    check_samples(5, most)
     with pytest.raises(UserError, match="--samples 6: the grid has 5 points"):
-        check_grid_samples(6, points)
+        check_samples(6, most)
+    assert most_trials("tpe", space) is None
+    check_samples(6, None)
 
 
 def test_what_set_names_is_the_grid_and_the_rest_has_its_defaults() -> None:
