@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterable
 
 from raysearch.data._augment import check_augmentation
@@ -38,8 +37,12 @@ def _check_networks(method: Method) -> None:
     found here."""
     method.build()
     for kind in type(method).upstream(method.config):
-        with contextlib.suppress(KeyError):  # it begins with an outcome, of which there are none yet
+        try:
             kind(method.config, method.task).build()
+        except KeyError as error:
+            if not any(name in error.args for name in kind.inputs):
+                raise
+            # it begins with an outcome, of which there are none yet
 
 
 def _check_augmentations(method: Method, size: tuple[int, int], epochs: int) -> None:

@@ -33,6 +33,18 @@ def test_networks_of_upstream_work_are_built(kind: type, monkeypatch: pytest.Mon
         prepared()
 
 
+@pytest.mark.parametrize("kind", [Teacher, Labels])
+def test_a_mistake_in_upstream_work_is_not_taken_for_a_missing_outcome(
+    kind: type, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def build(self: object) -> nn.Module:
+        raise KeyError("resnet")
+
+    monkeypatch.setattr(kind, "build", build)
+    with pytest.raises(KeyError, match="resnet"):
+        prepared()
+
+
 @pytest.mark.parametrize("field", ["classifier_weights", "encoder_classifier_weights", "irnet_weights"])
 def test_a_weights_file_that_is_none(field: str, tmp_path: Path) -> None:
     path = tmp_path / "weights.pth"
