@@ -33,7 +33,7 @@ class Step:
 
 @dataclass(frozen=True, kw_only=True)
 class Stage:
-    """A part of the training with its own optimiser. Parameters not in `parameters` are frozen."""
+    """A part of the training with its own optimiser. Parameters that are not in the optimiser are frozen meanwhile."""
 
     name: str
     epochs: int
