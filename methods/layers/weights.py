@@ -35,7 +35,7 @@ def load_local(network: nn.Module, path: str, name: str) -> None:
     if not Path(path).is_file():
         raise MethodError(f"weights {path!r} not found: expected random, imagenet, or a .pth or .safetensors file")
     try:
-        found = load_state_dict(path, device="cpu")
+        found = load_state_dict(path, device="cpu", weights_only=True)
     except Exception as error:  # safetensors, pickle and zip readers each have their own
         reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
         raise MethodError(
