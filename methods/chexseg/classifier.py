@@ -5,10 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar, cast
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
-from scipy.stats import rankdata
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -31,20 +28,6 @@ def classification_loss(scores: Tensor, labels: Tensor) -> Tensor:
     known = labels >= 0
     each = F.binary_cross_entropy_with_logits(scores, labels.clamp(min=0), reduction="none")
     return total(torch.where(known, each, 0.0).sum()) / total(known.sum()).clamp(min=1)
-
-
-def auroc(scores: NDArray[np.floating], labels: NDArray[np.int8]) -> NDArray[np.float64]:
-    """Area under the ROC curve by class, of scores (n, K) and labels 1, 0 or -1 unknown; NaN for a class of which not
-    both labels are known. Equal scores count half."""
-    areas = np.full(scores.shape[1], np.nan)
-    for k in range(scores.shape[1]):
-        known = labels[:, k] >= 0
-        positive = labels[known, k] == 1
-        ones, zeros = int(positive.sum()), int((~positive).sum())
-        if ones and zeros:
-            ranks = rankdata(scores[known, k])
-            areas[k] = (ranks[positive].sum() - ones * (ones + 1) / 2) / (ones * zeros)
-    return areas
 
 
 class Coarsest(nn.Module):
@@ -75,8 +58,7 @@ def trunk(name: str, *, weights: str, in_channels: int, output_stride: int) -> B
 
 class Classifier(Upstream):
     """A network with average pooling, trained on image labels. It leaves its weights after the last epoch: the paper
-    takes the checkpoint with the best mean AUROC on a validation set, and the training split has none to spare. Beside
-    them is `auroc` (K,) on the training images themselves."""
+    takes the checkpoint with the best mean AUROC on a validation set, and the training split has none to spare."""
 
     name: ClassVar[str] = "classifier"
     fields: ClassVar[tuple[str, ...]] = (
@@ -133,11 +115,7 @@ class Classifier(Upstream):
         return {"loss": loss.detach()}
 
     def outcome(self, model: nn.Module, images: TrainingImages) -> Outcome:
-        pool = images.pool
-        with torch.no_grad():
-            batches = images.batches(pool.rows, self.batch_size)
-            scores = torch.cat([model(part)[0].cpu() for _, part in batches]).numpy()
-        return {**under("weights", model.state_dict()), "auroc": torch.from_numpy(auroc(scores, pool.labels))}
+        return under("weights", model.state_dict())
 
 
 class EncoderClassifier(Classifier):

@@ -5,12 +5,10 @@ import pytest
 import torch
 from numpy.typing import NDArray
 from scipy import ndimage
-from sklearn.metrics import roc_auc_score
 from torch import Tensor, nn
 
 from methods.chexseg._upstream import weak_rows
 from methods.chexseg.cams import over_maximum
-from methods.chexseg.classifier import auroc
 from methods.chexseg.pseudo_labels import region_of
 from methods.chexseg.thresholds import GRID, best_thresholds, counts_by_level, otsu_levels, otsu_masks, packed
 from methods.layers.grad_cam import grad_cam, grad_cams
@@ -136,18 +134,6 @@ def test_regions_of_pairs() -> None:
     masks = torch.rand(3, 2, 2)
     found = region_of(masks, truth, torch.tensor([1, 0, 0, 1]), torch.tensor([1, 2, 1, 0]))
     assert torch.equal(found, torch.stack((masks[2], masks[1], 0 * masks[0], 0 * masks[0])))
-
-
-def test_auroc_is_that_of_scikit_learn() -> None:
-    generator = np.random.default_rng(0)
-    labels = generator.integers(-1, 2, (60, 3)).astype(np.int8)
-    labels[:, 2] = np.where(labels[:, 2] == 0, -1, labels[:, 2])
-    scores = generator.integers(0, 10, (60, 3)) / 10 + 0.2 * labels
-    areas = auroc(scores, labels)
-    for k in range(2):
-        known = labels[:, k] >= 0
-        assert areas[k] == pytest.approx(roc_auc_score(labels[known, k], scores[known, k]))
-    assert np.isnan(areas[2]), "of this class there is no absent image"
 
 
 def pool() -> Pool:
