@@ -156,7 +156,7 @@ def test_weak_maps_are_forced_to_be_negative(rule: str) -> None:
 
 def test_walked_labels_of_an_image_without_boundaries_are_averages() -> None:
     rows = torch.tensor([30, 40, 50, 60, 70])
-    irnet = {"rows": rows, "boundary": torch.zeros(5, 8, 8).half(), "shift": torch.zeros(2)}
+    irnet = {"rows": rows, "boundary": torch.zeros(5, 8, 8).half()}
     settings = {"walk_radius": 2, "walk_times": 0, "walk_background": 0.5, "labels": "irnet"}
     found, masks = made(WalkLabels, {"cams": cams(), "irnet": irnet}, **settings)
     assert found.truth.tolist() == [[1, 0, -1], [1, 1, 0], [1, 0, -1], [0, 1, -1], [1, 1, 0]]

@@ -35,8 +35,7 @@ class IrNet(Upstream):
 
     The backbone and its batch statistics are frozen. The rate falls once an epoch, by `irnet_decay`.
     Displacements serve to tell instances apart, which pseudo-labels of pathologies do not need, and share no trained
-    parameter with boundaries: their settings have no effect on what the walk reads. What they leave is
-    `shift` (2,), the mean over the training images that is to be taken from them, in cells.
+    parameter with boundaries: their settings have no effect on what the walk reads, and they leave nothing.
     """
 
     name: ClassVar[str] = "irnet"
@@ -147,14 +146,12 @@ class IrNet(Upstream):
 
     def outcome(self, model: nn.Module, images: TrainingImages) -> Outcome:
         rows = np.intersect1d(self.rows, images.pool.rows)
-        boundaries, shift = [], torch.zeros(2, dtype=torch.float64)
+        boundaries = []
         with torch.no_grad():
             for _, part in images.batches(rows, self.batch_size):
-                displacement, logits = model(part)
+                _, logits = model(part)
                 boundaries.append(logits.sigmoid().half().cpu())
-                shift += displacement.mean((2, 3)).sum(0).double().cpu()
         return {
             "rows": torch.from_numpy(rows),
             "boundary": torch.cat(boundaries) if boundaries else torch.zeros(0, 1, 1),
-            "shift": (shift / max(1, len(rows))).float(),
         }
