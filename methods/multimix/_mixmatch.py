@@ -19,9 +19,6 @@ from methods.multimix.mixmatch import consistency_loss, mix_up, mixed_label_loss
 from methods.multimix.network import Network
 from raysearch.method import Batch, Step, Stream
 
-VIEWS = 2
-"""Augmentations of an unlabelled image, K; MixMatch's own value."""
-
 
 class EncMm(Enc):
     """The encoder and its classifier by MixMatch."""
