@@ -84,7 +84,7 @@ class MinMaxEntropy(Method):
             epoch=step.epoch,
             backward=step.backward,
         )
-        # one after the other, so that only one graph is alive
+        # the terms of eq. 6 one after the other, so that only one graph is alive
         decided = label_loss(network.classify(images * mined.mask), batch.labels).mean()
         step.backward(decided)
         undecided = uniform_loss(network.classify(images * (1 - mined.mask), negative=True)).mean()
