@@ -32,7 +32,7 @@ from scipy import ndimage
 
 from raysearch.thresholds import BINS, BOX_RULES, LEVELS, BoxRule, binarise, sweep_boxes
 from raysearch.thresholds._box_metrics import box_iou
-from raysearch.thresholds._boxes import boxes_iou
+from raysearch.thresholds._boxes import cover
 
 Maps = list[NDArray[np.uint8]]
 GRID = [round(n * 256 / 100) for n in range(100)]
@@ -79,7 +79,7 @@ def labelled(own: NDArray[np.uint8], truth: NDArray[np.int64], rule: BoxRule) ->
         if len(boxes) == 1:
             out.append(iou_of_two(boxes[0], truth[0].tolist()))
         else:
-            out.append(boxes_iou(np.array(boxes, np.int64).reshape(-1, 4), truth, (len(own), len(own))))
+            out.append(iou_of_pixels(np.array(boxes, np.int64).reshape(-1, 4), truth, len(own)))
     return out
 
 
@@ -87,6 +87,12 @@ def iou_of_two(a: Sequence[int], b: Sequence[int]) -> float:
     width, height = min(a[2], b[2]) - max(a[0], b[0]), min(a[3], b[3]) - max(a[1], b[1])
     both = max(0, width) * max(0, height)
     return both / ((a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - both)
+
+
+def iou_of_pixels(boxes: NDArray[np.int64], truth: NDArray[np.int64], side: int) -> float:
+    """Of any number of boxes: the pixels in any of them with those in `truth`."""
+    predicted, region = cover(boxes, (side, side)), cover(truth, (side, side))
+    return np.count_nonzero(predicted & region) / np.count_nonzero(predicted | region)
 
 
 def swept(own: NDArray[np.uint8], truth: NDArray[np.int64]) -> NDArray[np.float64]:

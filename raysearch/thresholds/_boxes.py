@@ -63,13 +63,6 @@ def cover(boxes: Boxes, size: tuple[int, int]) -> NDArray[np.bool_]:
     return out
 
 
-def boxes_iou(boxes: Boxes, truth: Boxes, size: tuple[int, int]) -> float:
-    """IoU of the pixels in any of `boxes` with those in any of `truth`, in [0, 1]; 0 without a box."""
-    predicted, region = cover(boxes, size), cover(truth, size)
-    either = np.count_nonzero(predicted | region)
-    return np.count_nonzero(predicted & region) / either if either else 0.0
-
-
 def _components(mask: NDArray[np.bool_], connectivity: Connectivity) -> tuple[NDArray[np.int32], Boxes]:
     """Labels (H, W), 1.. in raster order of the components' first pixels, and their boxes in that order."""
     # a tenth of a second of import that no command needs before it has maps

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from threshold_examples import random_batch
+from threshold_examples import boxes_iou, random_batch
 
 from raysearch.thresholds import LEVELS, Counts, Logits, Ranks, at, cross_fit, solve, threshold
 from raysearch.thresholds._box_metrics import (
@@ -18,7 +18,7 @@ from raysearch.thresholds._box_metrics import (
     cross_fitted_box_acc_v2,
     max_box_acc_v2,
 )
-from raysearch.thresholds._boxes import BOX_RULES, CONNECTIVITIES, boxes_at, boxes_iou, region_boxes
+from raysearch.thresholds._boxes import BOX_RULES, CONNECTIVITIES, boxes_at, region_boxes
 from raysearch.thresholds._components import BoxChoices, Components, top_one
 from raysearch.thresholds._sweep_boxes import SWEPT
 

@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import ndimage
+from threshold_examples import boxes_iou
 
-from raysearch.thresholds._boxes import BOX_RULES, CONNECTIVITIES, Connectivity, boxes_at, boxes_iou, region_boxes
+from raysearch.thresholds._boxes import BOX_RULES, CONNECTIVITIES, Connectivity, boxes_at, region_boxes
 from raysearch.thresholds._sweep_boxes import BoxSweep, dense_ranks, sweep_boxes
 
 

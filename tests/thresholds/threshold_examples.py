@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from raysearch.thresholds import BINS, FROM_MAPS, Counts, Evidence, Logits, Regions
+from raysearch.thresholds._boxes import Boxes, cover
 
 
 def random_batch(seed: int, images: int = 6, classes: int = 3, size: int = 12, maps: int | None = None) -> dict:
@@ -40,6 +41,13 @@ def naive_confusion(predicted: NDArray[np.bool_], region: NDArray[np.bool_]) -> 
         int(np.count_nonzero(~predicted & region)),
         int(np.count_nonzero(~predicted & ~region)),
     )
+
+
+def boxes_iou(boxes: Boxes, truth: Boxes, size: tuple[int, int]) -> float:
+    """IoU of the pixels in any of `boxes` with those in any of `truth`, in [0, 1]; 0 without a box."""
+    predicted, region = cover(boxes, size), cover(truth, size)
+    either = np.count_nonzero(predicted | region)
+    return np.count_nonzero(predicted & region) / either if either else 0.0
 
 
 @st.composite
