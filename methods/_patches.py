@@ -14,6 +14,7 @@ from methods.layers.backbone import Backbone, build_backbone
 from methods.layers.blur import anti_alias
 from methods.layers.grid import covered, to_grid, to_pixels
 from methods.layers.images import Normalize
+from methods.layers.regions import masks_and_truth
 from raysearch.method import Augmentation, Batch, Method
 
 
@@ -105,8 +106,7 @@ class PatchMethod(Method):
 
     def regions(self, batch: Batch) -> AnnotatedPairs:
         """The annotated pairs of a batch: those whose region is known to be there."""
-        if batch.masks is None or batch.truth is None:
-            raise ValueError(f"a batch without masks: {self.name} declares region supervision and cannot do without")
-        image, label = (batch.truth == 1).nonzero().unbind(1)
+        masks, truth = masks_and_truth(batch, self.name)
+        image, label = (truth == 1).nonzero().unbind(1)
         side = self.config.patches
-        return AnnotatedPairs(image=image, label=label, cells=self.region_cells(batch.masks, (side, side)))
+        return AnnotatedPairs(image=image, label=label, cells=self.region_cells(masks, (side, side)))

@@ -17,11 +17,12 @@ from methods.chexseg._upstream import expert_rows, nothing_known, nothing_weak, 
 from methods.chexseg.cams import Cams
 from methods.chexseg.classifier import Classifier, EncoderClassifier, load_backbone
 from methods.chexseg.irnet import IrNet, Seeds
-from methods.chexseg.losses import class_average_dice, region_targets
+from methods.chexseg.losses import class_average_dice
 from methods.chexseg.pseudo_labels import CamLabels, WalkLabels, pseudo_regions
 from methods.layers.deeplab import DeepLabV3Plus
 from methods.layers.images import Normalize
 from methods.layers.mode import evaluating
+from methods.layers.regions import masks_and_truth, region_targets
 from methods.layers.stages import Stages
 from methods.layers.workers import of_all_workers
 from raysearch.method import Augmentation, Batch, Method, Pool, Prediction, PseudoRegions, Stage, Step, Stream, Upstream
@@ -131,10 +132,8 @@ class CheXseg(Method):
             raise nothing_known(pool, f"supervision={c.supervision}{share}")
 
     def training_step(self, model: nn.Module, batch: Batch, step: Step) -> dict[str, Tensor]:
-        if batch.masks is None or batch.truth is None:
-            raise ValueError("a batch without masks: chexseg declares region supervision and cannot train without them")
-        targets = region_targets(batch.masks, batch.truth)
-        loss = class_average_dice(model(batch.images), targets, batch.truth >= 0)
+        masks, truth = masks_and_truth(batch, self.name)
+        loss = class_average_dice(model(batch.images), region_targets(masks, truth), truth >= 0)
         step.backward(of_all_workers(loss, batch.share))
         return {"loss": loss.detach()}
 

@@ -1,4 +1,4 @@
-"""The loss of the segmentation network, and what it is compared with."""
+"""The loss of the segmentation network."""
 
 from __future__ import annotations
 
@@ -6,13 +6,6 @@ import torch
 from torch import Tensor
 
 from methods.layers.workers import total
-
-
-def region_targets(masks: Tensor, truth: Tensor) -> Tensor:
-    """(N, K, H, W) of masks (M, H, W), those of the pairs of truth (N, K) that are 1, in their order; 0 elsewhere."""
-    image, label = (truth == 1).nonzero().unbind(1)
-    targets = masks.new_zeros(*truth.shape, *masks.shape[1:])
-    return targets.index_put((image, label), masks)
 
 
 def class_average_dice(logits: Tensor, targets: Tensor, known: Tensor) -> Tensor:

@@ -14,6 +14,7 @@ from torch.optim.lr_scheduler import StepLR
 
 from methods.layers.images import Normalize
 from methods.layers.mode import evaluating
+from methods.layers.regions import masks_and_truth, region_targets
 from methods.layers.workers import mean_over_known
 from methods.multimix._config import MultiMixUNetConfig, UmtlSConfig
 from methods.multimix.network import SMALLEST, Network
@@ -104,6 +105,12 @@ class MultiMixFamily(Method):
             total = total + loss.detach()
             logged |= {name: value.detach() for name, (_, value) in group.items()}
         return {"loss": total, **logged}
+
+    def regions(self, part: Batch) -> tuple[Tensor, Tensor]:
+        """Regions (N, S, H, W) in {0, 1} of the `region_columns`, and whether they are known, (N, S) bool."""
+        masks, truth = masks_and_truth(part, self.name)
+        columns = self.region_columns
+        return region_targets(masks, truth)[:, columns], truth[:, columns] >= 0
 
     def predict(self, model: nn.Module, images: Tensor) -> Prediction:
         """Scores are 0 for classes of regions. One class of regions has the only map; of several each has its own, and

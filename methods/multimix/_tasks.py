@@ -47,7 +47,7 @@ class MultiMixUNet(MultiMixFamily):
 
     def losses(self, network: Network, batch: Batch, step: Step) -> Iterator[Losses]:
         del step
-        target, known = region_target(batch, self.region_columns)
+        target, known = self.regions(batch)
         dice = dice_loss(network.segment(batch.images), target)
         yield {"loss_dice": (1.0, mean_of_known(dice, known, batch))}
 
@@ -83,7 +83,7 @@ class _Segments(Enc):
 
     def dice(self, logits: Tensor | None, masked: Batch, batch: Batch) -> Tensor:
         """Mean over the known pairs of all workers; None are the logits of no image."""
-        target, known = region_target(masked, self.region_columns)
+        target, known = self.regions(masked)
         values = target.new_zeros(known.shape) if logits is None else dice_loss(logits, target)
         return mean_of_known(values, known, batch)
 
@@ -151,13 +151,3 @@ class MultiMix(UmtlSslS):
             "loss_dice": (c.alpha, self.dice(one, masked, batch)),
             "loss_divergence": (c.beta, mean_of(divergence, masked, batch)),
         }
-
-
-def region_target(part: Batch, columns: list[int]) -> tuple[Tensor, Tensor]:
-    """Regions (N, S, H, W) in {0, 1} of S classes, `columns` of the task, and whether they are known, (N, S) bool."""
-    if part.masks is None or part.truth is None:
-        raise ValueError("a batch without masks: a segmenting branch cannot be trained without them")
-    count, classes = part.truth.shape
-    regions = part.images.new_zeros(count, classes, *part.images.shape[2:])
-    regions[part.truth == 1] = part.masks
-    return regions[:, columns], part.truth[:, columns] >= 0

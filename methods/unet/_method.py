@@ -11,6 +11,7 @@ from torch.nn import functional as F
 from methods._optim import augmentation, single_stage
 from methods.layers.images import Normalize
 from methods.layers.mode import evaluating
+from methods.layers.regions import masks_and_truth
 from methods.layers.workers import mean_over_known
 from methods.unet._config import UNetConfig
 from methods.unet.network import UNetNetwork
@@ -64,10 +65,9 @@ class UNet(Method):
         return augmentation(self.config, self.task.size)
 
     def training_step(self, model: nn.Module, batch: Batch, step: Step) -> dict[str, Tensor]:
-        if batch.masks is None or batch.truth is None:
-            raise ValueError("a batch without masks: unet declares pixel supervision and cannot train without them")
+        masks, truth = masks_and_truth(batch, self.name)
         scores, logits = model(batch.images)
-        target, known = foreground_target(batch.masks, batch.truth, batch.labels)
+        target, known = foreground_target(masks, truth, batch.labels)
         pixel = mean_over_known(pixel_loss(logits, target), known, batch.share)
         label = F.cross_entropy(scores, batch.labels)
         loss = pixel + label

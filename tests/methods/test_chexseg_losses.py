@@ -12,7 +12,7 @@ from torch.autograd import gradcheck
 from methods.chexseg.classifier import classification_loss
 from methods.chexseg.irnet.losses import PairSets, boundary_loss, displacement_losses, pair_sets
 from methods.chexseg.irnet.pairs import Pairs, line_to, offsets_within
-from methods.chexseg.losses import class_average_dice, region_targets
+from methods.chexseg.losses import class_average_dice
 from methods.layers import workers
 from methods.layers.workers import of_all_workers
 
@@ -50,15 +50,6 @@ def test_dice_passes_gradcheck_and_leaves_unknown_pairs_alone() -> None:
     (gradient,) = torch.autograd.grad(class_average_dice(logits, targets, known), logits)
     assert not gradient[~known].any()
     assert gradient[known].abs().amin((1, 2)).gt(0).all()
-
-
-def test_region_targets_are_the_masks_of_present_pairs() -> None:
-    truth = torch.tensor([[0, 1], [-1, 0], [1, 1]], dtype=torch.int8)
-    masks = (torch.rand(3, 4, 4) < 0.5).float()
-    targets = region_targets(masks, truth)
-    assert torch.equal(targets[[0, 2, 2], [1, 0, 1]], masks)
-    assert float(targets.sum()) == float(masks.sum())
-    assert region_targets(masks[:0], truth[1:2]).shape == (1, 2, 4, 4)
 
 
 def together(monkeypatch: pytest.MonkeyPatch, parts: Sequence[Callable[[], Tensor]]) -> list[Tensor]:
