@@ -14,7 +14,7 @@ from methods._optim import augmentation, single_stage
 from methods.layers.backbone import Backbone, build_backbone
 from methods.layers.crf import dense_crf
 from methods.layers.images import Normalize
-from methods.layers.maps import min_max, predicted_class_map, upsample
+from methods.layers.maps import min_max, predicted_class_map, resized_aligned
 from methods.layers.mode import evaluating
 from raysearch.method import Augmentation, Batch, Method, Prediction, Stage, Step
 
@@ -77,7 +77,7 @@ class MapClassifierMethod(Method):
         with evaluating(network):
             scores, coarse = self.score_and_localize(network, images)
             height, width = images.shape[-2:]
-            maps = min_max(upsample(coarse, (height, width)), fill=0.0)
+            maps = min_max(resized_aligned(coarse, (height, width)), fill=0.0)
             if self.config.postprocess == "crf":
                 maps = dense_crf(maps, images, self.config.crf_settings())
         return Prediction(scores=scores.softmax(1), maps=maps)

@@ -7,7 +7,8 @@ import torch
 from numpy.typing import NDArray
 from scipy import ndimage
 from torch import Tensor
-from torch.nn import functional as F
+
+from methods.layers.maps import resized
 
 GRID = 100
 """Thresholds that are tried are the multiples of 1 / `GRID` above 0 and below 1."""
@@ -16,7 +17,7 @@ LEVELS = 256
 
 def enlarged(maps: Tensor, size: tuple[int, int]) -> Tensor:
     """Bilinear resize of (M, h, w) to (M, H, W), corners not aligned."""
-    return F.interpolate(maps[:, None], size=size, mode="bilinear", align_corners=False)[:, 0]
+    return resized(maps[:, None], size)[:, 0]
 
 
 def counts_by_level(maps: Tensor, masks: Tensor, label: Tensor, classes: int) -> Tensor:

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from methods.layers.images import Normalize
-from methods.layers.maps import upsample
+from methods.layers.maps import resized_aligned
 from methods.layers.stages import Stages
 
 
@@ -91,6 +91,6 @@ class DeepLabV3Plus(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         _, fine, _, _, coarse = self.encoder(self.normalize(images))
-        deep = upsample(self.coarse(coarse), (fine.shape[2], fine.shape[3]))
+        deep = resized_aligned(self.coarse(coarse), fine.shape[2:])
         logits = self.logits(self.join(torch.cat((deep, self.fine(fine)), 1)))
-        return upsample(logits, (images.shape[2], images.shape[3]))
+        return resized_aligned(logits, images.shape[2:])

@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from methods.layers.maps import resized
+
 
 def to_grid(features: Tensor, patches: int) -> Tensor:
     """(N, F, h, w) to (N, F, P, P): bilinear where the grid is finer, the maximum of a patch where it is coarser."""
@@ -17,10 +19,7 @@ def to_grid(features: Tensor, patches: int) -> Tensor:
         if size[axis] == patches:
             continue
         finer, size[axis] = size[axis] < patches, patches
-        if finer:
-            features = F.interpolate(features, size=size, mode="bilinear", align_corners=False)
-        else:
-            features = F.adaptive_max_pool2d(features, size)
+        features = resized(features, tuple(size)) if finer else F.adaptive_max_pool2d(features, size)
     return features
 
 

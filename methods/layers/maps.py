@@ -1,4 +1,4 @@
-"""From feature-grid maps to localization maps at image resolution."""
+"""From feature-grid maps to localization maps at image resolution, and from one grid to another."""
 
 from __future__ import annotations
 
@@ -9,11 +9,15 @@ from torch.nn import functional as F
 from methods.layers.workers import all_reduce
 
 
-def upsample(maps: Tensor, size: tuple[int, int]) -> Tensor:
-    """Bilinear resize of (N, M, h, w) to (N, M, H, W), corners aligned, as the authors of min-max entropy do."""
-    if maps.shape[-2:] == size:
-        return maps
-    return F.interpolate(maps, size=size, mode="bilinear", align_corners=True)
+def resized(maps: Tensor, size: tuple[int, ...]) -> Tensor:
+    """Bilinear resize of (N, M, h, w) to (N, M, *size), corners not aligned."""
+    return _interpolated(maps, size, align_corners=False)
+
+
+def resized_aligned(maps: Tensor, size: tuple[int, ...]) -> Tensor:
+    """Bilinear resize of (N, M, h, w) to (N, M, *size), corners aligned, as the authors of min-max entropy and of
+    MultiMix do."""
+    return _interpolated(maps, size, align_corners=True)
 
 
 def min_max(maps: Tensor, *, fill: float) -> Tensor:
@@ -33,6 +37,12 @@ def min_max_batch(maps: Tensor, *, fill: float) -> Tensor:
 def predicted_class_map(maps: Tensor, scores: Tensor) -> Tensor:
     """Of class maps (N, K, h, w) the one of the highest of `scores` (N, K), as (N, 1, h, w)."""
     return maps[torch.arange(len(maps), device=maps.device), scores.argmax(1)].unsqueeze(1)
+
+
+def _interpolated(maps: Tensor, size: tuple[int, ...], *, align_corners: bool) -> Tensor:
+    if maps.shape[-2:] == size:
+        return maps
+    return F.interpolate(maps, size=size, mode="bilinear", align_corners=align_corners)
 
 
 def _scale(maps: Tensor, low: Tensor, high: Tensor, fill: float) -> Tensor:

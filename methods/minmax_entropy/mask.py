@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from methods.layers.maps import min_max, min_max_batch, upsample
+from methods.layers.maps import min_max, min_max_batch, resized_aligned
 from methods.minmax_entropy._config import MapNormalization
 
 
@@ -22,7 +22,7 @@ def full_resolution(
     The paper names no scaling, but sigma' = 0.5 means something only with one; its code scales over the batch. A
     constant map becomes sigma', so that its mask is 0.5. With ``none`` the values are unbounded.
     """
-    fine = upsample(coarse.detach(), size)
+    fine = resized_aligned(coarse.detach(), size)
     if normalization == "sample":
         return min_max(fine, fill=sigma_prime)
     if normalization == "batch":

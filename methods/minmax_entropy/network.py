@@ -5,10 +5,10 @@ from __future__ import annotations
 from contextlib import ExitStack
 
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from methods.layers.backbone import Backbone
 from methods.layers.images import Normalize
+from methods.layers.maps import resized_aligned
 from methods.layers.pooling import WildcatHead
 from methods.layers.statistics import SecondStatistics, untracked
 
@@ -48,9 +48,8 @@ class Network(nn.Module):
 
     def classify(self, inputs: Tensor, *, negative: bool = False) -> Tensor:
         """C: normalised, masked images (N, C, H, W), X+ or the `negative` X-, to scores (N, c)."""
-        height, width = (max(1, round(side * self.classifier_scale)) for side in inputs.shape[-2:])
-        if (height, width) != tuple(inputs.shape[-2:]):
-            inputs = F.interpolate(inputs, size=(height, width), mode="bilinear", align_corners=True)
+        size = tuple(max(1, round(side * self.classifier_scale)) for side in inputs.shape[-2:])
+        inputs = resized_aligned(inputs, size)
         scores: Tensor
         with ExitStack() as stack:
             if self.masked_statistics is not None:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from methods.layers.images import Normalize
+from methods.layers.maps import resized_aligned
 from methods.layers.mode import evaluating
 
 BLOCKS = 5
@@ -75,9 +76,9 @@ class Decoder(nn.Module):
     def forward(self, features: list[Tensor], bridge: Tensor | None) -> Tensor:
         *skips, x = features
         for layer, skip in zip(self.blocks, reversed(skips), strict=True):
-            parts = [resize(x, skip), skip]
+            parts = [resized_aligned(x, skip.shape[2:]), skip]
             if bridge is not None:
-                parts.append(resize(bridge, skip))
+                parts.append(resized_aligned(bridge, skip.shape[2:]))
                 bridge = None
             x = layer(torch.cat(parts, 1))
         logits: Tensor = self.logits(x)
@@ -159,8 +160,3 @@ def saliency(classify: Callable[[Tensor], Tensor], x: Tensor, sign: Sign) -> Ten
         inputs = x.detach().clone().requires_grad_()
         (gradient,) = torch.autograd.grad(classify(inputs).amax(1).sum(), inputs)
     return gradient.abs() if sign == "absolute" else gradient
-
-
-def resize(x: Tensor, like: Tensor) -> Tensor:
-    """(N, C, h, w) to the height and width of another, bilinear, corners aligned as in the released code."""
-    return F.interpolate(x, size=like.shape[-2:], mode="bilinear", align_corners=True)

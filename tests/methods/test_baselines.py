@@ -13,7 +13,7 @@ from methods.deep_mil._method import AttentionHead
 from methods.layers.crf import CrfSettings, dense_crf
 from methods.layers.grad_cam import grad_cam
 from methods.layers.images import Normalize
-from methods.layers.maps import min_max, upsample
+from methods.layers.maps import min_max, resized_aligned
 from methods.unet import UNet
 from methods.unet._method import foreground_target, pixel_loss
 from raysearch.method import Batch, Step, Task, load_method
@@ -43,7 +43,7 @@ def test_grad_cam_shares_the_classifier_of_cam_avg() -> None:
     with torch.no_grad():
         scores, maps = model(images)
         own = maps[torch.arange(6), scores.argmax(1)] - model.head.maps.bias[scores.argmax(1)][:, None, None]
-    expected = min_max(upsample(own.relu()[:, None] / own[0].numel(), (32, 32)), fill=0.0)
+    expected = min_max(resized_aligned(own.relu()[:, None] / own[0].numel(), (32, 32)), fill=0.0)
     torch.testing.assert_close(grad.predict(model, images).maps, expected, atol=1e-4, rtol=0)
 
 

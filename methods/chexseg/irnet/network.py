@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from methods.layers.images import Normalize
+from methods.layers.maps import resized
 from methods.layers.stages import Stages
 
 
@@ -60,9 +60,3 @@ class IrNetwork(nn.Module):
 
     def displacement_parameters(self) -> list[nn.Parameter]:
         return [*self.fields.parameters(), *self.deep.parameters(), *self.field.parameters()]
-
-
-def resized(features: Tensor, size: torch.Size) -> Tensor:
-    if features.shape[2:] == size:
-        return features
-    return F.interpolate(features, size=size, mode="bilinear", align_corners=False)
