@@ -9,8 +9,9 @@ from typing import ClassVar, Literal, cast
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from methods._augmentation import augmentation
 from methods._config import MapClassifierConfig
-from methods._optim import augmentation, single_stage
+from methods._optim import single_stage
 from methods.layers.backbone import Backbone, build_backbone
 from methods.layers.crf import dense_crf
 from methods.layers.images import Normalize

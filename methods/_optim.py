@@ -1,4 +1,4 @@
-"""Optimisers with their schedules, and augmentation, from settings."""
+"""Optimisers with their schedules, from settings."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import torch
 from torch import nn
 from torch.optim.lr_scheduler import ExponentialLR, LambdaLR
 
-from methods._config import AdamConfig, ImageConfig, TrainingConfig
-from raysearch.method import Augmentation, Stage
+from methods._config import AdamConfig, TrainingConfig
+from raysearch.method import Stage
 
 
 def sgd(config: TrainingConfig, model: nn.Module) -> torch.optim.SGD:
@@ -63,14 +63,3 @@ def _decaying(part: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
     others = [p for p in part.parameters() if p.ndim <= 1]
     groups = [{"params": weights, "weight_decay": weight_decay}, {"params": others, "weight_decay": 0.0}]
     return [group for group in groups if group["params"]]
-
-
-def augmentation(config: ImageConfig, size: tuple[int, int]) -> Augmentation:
-    """What the settings mean for images of (H, W) `size`."""
-    return Augmentation(
-        horizontal_flip=config.horizontal_flip,
-        vertical_flip=config.vertical_flip,
-        rotation=config.rotation,
-        crop=config.crop if config.crop < min(size) else 0,
-        jitter=(config.brightness, config.contrast, config.saturation, config.hue),
-    )

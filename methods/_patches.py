@@ -8,8 +8,8 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
+from methods._augmentation import augmentation
 from methods._config import PatchConfig
-from methods._optim import augmentation
 from methods.layers.backbone import Backbone, build_backbone
 from methods.layers.blur import anti_alias
 from methods.layers.grid import covered, to_grid, to_pixels

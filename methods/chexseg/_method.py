@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from methods._optim import augmentation
+from methods._augmentation import augmentation
 from methods.chexseg._config import CheXsegConfig
 from methods.chexseg._sampling import mixed
 from methods.chexseg._upstream import expert_rows, nothing_known, nothing_weak, weak_candidates

@@ -8,7 +8,8 @@ from typing import ClassVar, Literal, cast
 
 from torch import Tensor, nn
 
-from methods._optim import augmentation, single_stage
+from methods._augmentation import augmentation
+from methods._optim import single_stage
 from methods.layers.backbone import build_backbone
 from methods.layers.crf import dense_crf
 from methods.layers.images import Normalize

@@ -9,7 +9,8 @@ from typing import ClassVar, Literal, cast
 import torch
 from torch import Tensor, nn
 
-from methods._optim import adam_stage, augmentation
+from methods._augmentation import augmentation
+from methods._optim import adam_stage
 from methods.layers.activation import leak
 from methods.layers.backbone import build_backbone
 from methods.layers.features import build_features

@@ -8,7 +8,8 @@ from typing import ClassVar, Literal
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from methods._optim import augmentation, single_stage
+from methods._augmentation import augmentation
+from methods._optim import single_stage
 from methods.layers.images import Normalize
 from methods.layers.mode import evaluating
 from methods.layers.regions import masks_and_truth

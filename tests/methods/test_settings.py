@@ -7,8 +7,9 @@ import pytest
 import torch
 from torch import nn
 
+from methods._augmentation import augmentation
 from methods._config import TrainingConfig
-from methods._optim import augmentation, rate_factor, single_stage
+from methods._optim import rate_factor, single_stage
 from methods.cam import LseConfig
 from methods.minmax_entropy import MinMaxEntropyConfig
 from methods.unet import UNetConfig
