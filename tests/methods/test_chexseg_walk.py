@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from methods.chexseg.irnet.pairs import line_to
+from methods.chexseg.irnet.losses import boundary_loss, pair_sets
+from methods.chexseg.irnet.pairs import line_to, pairs_within
 from methods.chexseg.irnet.walk import transitions, walk
 
 
@@ -38,6 +39,19 @@ def test_the_walk_is_the_power_of_the_dense_matrix(radius: int, beta: float, tim
             matrix = matrix @ matrix
         expected = (maps[m] * (1 - edge)).flatten() @ matrix
         torch.testing.assert_close(found[m].flatten(), expected)
+
+
+def test_pairs_are_made_once_and_those_of_a_walk_serve_a_step_with_a_gradient() -> None:
+    pairs_within.cache_clear()
+    boundary, image = torch.full((1, 4, 5), 0.5), torch.zeros(1, dtype=torch.long)
+    with torch.inference_mode():
+        for _ in range(3):
+            walk(boundary, boundary, image, radius=3, beta=2.0, steps=1)
+    pairs = pairs_within(3, boundary.device)
+    assert pairs_within.cache_info().misses == 1
+    edges = boundary.clone().requires_grad_()
+    boundary_loss(pairs, edges, pair_sets(pairs, torch.ones(1, 4, 5), image, 1)).backward()  # type: ignore[no-untyped-call]
+    assert edges.grad is not None
 
 
 def test_columns_add_up_to_one() -> None:

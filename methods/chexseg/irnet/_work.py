@@ -17,7 +17,7 @@ from methods.chexseg._upstream import nothing_weak
 from methods.chexseg.classifier import Classifier, load_backbone
 from methods.chexseg.irnet.losses import boundary_loss, displacement_losses, pair_sets
 from methods.chexseg.irnet.network import IrNetwork
-from methods.chexseg.irnet.pairs import Pairs
+from methods.chexseg.irnet.pairs import pairs_within
 from methods.chexseg.irnet.seeds import Seeds
 from methods.layers.images import Normalize
 from methods.layers.stages import Stages
@@ -111,7 +111,7 @@ class IrNet(Upstream):
         c = self.config
         displacement, logits = model(batch.images)
         seeds, image = self.seeds_of(batch)
-        pairs = Pairs(c.irnet_radius)
+        pairs = pairs_within(c.irnet_radius, logits.device)
         sets = pair_sets(pairs, seeds, image, len(batch.images))
         foreground, background = displacement_losses(
             pairs, displacement, sets, sign=c.displacement_sign, reduction=c.reduction

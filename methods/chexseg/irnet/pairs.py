@@ -7,6 +7,7 @@ A pair (i, j) is a cell i and an offset (y, x) to the cell j; each unordered pai
 from __future__ import annotations
 
 from collections import defaultdict
+from functools import cache
 
 import torch
 from torch import Tensor
@@ -32,36 +33,37 @@ def line_to(offset: Cell) -> list[Cell]:
 
 
 class Pairs:
-    """All pairs of cells of a grid that are less than `radius` cells apart (2 or more).
+    """All pairs of cells of a grid that are less than `radius` cells apart (2 or more), for values on `device`; on the
+    CPU without.
 
     Attributes:
         offsets: (O, 2) int64, (y, x) of j relative to i.
     """
 
-    def __init__(self, radius: int) -> None:
+    def __init__(self, radius: int, device: torch.device | None = None) -> None:
         offsets = offsets_within(radius)
-        self.offsets = torch.tensor(offsets)
+        self.offsets = torch.tensor(offsets, device=device)
         self._reach = radius - 1
-        self._ends = torch.tensor([self._place(offset) for offset in offsets])
+        self._ends = torch.tensor([self._place(offset) for offset in offsets], device=device)
         lines: dict[int, list[tuple[int, list[int]]]] = defaultdict(list)
         for i, offset in enumerate(offsets):
             line = [self._place(cell) for cell in line_to(offset)]
             lines[len(line)].append((i, line))
         order = [i for group in lines.values() for i, _ in group]
         # lines of one length make a table without padding
-        self._lines = [torch.tensor([line for _, line in group]) for group in lines.values()]
-        self._back = torch.tensor(order).argsort()
+        self._lines = [torch.tensor([line for _, line in group], device=device) for group in lines.values()]
+        self._back = torch.tensor(order).argsort().to(device)
 
     def far(self, values: Tensor, fill: float) -> Tensor:
         """(N, O, h w) of (N, h, w): the value at j; `fill` where j is outside the grid."""
-        return self._window(values, fill)[:, self._ends.to(values.device)]
+        return self._window(values, fill)[:, self._ends]
 
     def highest_between(self, values: Tensor) -> Tensor:
         """(N, O, h w) of (N, h, w): the highest value on the line from i to j, both included; of pairs whose j is
         outside the grid, on what is inside."""
         window = self._window(values, -torch.inf)
-        found = [window[:, line.to(values.device)].amax(2) for line in self._lines]
-        return torch.cat(found, 1)[:, self._back.to(values.device)]
+        found = [window[:, line].amax(2) for line in self._lines]
+        return torch.cat(found, 1)[:, self._back]
 
     def affinity(self, boundary: Tensor) -> Tensor:
         """Eq. 5: ``1 - max B`` over the line from i to j, of (N, h, w) in [0, 1]."""
@@ -75,3 +77,10 @@ class Pairs:
         reach = self._reach
         padded = F.pad(values[:, None], (reach, reach, 0, reach), value=fill)
         return F.unfold(padded, (reach + 1, 2 * reach + 1))
+
+
+@cache
+def pairs_within(radius: int, device: torch.device) -> Pairs:
+    """`Pairs`, made once for all steps and walks."""
+    with torch.inference_mode(False):  # else a step with a gradient could not use what a walk has made
+        return Pairs(radius, device)

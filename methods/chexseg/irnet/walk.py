@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from methods.chexseg.irnet.pairs import Pairs
+from methods.chexseg.irnet.pairs import pairs_within
 
 
 def walk(maps: Tensor, boundary: Tensor, image: Tensor, *, radius: int, beta: float, steps: int) -> Tensor:
@@ -33,10 +33,10 @@ def walk(maps: Tensor, boundary: Tensor, image: Tensor, *, radius: int, beta: fl
 def transitions(boundary: Tensor, radius: int, beta: float) -> tuple[Tensor, Tensor]:
     """The S cells from which a step may reach each cell, itself among them: their indices (S, h w), and the columns of
     T (n, S, h w). A cell outside the grid has weight 0, and any index."""
-    pairs = Pairs(radius)
+    pairs = pairs_within(radius, boundary.device)
     height, width = boundary.shape[1:]
     y, x = torch.arange(height, device=boundary.device), torch.arange(width, device=boundary.device)
-    down, right = (part.to(boundary.device)[:, None, None] for part in pairs.offsets.unbind(1))
+    down, right = (part[:, None, None] for part in pairs.offsets.unbind(1))
     row, column = y[None, :, None] + down, x[None, None, :] + right
     inside = ((row < height) & (column >= 0) & (column < width)).flatten(1)
     ahead = (row.clamp(max=height - 1) * width + column.clamp(0, width - 1)).flatten(1)
