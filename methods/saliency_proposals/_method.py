@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cache
 from typing import ClassVar, Literal, cast
 
 import torch
@@ -22,7 +23,7 @@ from methods.saliency_proposals.anchors import Anchors
 from methods.saliency_proposals.crop import bilinear_crop, gaussian_crop
 from methods.saliency_proposals.gumbel import gumbel_noise, straight_through
 from methods.saliency_proposals.inference import detection_map, percentiles, resize, scaled
-from methods.saliency_proposals.losses import balanced_loss, positive_shares
+from methods.saliency_proposals.losses import Counted, balanced_loss, positive_shares
 from methods.saliency_proposals.network import Classification, CropClassifier, Detection, Network, Seen
 from methods.saliency_proposals.proposals import ProposalHead
 from methods.saliency_proposals.schedule import Annealing, stage_epochs, temperature
@@ -149,7 +150,7 @@ class SaliencyProposals(Method):
 
     def _loss(self, logits: Tensor, labels: Tensor) -> Tensor:
         odds = self.task.positives or (1.0,) * len(self.task.classes)
-        return balanced_loss(logits, labels, logits.new_tensor(positive_shares(odds, self.config.balance)))
+        return balanced_loss(logits, labels, _shares(odds, self.config.balance, logits.dtype, logits.device))
 
     def _classification(self) -> Classification:
         c = self.config
@@ -206,6 +207,12 @@ class SaliencyProposals(Method):
     @property
     def _betas(self) -> tuple[float, float]:
         return self.config.beta1, self.config.beta2
+
+
+@cache
+def _shares(odds: tuple[float, ...], counted: Counted, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """`positive_shares` (K,), made once for all steps."""
+    return torch.tensor(positive_shares(odds, counted), dtype=dtype, device=device)
 
 
 def _classification_of(model: nn.Module) -> nn.Module:

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cache
 
 import torch
 from torch import Tensor
+
+Spans = tuple[tuple[Tensor, Tensor], ...]
+"""By level, ends (R, 2) along the vertical and (G, 2) along the horizontal axis."""
 
 SMALLEST = 1e-3
 """Anchors with a side of fewer pixels inside the image are left out."""
@@ -33,20 +37,14 @@ class Anchors:
     levels: int
     stride: float
 
-    def spans(self, size: tuple[int, int]) -> list[tuple[Tensor, Tensor]]:
+    def spans(self, size: tuple[int, int], device: torch.device | None = None) -> Spans:
         """By level, tops and bottoms (R, 2) and left and right ends (G, 2) in pixels of an image of (H, W) `size`; the
-        level's squares are all pairs of them."""
-        sides = [self.side * 2**level * min(size) for level in range(self.levels)]
-        return [(_spans(size[0], side, self.stride), _spans(size[1], side, self.stride)) for side in sides]
+        level's squares are all pairs of them. Made once a size and device: not to be written to, nor are `boxes`."""
+        return _spans(self, size, device)
 
-    def boxes(self, size: tuple[int, int]) -> Tensor:
+    def boxes(self, size: tuple[int, int], device: torch.device | None = None) -> Tensor:
         """(A, 4) squares (x1, y1, x2, y2) in pixels, level by level, row by row."""
-        found = []
-        for rows, columns in self.spans(size):
-            count = (len(rows), len(columns), 2)
-            y, x = rows[:, None].expand(count), columns[None].expand(count)
-            found.append(torch.stack((x[..., 0], y[..., 0], x[..., 1], y[..., 1]), -1).flatten(0, 1))
-        return torch.cat(found)
+        return _boxes(self, size, device)
 
 
 def clip(boxes: Tensor, size: tuple[int, int]) -> Tensor:
@@ -65,7 +63,26 @@ def decode(squares: Tensor, deltas: Tensor, size: tuple[int, int]) -> Tensor:
     return clip(torch.cat((centre - half, centre + half), -1), size)
 
 
-def _spans(pixels: int, side: float, stride: float) -> Tensor:
+@cache
+def _spans(anchors: Anchors, size: tuple[int, int], device: torch.device | None) -> Spans:
+    sides = [anchors.side * 2**level * min(size) for level in range(anchors.levels)]
+    with torch.inference_mode(False):  # else autograd could not keep what a prediction has made
+        both = [[_along(pixels, side, anchors.stride).to(device) for pixels in size] for side in sides]
+    return tuple((rows, columns) for rows, columns in both)
+
+
+@cache
+def _boxes(anchors: Anchors, size: tuple[int, int], device: torch.device | None) -> Tensor:
+    found = []
+    with torch.inference_mode(False):
+        for rows, columns in _spans(anchors, size, device):
+            count = (len(rows), len(columns), 2)
+            y, x = rows[:, None].expand(count), columns[None].expand(count)
+            found.append(torch.stack((x[..., 0], y[..., 0], x[..., 1], y[..., 1]), -1).flatten(0, 1))
+        return torch.cat(found)
+
+
+def _along(pixels: int, side: float, stride: float) -> Tensor:
     """(G, 2) along an axis of `pixels`."""
     step = side * stride
     # a grid that ends at the border must not lose its last point to rounding

@@ -34,7 +34,7 @@ class ProposalHead(nn.Module):
     def forward(self, features: Tensor, saliency: Tensor, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
         """Confidences (N, K, A), unbounded, and boxes (N, K, A, 4) in pixels of an image of (H, W) `size`, of features
         (N, K, F, h, w) and saliency logits (N, K, h, w)."""
-        squares = self.anchors.boxes(size).to(features)
+        squares = self.anchors.boxes(size, features.device).to(features)
         count, classes, width = features.shape[:3]
         # anchors are the same for all classes: their features are taken at once
         under = self._align(features.flatten(1, 2), size).view(count, -1, classes, width, *(self.roi_size,) * 2)
@@ -48,6 +48,6 @@ class ProposalHead(nn.Module):
         down, across = maps.shape[2] / size[0], maps.shape[3] / size[1]
         levels = [
             grid_roi_align(maps, rows * down, columns * across, self.roi_size, self.roi_sampling).flatten(1, 2)
-            for rows, columns in self.anchors.spans(size)
+            for rows, columns in self.anchors.spans(size, maps.device)
         ]
         return torch.cat(levels, 1)

@@ -59,6 +59,16 @@ def test_anchors_of_an_oblong_image_are_squares_of_its_shorter_side() -> None:
     assert torch.equal((boxes[:, 2:] - boxes[:, :2])[inside], torch.full((int(inside.sum()), 2), 8.0))
 
 
+def test_anchors_are_made_once_and_those_of_a_prediction_serve_a_step_too() -> None:
+    anchors = Anchors(side=0.2, levels=2, stride=0.5)
+    with torch.inference_mode():
+        boxes, spans = anchors.boxes((40, 56)), anchors.spans((40, 56))
+    assert anchors.boxes((40, 56)) is boxes
+    assert anchors.spans((40, 56)) is spans
+    assert anchors.boxes((56, 40)) is not boxes
+    assert not any(each.is_inference() for each in (boxes, *spans[0])), "autograd would refuse to keep these"
+
+
 def test_decoding_is_that_of_the_detectors() -> None:
     size = (64, 96)
     squares = PAPER.boxes(size)
