@@ -145,6 +145,15 @@ def test_lattice_filters_like_the_gaussian(d: int) -> None:
     assert (found - kernel @ values / kernel.sum(1)).abs().mean() < 0.02
 
 
-def test_widths_far_too_small_are_refused() -> None:
+@pytest.mark.parametrize("scale", [1e6, 1e9, 1e30, math.inf])
+@pytest.mark.parametrize("d", [3, 5])
+def test_widths_far_too_small_are_refused(scale: float, d: int) -> None:
     with pytest.raises(MethodError, match="crf_theta_alpha"):
-        Lattice(1e6 * torch.rand(50, 5))
+        Lattice(scale * torch.rand(2000, d, generator=torch.Generator().manual_seed(0)))
+
+
+@pytest.mark.parametrize("theta_beta", [1e-3, 1e-5, 1e-6, 1e-40])
+def test_a_width_of_colours_far_too_small_is_refused(theta_beta: float) -> None:
+    foreground, image = scene(3, 40, 36)
+    with pytest.raises(MethodError, match="crf_theta_beta"):
+        dense_crf(foreground, image, replace(GLAS, theta_beta=theta_beta))

@@ -17,7 +17,8 @@ class Lattice:
         features: (n, d) float positions in units of the kernel's deviation.
 
     Raises:
-        MethodError: the points spread over more cells than 64-bit keys can name (widths far too small for the image).
+        MethodError: widths far too small for the image: the points spread over more cells than 64-bit keys can name, or
+            lie where their type no longer tells whole numbers apart.
     """
 
     def __init__(self, features: Tensor) -> None:
@@ -27,7 +28,7 @@ class Lattice:
         low = vertices.amin((0, 1)) - corners
         spans = (vertices.amax((0, 1)) + corners - low + 1).tolist()
         if math.prod(spans) >= 2**62:
-            raise MethodError("the CRF's widths are too small for this image: raise crf_theta_alpha or crf_theta_beta")
+            raise _too_small()
         radix = torch.tensor([math.prod(spans[i + 1 :]) for i in range(len(spans))], device=features.device)
         keys, inverse = torch.unique(((vertices - low) * radix).sum(2), return_inverse=True)
         self.cells = inverse.view(n, corners)
@@ -49,7 +50,11 @@ class Lattice:
 
 def _simplices(features: Tensor) -> tuple[Tensor, Tensor]:
     """For (n, d) points their simplex: (n, d + 1, d) int64 vertex coordinates (the last of d + 1 follows from the sum
-    being 0) and (n, d + 1) barycentric weights, which sum to 1."""
+    being 0) and (n, d + 1) barycentric weights, which sum to 1.
+
+    Raises:
+        MethodError: see `Lattice`.
+    """
     n, d = features.shape
     device = features.device
     index = torch.arange(1, d + 1, device=device, dtype=features.dtype)
@@ -58,6 +63,9 @@ def _simplices(features: Tensor) -> tuple[Tensor, Tensor]:
     total = scaled.flip(1).cumsum(1).flip(1)
     elevated = torch.cat((total, total.new_zeros(n, 1)), 1)
     elevated[:, 1:] -= index * scaled
+    # beyond, ranks and remainders below are rounding alone; what is no number is refused too
+    if not bool(elevated.abs().amax() < 2 / torch.finfo(elevated.dtype).eps):
+        raise _too_small()
     nearest = (elevated / (d + 1)).round()
     excess = nearest.sum(1, keepdim=True).long()
     rest = nearest.long() * (d + 1)
@@ -77,6 +85,10 @@ def _simplices(features: Tensor) -> tuple[Tensor, Tensor]:
     canonical = corner[:, None] - (d + 1) * (corner[None, :] > d - corner[:, None]).long()
     vertices = rest[:, None, :] + canonical[:, rank].transpose(0, 1)
     return vertices[:, :, :d], weights
+
+
+def _too_small() -> MethodError:
+    return MethodError("the CRF's widths are too small for this image: raise crf_theta_alpha or crf_theta_beta")
 
 
 def _find(keys: Tensor, wanted: Tensor) -> Tensor:
