@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -23,14 +25,17 @@ class Network(nn.Module):
         self.unary = unary
         self.crf = crf
         self.register_buffer("refines", torch.zeros((), dtype=torch.uint8))
+        self._refines = False  # the same: to read it from the device would be to wait for it in every forward
+        self.register_load_state_dict_post_hook(_loaded)  # type: ignore[no-untyped-call]
 
     def forward(self, images: Tensor) -> Tensor:
         logits = self.unary(images)
-        return self._refined(logits, images) if self.refines else logits.sigmoid()
+        return self._refined(logits, images) if self._refines else logits.sigmoid()
 
     def train_crf(self, images: Tensor) -> Tensor:
         """Patch values with a graph through the CRF alone; the unary model is frozen, its batch statistics too."""
         self.refines.fill_(1)
+        self._refines = True
         with evaluating(self.unary):
             logits = self.unary(images)
         return self._refined(logits, images)
@@ -39,3 +44,8 @@ class Network(nn.Module):
         assert self.crf is not None
         values: Tensor = self.crf(logits, self.unary.normalize(images))
         return values
+
+
+def _loaded(network: nn.Module, _: Any) -> None:
+    assert isinstance(network, Network)
+    network._refines = bool(network.refines)

@@ -189,6 +189,22 @@ def test_the_crf_is_trained_last_and_alone() -> None:
     assert not torch.allclose(refined, p)
 
 
+def test_a_checkpoint_says_whether_the_crf_refines() -> None:
+    torch.manual_seed(0)
+    method = made()
+    model, other = method.build(), method.build().eval()
+    images, before = batch().images, copy.deepcopy(model.state_dict())
+    crf = method.stages(8)[1]
+    plain = method.predict(model.eval(), images).maps
+    take_step(method, model, crf, crf.optimizer(model))
+    refined = method.predict(model.eval(), images).maps
+    assert not torch.allclose(refined, plain)
+    for state, maps in ((model.state_dict(), refined), (before, plain)):
+        other.load_state_dict(state)
+        assert torch.equal(method.predict(other, images).maps, maps)
+        assert torch.equal(method.predict(copy.deepcopy(other), images).maps, maps)
+
+
 @pytest.mark.parametrize(("epochs", "expected"), [(1, [1]), (2, [1, 1]), (3, [2, 1]), (10, [8, 2])])
 def test_stages_share_the_epochs(epochs: int, expected: list[int]) -> None:
     assert [stage.epochs for stage in made(crf_share=0.25).stages(epochs)] == expected
