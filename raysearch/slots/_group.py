@@ -52,6 +52,8 @@ def worker_loop(config: dict[str, Any]) -> None:
         if command["name"] == "stop":
             return
         answer = _run(workload, command["name"], command["payload"], alone=size == 1)
+        if command["name"] not in TOGETHER:
+            answer = _agreed(answer, collective)
         retire = "error" in answer and answer["error"]["retire"]
         if rank == 0 or retire:
             ray.get(pool.reply.remote(slot, generation, command["number"], answer))
@@ -81,6 +83,12 @@ def _run(workload: Workload, name: str, payload: Any, *, alone: bool) -> dict[st
         return _error("out-of-memory", error, retire=True)
     except Exception as error:  # the method's own code: its trial fails, the study goes on
         return _error("error", error, retire=not alone or _breaks_device(error))
+
+
+def _agreed(answer: dict[str, Any], collective: Collective) -> dict[str, Any]:
+    """A worker's answer, or the error of the first one that failed: a file may be missing on one node alone."""
+    errors = [error for error in collective.gather(answer.get("error")) if error is not None]
+    return {"error": errors[0]} if errors else answer
 
 
 def _breaks_device(error: Exception) -> bool:

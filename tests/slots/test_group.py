@@ -11,7 +11,7 @@ import torch
 
 from raysearch.errors import DamagedFileError, DataError, MethodError, RaysearchError
 from raysearch.slots import _group
-from raysearch.training import NonFiniteLossError
+from raysearch.training import Alone, NonFiniteLossError
 
 
 class Work:
@@ -46,6 +46,16 @@ def test_what_one_of_two_workers_refuses_in_an_epoch_ends_their_group(
 @pytest.mark.parametrize("error", [DataError("no image"), DamagedFileError("no file")])
 def test_a_refusal_while_nobody_waits_leaves_the_group(error: RaysearchError, name: str) -> None:
     assert not failed(error, name, alone=False)["retire"]
+
+
+def test_an_error_of_one_worker_is_the_answer_of_all() -> None:
+    class Two(Alone):
+        def gather(self, value: Any) -> list[Any]:
+            return [value, failed(MethodError("no such weights"), "start", alone=False)]
+
+    answer = _group._agreed({"value": True}, Two())
+    assert answer["error"]["message"] == "no such weights"
+    assert _group._agreed({"value": True}, Alone()) == {"value": True}
 
 
 def test_other_errors() -> None:
