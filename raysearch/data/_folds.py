@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from raysearch.data._collection import PRESENT, Collection
+from raysearch.data._left_out import left_out
 from raysearch.data._parts import divide
 from raysearch.errors import DataError
 
@@ -42,7 +43,7 @@ def fold_parts(
     if folds > len(owners):
         raise DataError(
             f"--split {how}: {len(owners)} patients of {collection.source} have a "
-            f"{'region' if needs_regions else 'label'}; expected at most as many folds"
+            f"{'region' if needs_regions else 'label'}; expected at most as many folds{left_out(collection)}"
         )
     of_fold = np.full(len(collection), -1, np.int64)
     divide(collection, boxed, of_fold, range(folds), [1.0] * folds, seed)

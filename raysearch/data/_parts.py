@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from raysearch.data._collection import PRESENT, Collection
+from raysearch.data._left_out import left_out
 from raysearch.data._stratify import stratify
 from raysearch.errors import DataError
 
@@ -42,8 +43,8 @@ def official_parts(
     if not (train.any() and test.any()):
         lacks = "has no published split"
         if (train | test).any():
-            lacks = f"publishes no {'test' if train.any() else 'train'} part"
-        raise DataError(f"{collection.source} {lacks}; use --split random or --split FILE")
+            lacks = f"has no labelled image in a published {'test' if train.any() else 'train'} part"
+        raise DataError(f"{collection.source} {lacks}; use --split random or --split FILE{left_out(collection)}")
     _refuse_shared_patients(collection, (train, valid, test))
     part = np.full(len(collection), -1, np.int64)
     part[train], part[valid], part[test] = TRAIN, TUNING, TEST

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from raysearch.data._collection import Collection
+from raysearch.data._left_out import left_out
 from raysearch.data._parts import PARTS, TEST, TRAIN, TUNING, UNUSED, divide
 from raysearch.data.kinds._tables import read_names, read_table
 from raysearch.errors import DataError, nearest
@@ -192,7 +193,9 @@ def _keys(collection: Collection, published: Published) -> list[str]:
     if missing := unknown[column]:
         close = difflib.get_close_matches(missing[0], found[column], n=1)
         hint = f"did you mean '{close[0]}'?" if close else f"expected names such as '{found[column][0]}'"
-        raise DataError(f"{published.origin}: {column} '{missing[0]}' is not in {collection.source}; {hint}")
+        raise DataError(
+            f"{published.origin}: {column} '{missing[0]}' is not in {collection.source}; {hint}{left_out(collection)}"
+        )
     return found[column]
 
 

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from raysearch.data._collection import PRESENT, Collection
+from raysearch.data._left_out import left_out
 from raysearch.data._parts import PARTS
 from raysearch.errors import DataError
 
@@ -27,6 +28,7 @@ def refuse_unusable(collection: Collection, part: NDArray[np.int64], needs_regio
             raise DataError(
                 f"the split of {collection.source} leaves {name} empty "
                 f"({len(np.unique(collection.patients))} patients); use another --split, or more data"
+                f"{left_out(collection)}"
             )
     if needs_regions and not (collection.truth[part == 1] == PRESENT).any():
         total = int((collection.truth == PRESENT).sum())
@@ -35,7 +37,7 @@ def refuse_unusable(collection: Collection, part: NDArray[np.int64], needs_regio
             remedy = "annotate more, or use a --metric that needs no region, such as auc"
         raise DataError(
             f"no class of {collection.source} has an annotated region in tuning ({total} in all parts), so nothing can "
-            f"be ranked; {remedy}"
+            f"be ranked; {remedy}{left_out(collection)}"
         )
     if collection.view == "single":
         trained = (collection.labels[part == 0] == PRESENT).any(axis=0)
@@ -44,7 +46,10 @@ def refuse_unusable(collection: Collection, part: NDArray[np.int64], needs_regio
             if not in_train:
                 where = "train holds" if anywhere else f"{collection.source} holds"
                 remedy = "use another --split or --split-seed" if anywhere else "choose another task"
-                raise DataError(f"{where} no image of class '{name}' to learn from; {remedy}, or get more data")
+                raise DataError(
+                    f"{where} no image of class '{name}' to learn from; {remedy}, or get more data"
+                    f"{left_out(collection)}"
+                )
 
 
 def warnings_of(collection: Collection, tuning: NDArray[np.int64], needs_regions: bool) -> list[str]:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from data.data_layouts import save, texture
 from data.kind_layouts import CHEXPERT_TRAIN, CHEXPERT_VALID, chexpert_mask, make_chexpert, write_json
 from raysearch.data import ABSENT, PRESENT, UNKNOWN, Collection, DataSpec, View, check, make_split, open_collection
+from raysearch.data._split_checks import refuse_unusable
 from raysearch.data.kinds._chexlocalize import read_annotations
 from raysearch.errors import DataError
 
@@ -113,6 +115,33 @@ def test_the_single_view_keeps_images_with_exactly_one_certain_class(tmp_path: P
     ignored = opened(root, ",uncertain=ignore", "single")
     assert list(ignored.image_ids) == names, "patient00002 has one finding for certain and another that is not"
     assert "train/patient00002/study1/view1_frontal.jpg" in opened(root, ",uncertain=zeros", "single").image_ids
+
+
+def test_a_split_that_finds_too_little_names_the_images_that_the_view_left_out(tmp_path: Path) -> None:
+    few = opened(make_chexpert(tmp_path / "few", train=CHEXPERT_TRAIN[1:4]), view="single")
+    some = opened(make_chexpert(tmp_path / "some"), view="single")
+    whole = np.arange(len(some)) % 3
+    refused: list[tuple[Callable[[], object], str]] = [
+        (lambda: make_split(few, "official"), "has no labelled image in a published train part"),
+        (lambda: make_split(few, needs_regions=False), "leaves tuning empty"),
+        (lambda: make_split(few, "fold:1/9", needs_regions=False), "1 patients of .* have a label"),
+        (lambda: refuse_unusable(some, whole, needs_regions=False), "no image of class 'Enlarged Cardiomediastinum'"),
+    ]
+    for call, why in refused:
+        with pytest.raises(DataError, match=why) as error:
+            call()
+        assert "4 images without exactly one of the classes, and that for certain, are left out" in str(error.value)
+        assert "a method of the multi view" in str(error.value)
+    table = tmp_path / "split.csv"
+    table.write_text(f"image,split\n{HEART},train\n")
+    with pytest.raises(DataError, match=rf"image '{HEART}' is not in .*4 images without exactly one of the classes"):
+        make_split(some, str(table), needs_regions=False)
+
+
+def test_nothing_is_said_of_other_notes_where_a_split_finds_too_little(tmp_path: Path) -> None:
+    data = opened(make_chexpert(tmp_path, train=CHEXPERT_TRAIN[:3]))
+    with pytest.raises(DataError, match=r"expected at most as many folds$"):
+        make_split(data, "fold:1/9")
 
 
 def test_normal_against_something(tmp_path: Path) -> None:

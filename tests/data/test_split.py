@@ -339,7 +339,7 @@ def test_a_published_validation_part_is_tuning() -> None:
     official = np.array(["train"] * 30 + ["valid"] * 10 + ["test"] * 20)
     split = make_split(collection(labels, official=official), "official")
     assert [part.tolist() for part in parts(split)] == [[*range(30)], [*range(30, 40)], [*range(40, 60)]]
-    with pytest.raises(DataError, match="made publishes no test part; use --split random"):
+    with pytest.raises(DataError, match="made has no labelled image in a published test part; use --split random"):
         make_split(collection(labels, official=np.where(official == "test", "", official)), "official")
 
 

@@ -91,7 +91,10 @@ class ChestXray14(Kind):
             notes.append(f"{extra} images in the folder are not listed in {entry.name} and left out")
         rows = np.flatnonzero(chosen.keep & names.isin(list(files)).to_numpy())
         if not len(rows):
-            raise DataError(f"{root}: no image is left for task {spec['task']} in the {view} view; choose another task")
+            raise DataError(
+                f"{root}: no image is left for task {spec['task']} in the {view} view; choose another task ("
+                f"{'; '.join(notes)})"
+            )
         rows = _fewer(rows, table["Patient ID"].to_numpy(dtype=str), np.asarray(positive.any(axis=1)), spec, notes)
 
         bbox = find_table(root, "BBox_List_2017.csv")

@@ -108,7 +108,10 @@ class CheXpert(Kind):
         chosen = _choose(str(spec["task"]), view, labels)
         rows = np.flatnonzero(chosen.keep)
         if not len(rows):
-            raise DataError(f"{root}: no image is left for task {spec['task']} in the {view} view; choose another task")
+            raise DataError(
+                f"{root}: no image is left for task {spec['task']} in the {view} view; choose another task ("
+                f"{'; '.join(notes + skipped + chosen.notes)})"
+            )
 
         table = table.iloc[rows]
         files = annotation_files((root, root / "CheXlocalize", root.parent / "CheXlocalize", root.parent))
@@ -227,4 +230,6 @@ def _observations(classes: tuple[str, ...], view: View, labels: dict[str, NDArra
     one = ((every == PRESENT).sum(axis=1) == 1) & (every != UNKNOWN).all(axis=1)
     keep = one & (shown == PRESENT).any(axis=1)
     left = f"{int((~keep).sum())} images without exactly one of the classes, and that for certain, are left out"
-    return _Labelled(classes, keep, shown, truth, members, [f"{left} of the single view"])
+    return _Labelled(
+        classes, keep, shown, truth, members, [f"{left} of the single view (options task, uncertain, blank)"]
+    )
