@@ -25,4 +25,4 @@ def methods(as_json: bool) -> None:
         print_json(rows)
         return
     for row in rows:
-        click.echo(f"{row['method']:<18} {row['supervision']:<6} {row['title']}")
+        click.echo(f"{row['method']:<18} {row['view']:<6} {row['supervision']:<6} {row['title']}")

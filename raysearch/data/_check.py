@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +11,10 @@ import numpy as np
 from raysearch.data._build import Contents, Progress, read_contents
 from raysearch.data._cache import UnusableDataError, load_contents, open_collection
 from raysearch.data._collection import ABSENT, PRESENT, UNKNOWN, View
-from raysearch.data._manifest import FileManifest
+from raysearch.data._manifest import FileManifest, Manifest
 from raysearch.data._spec import AnySpec, DataSpec
 from raysearch.data.kinds import get_kind
+from raysearch.errors import DataError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +43,11 @@ class ClassCount:
 
 @dataclass(frozen=True, kw_only=True)
 class CheckReport:
-    """Counts, sizes (``WxH`` of the files -> how many), every problem and every note of a source in one view."""
+    """Counts, sizes (``WxH`` of the files -> how many), every problem and every note of a source in one view.
+
+    Attributes:
+        other_view: one line on what the other view holds; empty where it holds the same, or where it was not looked at.
+    """
 
     source: str
     view: View
@@ -53,6 +58,7 @@ class CheckReport:
     sizes: dict[str, int]
     problems: tuple[str, ...]
     notes: tuple[str, ...]
+    other_view: str = ""
 
     @property
     def ok(self) -> bool:
@@ -68,9 +74,12 @@ class CheckReport:
         sizes = sorted(self.sizes.items(), key=lambda item: (-item[1], item[0]))
         most = ", ".join(f"{size} ({count})" for size, count in sizes[:5])
         lines = [
-            f"{self.source} ({self.view} view): {self.images} images, {self.patients} patients",
+            f"{self.source}{f' ({self.view} view)' if self.other_view else ''}: {self.images} images,"
+            f" {self.patients} patients",
             f"sizes: {most or 'none'}" + (f" and {len(sizes) - 5} more" if len(sizes) > 5 else ""),
         ]
+        if self.other_view:
+            lines.insert(1, self.other_view)
         if self.official:
             lines.append("published: " + ", ".join(f"{part} {count}" for part, count in self.official.items()))
         lines.append(
@@ -92,13 +101,20 @@ class CheckReport:
 def check(
     spec: DataSpec, view: View = "multi", cache_root: Path | str | None = None, progress: Progress | None = None
 ) -> CheckReport:
-    """Reads all of a source and reports on it; a source without problems is left in the cache.
+    """Reads all of a source in one view and reports on it, and of the other view what its tables tell; a source without
+    problems is left in the cache.
 
     Raises:
         DataError, StorageError: as `open_collection`, but for problems of single rows and files, which are reported.
     """
     kind = get_kind(spec.kind)
     manifest = kind.read(spec, view) if kind.needs_path else None
+    return replace(_report(spec, view, manifest, cache_root, progress), other_view=_other_view(spec, view, manifest))
+
+
+def _report(
+    spec: DataSpec, view: View, manifest: Manifest | None, cache_root: Path | str | None, progress: Progress | None
+) -> CheckReport:
     if isinstance(manifest, FileManifest) and manifest.problems:
         return report_on(spec, view, read_contents(manifest, spec.size, progress=progress))
     try:
@@ -107,6 +123,26 @@ def check(
         if error.contents is None:
             raise
         return report_on(spec, view, error.contents)
+
+
+def _other_view(spec: DataSpec, view: View, manifest: Manifest | None) -> str:
+    """`CheckReport.other_view`.
+
+    Args:
+        manifest: of `view`; None of a kind that computes its images.
+    """
+    other: View = "single" if view == "multi" else "multi"
+    if manifest is None:
+        return f"{other} view: other images, which are computed for it"
+    try:
+        found = get_kind(spec.kind).read(spec, other)
+    except DataError as error:
+        return f"{other} view: nothing can be used ({error})"
+    if (found.classes, found.ids) == (manifest.classes, manifest.ids) and np.array_equal(found.labels, manifest.labels):
+        return ""
+    classes = [] if found.classes == manifest.classes else [f"the classes {', '.join(found.classes)}"]
+    said = [note for note in found.notes if note not in manifest.notes]
+    return "; ".join([f"{other} view: {len(found.ids)} images", *classes, *said])
 
 
 def report_on(spec: AnySpec, view: View, contents: Contents) -> CheckReport:

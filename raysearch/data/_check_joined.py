@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +51,8 @@ def check_joined(
 ) -> JoinedReport:
     """Reads all of several sources and reports on them; raises as `check` does, and DataError if they do not fit."""
     reports = {name: check(source, view, cache_root, progress) for name, source in spec.sources}
+    if REGIONS in reports:  # its images may have any number of classes, whatever the view of the labels
+        reports[REGIONS] = replace(reports[REGIONS], other_view="")
     if any(not report.ok for report in reports.values()):
         return JoinedReport(source=str(spec), sources=reports, joined=None)
     collection = open_collection(spec, view, cache_root, progress)

@@ -176,3 +176,8 @@ def test_interrupted(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("raysearch.method.method_names", interrupt)
     stopped = call("methods")
     assert (stopped.code, stopped.line) == (130, "raysearch: interrupted")
+
+
+def test_methods_are_listed_with_their_view(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("raysearch.method.method_names", lambda: ["all_ones"])
+    assert call("methods").out.split()[:3] == ["all_ones", "single", "none"]
