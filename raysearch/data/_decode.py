@@ -34,7 +34,7 @@ class Decoded:
 def decode(manifest: FileManifest, row: int, size: int) -> Decoded:
     """Reads the image and the regions of one row; what cannot be read is told in `problems`."""
     try:
-        pixels, fit = read_image(manifest.paths[row], size, manifest.channels, manifest.raw)
+        pixels, fit = read_image(manifest.paths[row], size, manifest.channels)
     except UnreadableError as error:
         return Decoded(None, {}, (0, 0), {}, (f"{manifest.ids[row]}: {error}",))
     masks: dict[int, NDArray[np.uint8]] = {}

@@ -130,22 +130,6 @@ class Polygons:
 Region = Boxes | MaskFiles | RunLengths | Polygons
 
 
-@dataclass(frozen=True)
-class RawPixels:
-    """Layout of gray images without a header: rows from the top, values from 0 to `highest`.
-
-    Attributes:
-        dtype: of numpy, with the byte order.
-        inverted: whether 0 is white.
-    """
-
-    width: int
-    height: int
-    dtype: str
-    highest: int
-    inverted: bool
-
-
 @dataclass(frozen=True, kw_only=True)
 class FileManifest:
     """Images in files, not read yet. N images, K classes.
@@ -164,7 +148,6 @@ class FileManifest:
         tables: the files that all of this was read from.
         problems: what is wrong in the tables or absent on disk, one line each; no collection is made of these.
         notes: what was left out or changed on purpose, one line each.
-        raw: the layout of the images if their files have no header; None for files of known formats.
     """
 
     root: Path
@@ -180,7 +163,6 @@ class FileManifest:
     tables: tuple[Path, ...]
     problems: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
-    raw: RawPixels | None = None
 
 
 Manifest = ArrayManifest | FileManifest

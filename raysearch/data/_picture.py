@@ -13,14 +13,34 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-from raysearch.data._manifest import RawPixels
-
 MAX_PIXELS = 80_000_000
 """Larger pictures are refused: a few bytes of PNG can ask for any amount of memory."""
 
 
 class UnreadableError(Exception):
     """What is wrong with one file, without its name."""
+
+
+@dataclass(frozen=True)
+class RawPixels:
+    """Layout of gray images without a header: rows from the top, values from 0 to `highest`.
+
+    Attributes:
+        release: what has images of this layout, for messages.
+        dtype: of numpy, with the byte order.
+        inverted: whether 0 is white.
+    """
+
+    release: str
+    width: int
+    height: int
+    dtype: str
+    highest: int
+    inverted: bool
+
+
+RAW = {".img": RawPixels(release="JSRT", width=2048, height=2048, dtype=">u2", highest=4095, inverted=True)}
+"""Layouts of files without a header by the ending of their names: JSRT's (Shiraishi et al., AJR 2000)."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +99,7 @@ def load(path: Path) -> Image.Image:
         ) from None
 
 
-def load_raw(path: Path, raw: RawPixels) -> Image.Image:
+def _load_raw(path: Path, raw: RawPixels) -> Image.Image:
     """A file without a header, its values linearly mapped to 0..255.
 
     Raises:
@@ -89,7 +109,9 @@ def load_raw(path: Path, raw: RawPixels) -> Image.Image:
     try:
         found = path.stat().st_size
         if found != expected:
-            raise UnreadableError(f"{found:,} bytes, expected {expected:,} for {raw.width}x{raw.height} pixels")
+            raise UnreadableError(
+                f"{found:,} bytes, expected {expected:,} for {raw.release}'s {raw.width}x{raw.height} pixels"
+            )
         values = np.fromfile(path, raw.dtype).reshape(raw.height, raw.width).astype(np.int64)
     except OSError as error:
         raise UnreadableError(error.strerror or "cannot be read") from None
@@ -99,18 +121,17 @@ def load_raw(path: Path, raw: RawPixels) -> Image.Image:
     return Image.fromarray((255 - gray if raw.inverted else gray).astype(np.uint8))
 
 
-def read_image(path: Path, size: int, channels: int, raw: RawPixels | None = None) -> tuple[NDArray[np.uint8], Fit]:
+def read_image(path: Path, size: int, channels: int) -> tuple[NDArray[np.uint8], Fit]:
     """A picture as (channels, size, size) uint8: gray (ITU-R 601 luma of colour) or RGB, antialiased bilinear.
 
-    16-bit pixels map 0..65535 linearly to 0..255; palettes are looked up, transparency is dropped.
-
-    Args:
-        raw: the layout of a file without a header.
+    16-bit pixels map 0..65535 linearly to 0..255; palettes are looked up, transparency is dropped. Files without a
+    header are known by their names, see `RAW`.
 
     Raises:
         UnreadableError: corrupt, truncated, empty or oversized file, or floating-point pixels.
     """
-    image = load_raw(path, raw) if raw else load(path)
+    raw = RAW.get(path.suffix.lower())
+    image = _load_raw(path, raw) if raw else load(path)
     if image.mode == "F":
         raise UnreadableError("floating-point pixels; save it with 8 or 16 bits")
     if image.mode.startswith("I"):

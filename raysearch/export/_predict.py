@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
 
-from raysearch.data._picture import Fit, UnreadableError, read_image
+from raysearch.data._picture import RAW, Fit, UnreadableError, read_image
+from raysearch.data.kinds._files import IMAGES
 from raysearch.errors import ExportError, StorageError
 from raysearch.export._bundle import Bundle
 from raysearch.export._draw import COLOURS, Box, Mark, draw, heat_map
@@ -25,7 +26,7 @@ from raysearch.study._study import is_disk_full
 from raysearch.thresholds import binarise, boxes_at, quantise
 from raysearch.thresholds._boxes import Boxes, cover
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
+SUFFIXES = (*IMAGES, *RAW)
 COLUMNS = ("image", "class", "score", "threshold", "area", "x1", "y1", "x2", "y2", "mask", "overlay", "boxes")
 MULTI_COLUMNS = (*COLUMNS, "map")
 
@@ -242,5 +243,6 @@ def _read(file: Path, size: int, channels: int) -> tuple[NDArray[np.uint8], Fit]
         return read_image(file, size, channels)
     except UnreadableError as error:
         raise ExportError(
-            f"image {file} cannot be read ({error}); leave it out or save it as PNG, nothing was predicted"
+            f"image {file} cannot be read ({error}); leave it out or save it as PNG, in which 0 is black; nothing"
+            " was predicted"
         ) from None

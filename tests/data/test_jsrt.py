@@ -100,7 +100,7 @@ def test_what_is_wrong_is_named(tmp_path: Path) -> None:
     np.full((2048, 2048), 5000, ">u2").tofile(root / "All247images" / "JPCLN002.IMG")
     problems = check(DataSpec.parse(f"jsrt:{root},size=32")).problems
     assert sorted(problems) == [
-        "JPCLN001.IMG: 9 bytes, expected 8,388,608 for 2048x2048 pixels",
+        "JPCLN001.IMG: 9 bytes, expected 8,388,608 for JSRT's 2048x2048 pixels",
         "JPCLN002.IMG: a value of 5000, expected at most 4095",
         "JPCNN001: fold1/masks/left lung/JPCNN001.gif, its mask, is absent",
         "JPCNN002.IMG: mask left lung/JPCNN002.gif: 1024x512 does not fit the image of 2048x2048; "

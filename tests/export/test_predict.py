@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from data.kind_layouts import make_jsrt
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor, nn
@@ -430,6 +431,22 @@ def test_folders_give_their_images_in_the_order_of_names(bundle: Bundle, tmp_pat
             Image.fromarray(picture(0, 32, 32)).save(folder / name)
     answers = list(predict_images(bundle, [folder], tmp_path / "out"))
     assert [answer.source.name for answer in answers] == ["a.jpg", "b.PNG", "c.tif"]
+
+
+def test_images_of_jsrt_without_a_header_are_read_as_by_their_kind(bundle: Bundle, tmp_path: Path) -> None:
+    root = make_jsrt(tmp_path / "jsrt")
+    kind = open_collection(parse_data(f"jsrt:{root},size=32"), "single", tmp_path / "cache")
+    answers = list(predict_images(bundle, [root / "All247images"], tmp_path / "out"))
+    assert tuple(answer.source.name for answer in answers) == kind.image_ids
+    pictures = [root / "All247images" / f"{row}.png" for row in range(len(kind))]
+    for path, pixels in zip(pictures, kind.images[:, 0], strict=True):
+        Image.fromarray(np.array(pixels)).save(path)
+    same = list(predict_images(bundle, pictures, tmp_path / "same"))
+    assert [answer.score for answer in answers] == [answer.score for answer in same]
+    assert Image.open(tmp_path / "out" / "JPCLN001_overlay.png").size == (2048, 2048)
+    (tmp_path / "other.img").write_bytes(b"9" * 9)
+    with pytest.raises(ExportError, match=r"9 bytes, expected 8,388,608 for JSRT's 2048x2048 pixels.*0 is black"):
+        list(predict_images(bundle, [tmp_path / "other.img"], tmp_path / "out"))
 
 
 def test_names_that_are_not_utf_8(bundle: Bundle, model: Path, tmp_path: Path, capsysbinary: Any) -> None:

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from raysearch.data._collection import PRESENT, UNKNOWN, View
-from raysearch.data._manifest import Boxes, Brighter, FileManifest, MaskFiles, RawPixels, Region
+from raysearch.data._manifest import Boxes, Brighter, FileManifest, MaskFiles, Region
+from raysearch.data._picture import RAW
 from raysearch.data.kinds._base import Kind, size_option, task_option
 from raysearch.data.kinds._files import IMAGES, by_stem, entries, files_in, first_folder
 from raysearch.data.kinds._labels import normal_or_not
@@ -23,9 +24,10 @@ if TYPE_CHECKING:
 
 _STEM = re.compile(r"JPC[LN]N\d{3}")
 _NODULE = "JPCLN"
-_RAW = RawPixels(width=2048, height=2048, dtype=">u2", highest=4095, inverted=True)
+_SIDE = 2048
+"""Width and height of the release's images, which the table of nodules is about."""
 _MM = 0.175
-"""Side of a pixel of the 2048 x 2048 frame in mm."""
+"""Side of a pixel of them in mm."""
 
 _STRUCTURES = {"lungs": ("left lung", "right lung"), "heart": ("heart",)}
 _FOLDS = {"fold1": "train", "fold2": "test"}
@@ -54,7 +56,7 @@ class Jsrt(Kind):
 
     def read(self, spec: DataSpec, view: View) -> FileManifest:
         root = data_folder(spec.path, self.title)
-        files, raw = _images(root)
+        files = _images(root)
         stems = list(files)
         places = ("", "scratch", "scr", "SCR", "scr/scratch")
         masks = first_folder(*(root / name / fold for name in places for fold in _FOLDS))
@@ -89,21 +91,20 @@ class Jsrt(Kind):
             tables=tables,
             problems=tuple(problems),
             notes=tuple(notes),
-            raw=raw,
         )
 
 
-def _images(root: Path) -> tuple[dict[str, Path], RawPixels | None]:
-    """Stem -> file, and the layout if they are the release's files without a header.
+def _images(root: Path) -> dict[str, Path]:
+    """Stem -> file: the release's files without a header, or pictures.
 
     Raises:
         DataError: there are none.
     """
     for folder in (root / "All247images", root / "All247images" / "All247images", root / "images", root):
-        for suffixes, raw in (((".img",), _RAW), (IMAGES, None)):
+        for suffixes in (RAW, IMAGES):
             files = by_stem(path for path in files_in(folder, suffixes) if _STEM.fullmatch(path.stem))
             if files:
-                return files, raw
+                return files
     raise DataError(f"{root} holds no image All247images/JPCLN001.IMG; name the folder of {Jsrt.title}")
 
 
@@ -171,7 +172,7 @@ def _nodules(
         else:
             try:
                 box = _square(*(float(cells[column]) for column in (_SIZE, _X, _Y)))
-                found[stem] = Boxes(box[None], (_RAW.width, _RAW.height))
+                found[stem] = Boxes(box[None], (_SIDE, _SIDE))
             except (ValueError, IndexError):
                 found[stem] = None
                 problems.append(
@@ -187,6 +188,6 @@ def _nodules(
 def _square(size: float, x: float, y: float) -> NDArray[np.float64]:
     """Left, top, width and height of the square around a centre; ValueError if that is not in the image."""
     side = size / _MM
-    if not (0 < side < _RAW.width and 0 <= x < _RAW.width and 0 <= y < _RAW.height):
+    if not (0 < side < _SIDE and 0 <= x < _SIDE and 0 <= y < _SIDE):
         raise ValueError
     return np.array([x - side / 2, y - side / 2, side, side])
