@@ -10,7 +10,17 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from raysearch.data import UNKNOWN, AnySpec, Collection, JoinedSpec, open_collection, parse_data
+from raysearch.data import (
+    REGIONS,
+    UNKNOWN,
+    AnySpec,
+    Collection,
+    DataSpec,
+    JoinedSpec,
+    get_kind,
+    open_collection,
+    parse_data,
+)
 from raysearch.errors import ExportError
 from raysearch.export._bundle import Bundle, load_bundle
 from raysearch.export._reference import Reference, reference_values
@@ -119,14 +129,26 @@ def _names(classes: Iterable[tuple[str, str]]) -> str:
 
 def _check_sources(spec: AnySpec, bundle: Bundle) -> None:
     sources = bundle.method.task.sources
-    names = spec.names if isinstance(spec, JoinedSpec) else ()
-    if sources and not names:
-        raise ExportError(
-            f"--data {spec}: {bundle.path} was made from several sources; say which one this is, as in"
-            f" {sources[0]}={spec}"
-        )
-    if not set(names) <= set(sources):
+    if sources and isinstance(spec, DataSpec):
+        raise ExportError(_which_source(spec, bundle))
+    if isinstance(spec, JoinedSpec) and not set(spec.names) <= set(sources):
         raise ExportError(f"--data {spec}: {bundle.path} was made from one source; give one, without its name")
+
+
+def _which_source(spec: DataSpec, bundle: Bundle) -> str:
+    """What to say of data without a source's name: the source whose classes it has; raises as `Kind.read`."""
+    task = bundle.method.task
+    wanted, found = {}, {}
+    for name in task.sources:
+        wanted[name] = [own for _, own in _classes(task.classes, task.sources, task.source_classes, [name])]
+        found[name] = get_kind(spec.kind).read(spec, "multi" if name == REGIONS else task.view).classes
+    told = " and ".join(f"{name} ({', '.join(classes)})" for name, classes in wanted.items())
+    made = f"{bundle.path} was made from several sources, {told}"
+    fits = [name for name in task.sources if set(found[name]) == set(wanted[name])]
+    if fits:
+        return f"--data {spec}: {made}; say which one this is, as in {fits[0]}={spec}"
+    own = " or ".join(dict.fromkeys(", ".join(classes) for classes in found.values()))
+    return f"--data {spec} has the classes {own}; {made}: give data with those of one of them, such as another task="
 
 
 def _refuse_own(collection: Collection, bundle: Bundle) -> None:

@@ -134,7 +134,15 @@ def test_data_that_does_not_fit(bundle: Bundle, data: str, says: str) -> None:
 @pytest.mark.parametrize(
     ("data", "says"),
     [
-        ("phantom:task=lungs,size=32", "was made from several sources; say which one this is, as in cls=phantom:"),
+        (
+            "phantom:task=lungs,images=20,size=32",
+            r"several sources, cls \(normal, abnormal\) and seg \(lungs\); .* as in seg=phantom:",
+        ),
+        ("phantom:task=normal-vs-abnormal,images=20,size=32", "say which one this is, as in cls=phantom:"),
+        (
+            "phantom:images=20,size=32",
+            r"has the classes nodule, .* several sources, .* give data with those of one of them",
+        ),
         ("seg=phantom:images=30,size=32", "has the classes nodule, .* knows lungs"),
         (
             "cls=phantom:task=normal-vs-abnormal,images=60,size=32",
