@@ -59,7 +59,9 @@ def read_published(how: str) -> Published:
     fold = _FOLD.fullmatch(how)
     path = Path(fold[1] if fold else how)
     if not path.is_file():
-        raise DataError(f"--split {how}: there is no such file; expected random, official, fold:I/K or {FORMS}")
+        raise DataError(
+            f"--split {how}: there is no such file{_unknown_part(how)}; expected random, official, fold:I/K or {FORMS}"
+        )
     return _read_folds(path, fold[2]) if fold else _read_parts(path)
 
 
@@ -144,9 +146,18 @@ def _read_lists(how: str) -> Published:
     origin = f"--split {how}"
     for name, path in files.items():
         if not Path(path).is_file():
-            raise DataError(f"{origin}: there is no file '{path}'; expected {name}=FILE, a list with one name a line")
+            raise DataError(
+                f"{origin}: there is no file '{path}'{_unknown_part(path)}; expected {name}=FILE, a list with one name"
+                " a line"
+            )
     pairs = [(said, PARTS.index(name)) for name, path in files.items() for said in read_names(Path(path))]
     return Published(origin, "", _told(origin, "", pairs), complete=PARTS[TRAIN] in files)
+
+
+def _unknown_part(text: str) -> str:
+    """The name before a ``=`` in what was taken for a file's name, which was perhaps meant for a part; or nothing."""
+    match = re.search(r"(?:^|,)([A-Za-z]+)=", text)
+    return f", and no part '{match[1]}' ({nearest(match[1], PARTS)})" if match else ""
 
 
 def _read(path: Path, value: str) -> tuple[str, list[tuple[str, str]]]:

@@ -425,6 +425,11 @@ def test_lists(tmp_path: Path, by: str) -> None:
         ("train={a}", "no list of test; add test=FILE"),
         ("test={a},test={b}", "test is given twice; leave out one"),
         ("test=/none.txt", r"there is no file '/none.txt'; expected test=FILE, a list with one name a line"),
+        (
+            "test={a},tunning={b}",
+            r"a,tunning=.*b', and no part 'tunning' \(did you mean 'tuning'\?\); expected test=FILE",
+        ),
+        ("tunning={b},test={a}", r"no such file, and no part 'tunning' \(did you mean 'tuning'\?\); expected random,"),
         ("test={a},tuning={b}", r"'i1' is in (tuning|test) and in (tuning|test); put it in one part"),
         ("test={c}", r"image 'j1' is not in made; expected names such as 'i0'"),
         ("{table}", r"has columns image,fold; expected a CSV file with columns image,split or patient,split"),
