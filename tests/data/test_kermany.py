@@ -78,6 +78,15 @@ def test_images_whose_names_differ_in_the_suffix_alone_are_two(tmp_path: Path) -
     assert patient(data, other) == "train/person1"
 
 
+def test_a_name_in_both_classes_of_a_part_is_a_problem(tmp_path: Path) -> None:
+    name = "person1_virus_6.jpeg"
+    parent = make_kermany(tmp_path, [*KERMANY_FILES, f"train/NORMAL/{name}", f"val/NORMAL/{name}"])
+    assert check(DataSpec.parse(f"kermany:{parent},size=16")).problems == tuple(
+        f"{image}: an image of the same name is train/NORMAL/{name}; keep the one in the right folder"
+        for image in (f"train/PNEUMONIA/{name}",)
+    )
+
+
 def test_a_folder_that_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     parent = make_kermany(tmp_path)
 

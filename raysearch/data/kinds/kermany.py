@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -57,6 +58,7 @@ class Kermany(Kind):
             if not files and folder not in _OPTIONAL
         ]
         ids = [path.relative_to(root).as_posix() for path, _, _ in rows]
+        problems += _contradictions(rows, ids)
         owners = [_patient(path.stem) for path, _, _ in rows]
         patients = [f"{part}/{owner or path.stem}" for (path, part, _), owner in zip(rows, owners, strict=True)]
         notes = ["patients are what the file names tell of them"]
@@ -83,6 +85,18 @@ class Kermany(Kind):
             problems=tuple(problems),
             notes=tuple(notes),
         )
+
+
+def _contradictions(rows: list[tuple[Path, str, str]], ids: list[str]) -> list[str]:
+    """A problem line for every image of a published part, as (path, part, class), whose name stands for both classes:
+    in these releases a name is of one image alone."""
+    first: dict[tuple[str, str], tuple[str, str]] = {}
+    problems = []
+    for (path, part, name), image in zip(rows, ids, strict=True):
+        other, known = first.setdefault((part, path.name), (name, image))
+        if other != name:
+            problems.append(f"{image}: an image of the same name is {known}; keep the one in the right folder")
+    return problems
 
 
 def _patient(stem: str) -> str | None:
