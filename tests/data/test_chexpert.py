@@ -76,8 +76,12 @@ def test_the_other_names_of_chexlocalizes_release(tmp_path: Path) -> None:
     data = opened(tmp_path / "b" / "chexlocalize")
     assert data.fingerprint == expected.fingerprint
     assert data.image_ids == expected.image_ids
+    assert not any(".csv is absent" in note for note in data.notes)
     (root / "train.csv").unlink()
     assert set(opened(root).official) == {"valid", "test"}
+    assert "train.csv is absent: no image is in published train" in opened(root).notes
+    (root / "val_labels.csv").unlink()
+    assert "valid.csv is absent: no image is in published valid" in opened(root).notes
 
 
 @pytest.mark.parametrize(("policy", "expected"), [("ones", PRESENT), ("zeros", ABSENT), ("ignore", UNKNOWN)])

@@ -93,7 +93,11 @@ class CheXpert(Kind):
         root = release_folder(spec.path, self.title, [name for names in _TABLES.values() for name in names], _INNER)
         table, tables, problems = _read_tables(root)
         refuse_nothing(len(table), root, problems)
-        notes = []
+        notes = [
+            f"{names[0]} is absent: no image is in published {part}"
+            for part, names in _TABLES.items()
+            if not any((root / name).is_file() for name in names)
+        ]
         if spec["views"] == "frontal":
             lateral = ~table["Path"].str.contains("_frontal", regex=False)
             notes += [f"{int(lateral.sum())} lateral images are left out (views=frontal)"] if lateral.any() else []
