@@ -160,6 +160,15 @@ def test_rows_of_the_table_of_nodules(tmp_path: Path) -> None:
         check(spec)
 
 
+def test_the_folder_may_be_the_parent_of_one_release(tmp_path: Path) -> None:
+    lungs(plain(tmp_path / "data" / "jsrt"), "fold1", "JPCLN001")
+    (tmp_path / "data" / "other").mkdir()
+    assert opened(tmp_path / "data").fingerprint == opened(tmp_path / "data" / "jsrt").fingerprint
+    plain(tmp_path / "data" / "other")
+    with pytest.raises(DataError, match=r"data holds jsrt, other, which may all be the folder of JSRT.*; name one of"):
+        opened(tmp_path / "data")
+
+
 def test_a_folder_without_images(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"holds no image All247images/JPCLN001.IMG; name the folder of JSRT"):
         opened(tmp_path)

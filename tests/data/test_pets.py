@@ -15,6 +15,15 @@ def opened(root: Path, options: str = "", view: View = "single") -> Collection:
     return open_collection(DataSpec.parse(f"pets:{root},size=60{options}"), view)
 
 
+def test_the_folder_may_be_the_parent_of_one_release_whatever_its_name(tmp_path: Path) -> None:
+    data = opened(make_pets(tmp_path / "mine"))
+    (tmp_path / "other").mkdir()
+    assert opened(tmp_path).fingerprint == data.fingerprint
+    (tmp_path / "other" / "annotations").mkdir()
+    with pytest.raises(DataError, match=r"holds mine, other, which may all be the folder of Oxford-IIIT Pet .*; name"):
+        opened(tmp_path)
+
+
 def test_breeds_and_species(tmp_path: Path) -> None:
     data = opened(make_pets(tmp_path))
     assert data.images.shape == (4, 3, 60, 60)

@@ -13,19 +13,30 @@ IMAGES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
 
 
 def release_folder(path: str | None, title: str, holds: Sequence[str], inner: Sequence[str] = ()) -> Path:
-    """The folder of a release: the one that was named, or one of `inner` inside it.
+    """The folder of a release: the one that was named, one of `inner` inside it, or the only one inside it that is a
+    release.
 
     Args:
         holds: files or folders, one of which a release has.
 
     Raises:
-        DataError: no such folder, or none of these is in it.
+        DataError: no such folder, none of these is in it, or several folders inside it are releases.
     """
     root = data_folder(path, title)
     for folder in (root, *(root / name for name in inner)):
-        if any((folder / name).exists() for name in holds):
+        if _is_release(folder, holds):
             return folder
+    found = [folder for folder in entries(root) if _is_release(folder, holds)]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        names = ", ".join(folder.name for folder in found)
+        raise DataError(f"{root} holds {names}, which may all be the folder of {title}; name one of them")
     raise DataError(f"{root} holds no {' or '.join(holds)}; name the folder of {title}")
+
+
+def _is_release(folder: Path, holds: Sequence[str]) -> bool:
+    return folder.is_dir() and any(os.path.exists(folder / name) for name in holds)
 
 
 def inside(folder: Path, name: str) -> Path | None:

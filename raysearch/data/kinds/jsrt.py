@@ -55,8 +55,7 @@ class Jsrt(Kind):
     options = (task_option("lungs", "heart", "nodule"), size_option(256))
 
     def read(self, spec: DataSpec, view: View) -> FileManifest:
-        root = data_folder(spec.path, self.title)
-        files = _images(root)
+        root, files = _release(spec.path)
         stems = list(files)
         places = ("", "scratch", "scr", "SCR", "scr/scratch")
         masks = first_folder(*(root / name / fold for name in places for fold in _FOLDS))
@@ -94,18 +93,31 @@ class Jsrt(Kind):
         )
 
 
-def _images(root: Path) -> dict[str, Path]:
-    """Stem -> file: the release's files without a header, or pictures.
+def _release(path: str | None) -> tuple[Path, dict[str, Path]]:
+    """The folder of the release, the one that was named or the only one inside it, and its images by their stems.
 
     Raises:
-        DataError: there are none.
+        DataError: there is no such folder, there are no images, or images in several folders.
     """
+    named = data_folder(path, Jsrt.title)
+    for folders in ([named], [folder for folder in entries(named) if folder.is_dir()]):
+        found = [(folder, images) for folder in folders if (images := _images(folder))]
+        if len(found) == 1:
+            return found[0]
+        if found:
+            names = ", ".join(folder.name for folder, _ in found)
+            raise DataError(f"{named} holds {names}, which may all be the folder of {Jsrt.title}; name one of them")
+    raise DataError(f"{named} holds no image All247images/JPCLN001.IMG; name the folder of {Jsrt.title}")
+
+
+def _images(root: Path) -> dict[str, Path]:
+    """Stem -> file: the release's files without a header, or pictures; empty if there are none."""
     for folder in (root / "All247images", root / "All247images" / "All247images", root / "images", root):
         for suffixes in (RAW, IMAGES):
             files = by_stem(path for path in files_in(folder, suffixes) if _STEM.fullmatch(path.stem))
             if files:
                 return files
-    raise DataError(f"{root} holds no image All247images/JPCLN001.IMG; name the folder of {Jsrt.title}")
+    return {}
 
 
 def _fold_of(folds: Path, problems: list[str]) -> dict[str, str]:
