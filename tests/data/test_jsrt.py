@@ -134,6 +134,14 @@ def test_folds_of_scr(tmp_path: Path) -> None:
         opened(tmp_path)
 
 
+def test_structures_without_any_mask_are_refused_and_nodules_need_none(tmp_path: Path) -> None:
+    plain(tmp_path)
+    for task in ("lungs", "heart"):
+        with pytest.raises(DataError, match=rf"no image has a mask of {task}; put SCR's fold1/masks"):
+            check(DataSpec.parse(f"jsrt:{tmp_path},size=32,task={task}"))
+    assert check(DataSpec.parse(f"jsrt:{tmp_path},size=32,task=nodule")).ok
+
+
 def test_masks_of_zeros_and_ones_are_a_problem_and_no_absent_lungs(tmp_path: Path) -> None:
     lungs(plain(tmp_path), "fold1", "JPCLN001", value=1)
     with pytest.raises(DataError, match=r"mask left lung/JPCLN001.gif: values of 0 and 1 only"):

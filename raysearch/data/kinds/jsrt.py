@@ -72,6 +72,11 @@ class Jsrt(Kind):
             classes = (str(spec["task"]),)
             labels, truth = np.full((len(stems), 1), PRESENT, np.int8), np.full((len(stems), 1), UNKNOWN, np.int8)
             regions = _structures(folds, stems, fold_of, _STRUCTURES[classes[0]], problems)
+            if not regions and not problems:
+                raise DataError(
+                    f"{root}: no image has a mask of {classes[0]}; put SCR's fold1/masks and fold2/masks there, or"
+                    " choose task=nodule"
+                )
             if missing := len(stems) - len(regions):
                 notes.append(f"{missing} images have no mask of {classes[0]}: their region is unknown")
             if unused := len(fold_of.keys() - set(stems)):
