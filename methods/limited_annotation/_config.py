@@ -39,8 +39,7 @@ class LimitedAnnotationConfig(PatchConfig):
     """The PAC-CRF on patches: ``binary``, labels absent and present for each class; ``softmax``, one label a patch; or
     ``none``."""
     crf_share: float = 0.25
-    """Share of the epochs, at the end, that trains the CRF with all else frozen; at least one epoch if there are two.
-    Not published."""
+    """Share of the epochs, at the end, that trains the CRF with all else frozen; at least one epoch. Not published."""
     crf_lr: float = 1e-3
     """Learning rate of the first epoch of the CRF's stage."""
     crf_strength: float = 0.01

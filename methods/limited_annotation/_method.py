@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from methods._optim import adam_stage
 from methods._patches import AnnotatedPairs, PatchMethod
+from methods._stages import expect_epochs
 from methods.layers.grid import to_pixels
 from methods.layers.mode import evaluating
 from methods.limited_annotation import losses
@@ -57,11 +58,14 @@ class LimitedAnnotation(PatchMethod):
 
     def stages(self, epochs: int) -> Sequence[Stage]:
         c = self.config
-        refining = 0 if c.crf == "none" else min(max(1, round(c.crf_share * epochs)), epochs - 1)
-        first = adam_stage(c, "unary", epochs - refining, lambda model: model.get_submodule("unary"))
-        if not refining:
-            return (first,)
-        return (first, adam_stage(c, "crf", refining, lambda model: model.get_submodule("crf"), lr=c.crf_lr))
+        if c.crf == "none":
+            return (adam_stage(c, "unary", epochs, _unary_of),)
+        expect_epochs(epochs, ("unary", "crf"), "crf=none")
+        refining = min(max(1, round(c.crf_share * epochs)), epochs - 1)
+        return (
+            adam_stage(c, "unary", epochs - refining, _unary_of),
+            adam_stage(c, "crf", refining, lambda model: model.get_submodule("crf"), lr=c.crf_lr),
+        )
 
     def training_step(self, model: nn.Module, batch: Batch, step: Step) -> dict[str, Tensor]:
         network = cast(Network, model)
@@ -109,3 +113,7 @@ class LimitedAnnotation(PatchMethod):
             return z.new_full((classes,), self.config.gamma)
         # without absent labels the ratio is infinite, and weighs nothing: any number will do
         return z.new_tensor(self.task.positives or (1.0,) * classes).nan_to_num(posinf=1.0)
+
+
+def _unary_of(model: nn.Module) -> nn.Module:
+    return model.get_submodule("unary")

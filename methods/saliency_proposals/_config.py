@@ -93,9 +93,11 @@ class DetectionConfig(ClassificationConfig):
     """The detection module and the stages that train it."""
 
     detection_share: float = 0.25
-    """Share of the epochs that trains the detection module with the classification module frozen; not published."""
+    """Share of the epochs that trains the detection module with the classification module frozen; at least one epoch.
+    Not published."""
     joint_share: float = 0.25
-    """Share of the epochs, at the end, that trains both; 0 leaves the stage out. Not published."""
+    """Share of the epochs, at the end, that trains both; at least one epoch, or 0, which leaves the stage out. Not
+    published."""
     detection_lr: float = 1e-3
     """Learning rate of the first epoch of the detection stage."""
     joint_lr: float = 3e-4

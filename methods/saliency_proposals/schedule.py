@@ -6,19 +6,26 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
+from methods._stages import expect_epochs
+
 Schedule = Literal["exponential", "linear", "cosine", "constant"]
 
 
 def stage_epochs(epochs: int, detection_share: float, joint_share: float) -> tuple[int, int, int]:
     """Epochs of the stages classification, detection and joint training: `epochs` in all.
 
-    Shares are rounded; a share above 0 has an epoch at least while there are enough, the first stage before all.
+    Shares are rounded; each stage has an epoch at least, but for joint training with a share of 0, which has none.
 
-    >>> stage_epochs(12, 0.25, 0.25), stage_epochs(2, 0.25, 0.25), stage_epochs(9, 0.3, 0.0)
-    ((6, 3, 3), (1, 1, 0), (6, 3, 0))
+    Raises:
+        MethodError: there are fewer epochs than stages.
+
+    >>> stage_epochs(12, 0.25, 0.25), stage_epochs(3, 0.9, 0.05), stage_epochs(9, 0.3, 0.0)
+    ((6, 3, 3), (1, 1, 1), (6, 3, 0))
     """
+    stages = ("classification", "detection", *(("joint",) if joint_share else ()))
+    expect_epochs(epochs, stages, "joint_share=0" if joint_share else None)
     left = epochs - 1
-    detection = min(max(1, round(detection_share * epochs)), left) if detection_share else 0
+    detection = min(max(1, round(detection_share * epochs)), left - bool(joint_share))
     joint = min(max(1, round(joint_share * epochs)), left - detection) if joint_share else 0
     return epochs - detection - joint, detection, joint
 

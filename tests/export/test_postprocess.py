@@ -93,7 +93,12 @@ def test_thresholds_of_classes_stay_of_classes(tmp_path: Path) -> None:
 def test_one_network_has_three_maps(tmp_path: Path) -> None:
     fixes = ("backbone=densenet_slim", "crop_backbone=resnet10_slim", "anchor_levels=2")
     study = finished_study(
-        tmp_path / "studies", name="maps", method="saliency_proposals", data="phantom:images=60,size=64", fixes=fixes
+        tmp_path / "studies",
+        name="maps",
+        method="saliency_proposals",
+        data="phantom:images=60,size=64",
+        fixes=fixes,
+        epochs=3,  # one a stage
     )
     found = {
         name: export_study(study, tmp_path / name, fixes=(f"map={name}",)).results["metrics"]["box_iou"]

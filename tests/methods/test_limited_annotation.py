@@ -11,6 +11,7 @@ from methods.layers.grid import to_pixels
 from methods.li_base import LiBase, LiBaseConfig
 from methods.limited_annotation import LimitedAnnotation, LimitedAnnotationConfig
 from methods.limited_annotation.crf import potts
+from raysearch.errors import MethodError
 from raysearch.method import Batch, Stage, Step, Task
 
 SMALL: dict[str, Any] = {
@@ -205,11 +206,18 @@ def test_a_checkpoint_says_whether_the_crf_refines() -> None:
         assert torch.equal(method.predict(copy.deepcopy(other), images).maps, maps)
 
 
-@pytest.mark.parametrize(("epochs", "expected"), [(1, [1]), (2, [1, 1]), (3, [2, 1]), (10, [8, 2])])
+@pytest.mark.parametrize(("epochs", "expected"), [(2, [1, 1]), (3, [2, 1]), (10, [8, 2])])
 def test_stages_share_the_epochs(epochs: int, expected: list[int]) -> None:
     assert [stage.epochs for stage in made(crf_share=0.25).stages(epochs)] == expected
-    assert [stage.epochs for stage in made(crf_share=0.99).stages(epochs)] == ([1, epochs - 1] if epochs > 1 else [1])
+    assert [stage.epochs for stage in made(crf_share=0.99).stages(epochs)] == [1, epochs - 1]
     assert [stage.epochs for stage in made(crf="none").stages(epochs)] == [epochs]
+
+
+def test_one_epoch_is_none_for_the_crf() -> None:
+    message = "epochs is 1: expected 2 or more, .* unary and crf; pass --epochs 2, or 1 with --fix crf=none"
+    with pytest.raises(MethodError, match=message):
+        made(crf_share=0.25).stages(1)
+    assert [stage.epochs for stage in made(crf="none").stages(1)] == [1]
 
 
 def test_maps_and_scores_are_those_of_the_grid() -> None:

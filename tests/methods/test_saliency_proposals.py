@@ -20,6 +20,7 @@ from methods.saliency_proposals.crop import bilinear_crop, gaussian_crop
 from methods.saliency_proposals.gumbel import gumbel_noise, straight_through
 from methods.saliency_proposals.losses import balanced_loss, positive_shares
 from methods.saliency_proposals.schedule import Annealing, Schedule, stage_epochs, temperature
+from raysearch.errors import MethodError
 
 PAPER = Anchors(side=0.125, levels=3, stride=0.5)
 
@@ -236,15 +237,27 @@ def test_a_class_that_all_or_no_images_have_weighs_nothing() -> None:
     assert torch.equal(logits.grad, torch.zeros(4, 2))
 
 
-@given(st.integers(1, 60), st.floats(0.01, 0.6), st.floats(0.0, 0.39))
+@given(st.integers(3, 60), st.floats(0.01, 0.99), st.floats(0.0, 0.99))
 @settings(max_examples=100)
 def test_stages_share_the_epochs(epochs: int, detection: float, joint: float) -> None:
-    first, second, third = stage_epochs(epochs, detection, joint)
+    share = joint * (1 - detection)
+    first, second, third = stage_epochs(epochs, detection, share)
     assert first + second + third == epochs
-    assert first >= 1
-    assert second >= (1 if epochs >= 2 else 0)
-    assert third >= (1 if epochs >= 3 and joint and second < epochs - 1 else 0)
-    assert joint or not third
+    assert min(first, second) >= 1
+    assert (third >= 1) == (share > 0)
+
+
+@pytest.mark.parametrize(
+    ("epochs", "joint", "message"),
+    [
+        (1, 0.25, "epochs is 1: expected 3 or more, one for each of the stages classification, detection and joint;"),
+        (2, 0.25, "pass --epochs 3, or 2 with --fix joint_share=0, which leaves joint out$"),
+        (1, 0.0, "expected 2 or more, one for each of the stages classification and detection; pass --epochs 2$"),
+    ],
+)
+def test_no_stage_is_skipped_for_want_of_epochs(epochs: int, joint: float, message: str) -> None:
+    with pytest.raises(MethodError, match=message):
+        stage_epochs(epochs, 0.25, joint)
 
 
 @pytest.mark.parametrize("schedule", ["exponential", "linear", "cosine", "constant"])

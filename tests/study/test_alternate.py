@@ -43,11 +43,11 @@ def test_loss_thresholds_alternate_unless_told_otherwise(prepared: Any) -> None:
 
 def test_sampled_and_fixed_thresholds_do_not_alternate(prepared: Any) -> None:
     for mode in ("sample", "fixed"):
-        study = prepared(loss_thresholds=mode, epochs=1)
+        study = prepared(loss_thresholds=mode, epochs=2)
         assert (study.config.loss_thresholds, study.config.alternate, study.space.alternated) == (mode, None, ())
         assert ({*THRESHOLDS} <= {*study.space.searched}) == (mode == "sample")
     assert prepared("cam_avg").config.alternate is None
-    assert prepared(fixes=("batch=8", *FIXED), epochs=1).config.alternate is None
+    assert prepared(fixes=("batch=8", *FIXED), epochs=2).config.alternate is None
 
 
 def test_thresholds_that_only_search_can_move_are_moved_by_it(prepared: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -112,6 +112,12 @@ def test_padding_of_a_stream(view: str) -> None:
         prepared("enc_ssl", f"{view}=32", annotated=None, labelled=20, samples=8, epochs=6)
 
 
+def test_epochs_that_leave_a_stage_without_any() -> None:
+    prepared("saliency_proposals", annotated=None, epochs=3)
+    with pytest.raises(MethodError, match=r"epochs is 2: expected 3 or more, one for each of the stages"):
+        prepared("saliency_proposals", annotated=None, epochs=2)
+
+
 def test_subsets_that_are_all_the_same_are_said() -> None:
     assert "the same ones whatever the subset" in prepared("chexseg", annotated=10).warnings[-1]
     assert not any("subset" in note for note in prepared("chexseg", "weak_maps=10", annotated=10).warnings)
