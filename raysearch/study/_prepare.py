@@ -138,7 +138,7 @@ def prepare(request: Request, cluster: Cluster) -> Prepared:
             **vars(alternating),
             per_class=any(p.kind == "decision" and p.per_class for p in space.parameters.values()),
             scheduler=request.scheduler,
-            mutable=_mutable(request.scheduler, space, method, task_of(collection), epochs),
+            mutable=[],
             sampler=request.sampler,
             seed=request.seed,
             keep_checkpoints=request.keep_checkpoints,
@@ -162,7 +162,9 @@ def prepare(request: Request, cluster: Cluster) -> Prepared:
     pool = pool_of(collection, data.annotation.train, data.annotation.annotated, data.labelling.labelled)
     variants = [prepared.method_with(settings) for settings in settings_by_file(space)]
     notes = check_method(prepared.default_method(), variants, pool, collection.size, epochs, request.seed)
-    return replace(prepared, warnings=(*prepared.warnings, *notes))
+    # after that: a method that cannot be trained at all has no number that may change either
+    mutable = _mutable(request.scheduler, space, method, prepared.task, epochs)
+    return replace(prepared, config=replace(prepared.config, mutable=mutable), warnings=(*prepared.warnings, *notes))
 
 
 def _refuse_if_taken(existing: Study, method: str, spec: AnySpec, space: AnySpace, metric: str) -> None:

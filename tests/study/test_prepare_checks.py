@@ -116,6 +116,8 @@ def test_epochs_that_leave_a_stage_without_any() -> None:
     prepared("saliency_proposals", annotated=None, epochs=3)
     with pytest.raises(MethodError, match=r"epochs is 2: expected 3 or more, one for each of the stages"):
         prepared("saliency_proposals", annotated=None, epochs=2)
+    with pytest.raises(MethodError, match="epochs is 2: expected 3 or more"):
+        prepared("saliency_proposals", annotated=None, epochs=2, samples=8, scheduler="pbt", round_epochs=1)
 
 
 def test_subsets_that_are_all_the_same_are_said() -> None:
