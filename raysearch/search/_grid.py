@@ -17,6 +17,7 @@ from optuna.trial import FixedTrial, FrozenTrial
 
 from raysearch.errors import UserError
 from raysearch.space import AnySpace, Space
+from raysearch.space._condition import refuse_unmet
 from raysearch.space._fraction import default_of
 
 LARGEST = 10_000
@@ -59,15 +60,15 @@ def narrowed(space: AnySpace, sets: Sequence[str]) -> AnySpace:
     Without any ``--set`` it stays as it is. Thresholds that are solved or alternate are nobody's to list.
 
     Raises:
-        UserError: something named is not drawn: its condition does not hold, or others choose it.
+        UserError: something named is a threshold that is not drawn, or its condition does not hold at the defaults.
     """
     named = {text.partition("=")[0] for text in sets}
     if not named or not isinstance(space, Space):
         return space
     for name in sorted(named - set(space.searched)):
         raise UserError(
-            f"--sampler grid: {name} is not drawn, since what it depends on is not so or others choose it; leave --set"
-            f" {name} out ('raysearch spaces {space.method.name}' says when it is searched)"
+            f"--sampler grid: {name} is a threshold that others choose, or that stays fixed (--decision-thresholds,"
+            f" --loss-thresholds); leave --set {name} out, or have such thresholds sampled"
         )
     parameters = dict(space.parameters)
     for name in set(space.searched) - named:
@@ -75,6 +76,7 @@ def narrowed(space: AnySpace, sets: Sequence[str]) -> AnySpace:
         parameters[name] = replace(
             parameters[name], default=default, domain=None, when={}, per_class=False, fraction_of=None
         )
+    refuse_unmet(sorted(named), parameters)
     return replace(space, parameters=parameters)
 
 

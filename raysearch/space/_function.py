@@ -15,6 +15,7 @@ from raysearch.errors import SpaceError, nearest
 from raysearch.space._domain import Trial
 from raysearch.space._entry import setting_types
 from raysearch.space._file import Budget
+from raysearch.space._override import apply_overrides
 from raysearch.space._parameter import Parameter
 from raysearch.space._space import DecisionMode, LossMode, Space
 from raysearch.space._types import Value, conform
@@ -169,7 +170,10 @@ class FunctionSpace:
                 f"--set {text}: what is searched is said by {self.path}; change the function, or use --fix"
             )
         fixes = tuple(fixes)
-        return replace(self, base=self.base.override(fixes=fixes), fixes=self.fixes + fixes)
+        # not the base's `override`: whether a condition holds is up to the function
+        base = replace(self.base, parameters=apply_overrides(self.parameters, (), fixes, self.method))
+        base.validate()
+        return replace(self, base=base, fixes=self.fixes + fixes)
 
     def with_modes(self, *, loss_thresholds: str = "sample", decision_thresholds: str = "solve") -> FunctionSpace:
         base = self.base.with_modes(loss_thresholds=loss_thresholds, decision_thresholds=decision_thresholds)

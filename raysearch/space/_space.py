@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from raysearch.errors import SpaceError, nearest
 from raysearch.space._check import check_config, complete, parents_first
-from raysearch.space._domain import Choice, Trial, type_name
+from raysearch.space._condition import refuse_unmet, unmet
+from raysearch.space._domain import Trial, type_name
 from raysearch.space._file import Budget, Contents
 from raysearch.space._fraction import apply_fractions
 from raysearch.space._loss import check_loss_thresholds
@@ -72,20 +73,11 @@ class Space:
     def searched(self) -> tuple[str, ...]:
         """Names that `sample` may ask Optuna for."""
         modes = {"loss": self.loss_thresholds, "decision": self.decision_thresholds}
-        # what each parameter can be; nothing where its condition can never hold
-        possible: dict[str, tuple[Any, ...]] = {}
-        out = set()
-        for name in parents_first(self.parameters):
-            parameter = self.parameters[name]
-            if not all(any(same(v, w) for v in possible[p] for w in values) for p, values in parameter.when.items()):
-                possible[name] = ()
-                continue
-            sampled = parameter.domain is not None and modes.get(parameter.kind, "sample") == "sample"
-            choices = parameter.domain.choices if sampled and isinstance(parameter.domain, Choice) else ()
-            possible[name] = choices or (parameter.default,)
-            if sampled:
-                out.add(name)
-        return tuple(name for name in self.parameters if name in out)
+        drawn = {
+            name: p if modes.get(p.kind, "sample") == "sample" else replace(p, domain=None)
+            for name, p in self.parameters.items()
+        }
+        return tuple(name for name, p in drawn.items() if p.domain is not None and unmet(name, drawn) is None)
 
     @cached_property
     def solved(self) -> tuple[str, ...]:
@@ -166,10 +158,14 @@ class Space:
         return config, thresholds
 
     def override(self, sets: Iterable[str] = (), fixes: Iterable[str] = ()) -> Space:
-        """The space after ``--set`` and ``--fix`` of the command line; SpaceError names the option."""
+        """The space after ``--set`` and ``--fix`` of the command line; SpaceError names the option, also one of a
+        parameter whose condition cannot hold."""
         parameters = apply_overrides(self.parameters, sets, fixes, self.method)
         space = replace(self, parameters=parameters)
         space.validate()
+        # what is fixed has lost its condition
+        conditioned = {name: replace(p, when=self.parameters[name].when) for name, p in parameters.items()}
+        refuse_unmet([name for name, p in parameters.items() if p is not self.parameters[name]], conditioned)
         return space
 
     def with_modes(self, *, loss_thresholds: str = "sample", decision_thresholds: str = "solve") -> Space:

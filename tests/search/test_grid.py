@@ -126,15 +126,19 @@ def test_what_set_names_is_the_grid_and_the_rest_has_its_defaults() -> None:
     assert narrowed(space, ()) is space
 
 
-def test_a_set_without_effect_is_refused() -> None:
-    """The small preset has no IRNet labels, and their walk is theirs alone."""
-    space = small_space().override(sets=("walk_times=int:1:3",))
-    space = dataclasses.replace(
-        space,
-        parameters={
-            **space.parameters,
-            "walk_times": dataclasses.replace(space.parameters["walk_times"], when={"labels": ("irnet",)}),
-        },
-    )
-    with pytest.raises(UserError, match="walk_times is not drawn"):
-        narrowed(space, ("walk_times=int:1:3",))
+def test_a_threshold_that_is_not_drawn_is_refused() -> None:
+    sets = ("mask_threshold=float:0:1:0.1",)
+    with pytest.raises(
+        UserError, match=r"mask_threshold is a threshold that others choose.*leave --set mask_threshold"
+    ):
+        narrowed(small_space(*sets), sets)
+    narrowed(small_space(*sets).with_modes(decision_thresholds="sample"), sets)
+
+
+def test_a_set_whose_condition_does_not_hold_at_the_defaults_is_refused() -> None:
+    """Labels are searched in the paper's preset, but a grid that does not name them has their default alone."""
+    walk, labels = "walk_times=int:1:3", "labels=choice:grad_cam,irnet"
+    space = load_space(load_method("chexseg"), "paper", None)
+    with pytest.raises(UserError, match=r"--set walk_times=int:1:3: .* labels = irnet alone, and labels is grad_cam"):
+        narrowed(space.override(sets=(walk,)), (walk,))
+    assert len(grid_points(narrowed(space.override(sets=(walk, labels)), (walk, labels)))) == 4

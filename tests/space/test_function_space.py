@@ -83,6 +83,16 @@ def test_fixes_win_and_sets_are_refused(toy: Any, module: Callable[[str], str]) 
         space.override(["lr=float:0:1"])
 
 
+def test_conditions_of_the_preset_are_none_of_the_functions(toy: Any, module: Callable[[str], str]) -> None:
+    """Whatever the preset has: the function may say that mode is max."""
+    file = toy.folder / "toy.yaml"
+    file.write_text(file.read_text().replace("{type: choice, choices: [mean, max], default: mean,", "{value: mean,"))
+    with pytest.raises(SpaceError, match="--fix depth=5: depth goes with mode = max alone"):
+        load_space(toy, "paper").override(fixes=["depth=5"])
+    space = load_space(toy, "paper", module("good")).override(fixes=["depth=5"])
+    assert space.sample(ask())["depth"] == 5
+
+
 def test_thresholds_only_where_they_are_sampled(toy: Any, module: Callable[[str], str]) -> None:
     space = load_space(toy, "paper", module("threshold"))
     assert "mask_threshold" in space.with_modes(decision_thresholds="sample").sample(ask())

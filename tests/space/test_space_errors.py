@@ -198,6 +198,35 @@ def test_overrides_that_contradict_each_other(toy: Any) -> None:
         space.override(["mode=choice:mean"])
 
 
+def test_overrides_without_effect(toy: Any) -> None:
+    """mode is drawn in the file, so depth may be asked for; fixed as mean it never is."""
+    space = load_space(toy, "paper")
+    reason = ": depth goes with mode = max alone, and mode is mean (--fix mode=mean); change mode, or leave depth out"
+    for sets, fixes in ((["depth=int:0:3"], []), ([], ["depth=3"])):
+        with pytest.raises(SpaceError) as raised:
+            space.override(sets, [*fixes, "mode=mean"])
+        assert str(raised.value) == ("--set depth=int:0:3" if sets else "--fix depth=3") + reason
+        space.override(sets, [*fixes, "mode=max"])
+        space.override(sets, fixes)
+    with pytest.raises(SpaceError, match=r"--fix depth=3: .* and mode is {mean} \(--set mode=choice:mean\)"):
+        space.override(["mode=choice:mean"], ["depth=3"])
+
+
+def test_overrides_without_effect_over_several_steps(toy: Any, write: Write) -> None:
+    entries = """
+  backbone: {type: choice, choices: [a, b], default: a, when: {mode: max}}
+  flip: {type: choice, choices: [true, false], default: true, when: {backbone: b}}
+"""
+    space = load_space(toy, "paper", write(f"preset: mine\nextends: toy\ntrain:{entries}"))
+    space.override(fixes=["flip=false"])
+    with pytest.raises(
+        SpaceError, match="flip=false: flip depends on backbone, and backbone goes with mode = max alone"
+    ):
+        space.override(fixes=["flip=false", "mode=mean"])
+    with pytest.raises(SpaceError, match="--fix flip=false: flip goes with backbone = b alone, and backbone is a "):
+        space.override(fixes=["flip=false", "backbone=a"])
+
+
 def test_modes(toy: Any) -> None:
     space = load_space(toy, "paper")
     with pytest.raises(SpaceError, match=r"--loss-thresholds alternately: expected alternate or sample or fixed"):
