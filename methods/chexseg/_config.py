@@ -59,8 +59,9 @@ class PseudoLabelConfig(ClassifierConfig):
     regions is highest (`cam_threshold` if there are none); ``fixed``, those of `cam_threshold`; ``otsu``, one a map,
     holes filled, as in the released code."""
     cam_threshold: PerClass = 0.5
-    """Thresholds of ``threshold_rule: fixed``, in the units of `cam_scale`; the mask is where the map reaches it.
-    It, `cam_scale`, `threshold_rule` and `force_negative` are of ``labels: grad_cam`` alone."""
+    """Thresholds of ``threshold_rule: fixed``, in the units of `cam_scale`, so at most 1 with ``max``; the mask is
+    where the map reaches it. It, `cam_scale`, `threshold_rule` and `force_negative` are of ``labels: grad_cam``
+    alone."""
     force_negative: PerClass = 0.0
     """A map whose maximum, as it is, falls below this makes an empty mask; 0 for none."""
     irnet_backbone: str = "resnet50"
@@ -107,9 +108,11 @@ class PseudoLabelConfig(ClassifierConfig):
         expect_in("cam_scale", self.cam_scale, ("max", "raw"))
         expect_in("threshold_rule", self.threshold_rule, ("tuned", "fixed", "otsu"))
         for name in ("cam_threshold", "force_negative"):
-            value = getattr(self, name)
-            for number in value.values() if isinstance(value, Mapping) else [value]:
+            for number in _numbers(getattr(self, name)):
                 expect_range(name, number, 0)
+        for number in _numbers(self.cam_threshold):
+            reached = number <= 1 or self.cam_scale == "raw"
+            expect(reached, "cam_threshold", number, "at most 1, since no map is above that with cam_scale=max")
         expect(bool(self.irnet_backbone), "irnet_backbone", self.irnet_backbone, "the name of a ResNet")
         same = self.irnet_weights != "classifier" or self.irnet_backbone == self.classifier_backbone
         expect(
@@ -214,3 +217,7 @@ class CheXsegConfig(PseudoLabelConfig):
     def expert_share(self) -> float:
         """Probability that a place in a batch goes to an image with an expert mask, whatever the supervision."""
         return {"weak": 0.0, "full": 1.0, "semi": self.p}[self.supervision]
+
+
+def _numbers(value: PerClass) -> list[float]:
+    return list(value.values()) if isinstance(value, Mapping) else [value]

@@ -570,6 +570,7 @@ def test_cleaned_seeds_are_of_the_middle_of_their_cells() -> None:
         {"walk_background": 1.0},
         {"threshold_rule": "best"},
         {"cam_threshold": -0.1},
+        {"cam_threshold": 1.1},
         {"classifier_batch": 1},
         {"classifier_stride": 4},
         {"dilation": 0},
@@ -582,6 +583,12 @@ def test_values_out_of_range_are_refused_by_name(wrong: dict[str, Any]) -> None:
     (name,) = wrong
     with pytest.raises(ValueError, match=f"{name} is .*: expected"):
         config(**wrong)
+
+
+def test_thresholds_of_maps_over_their_maximum_are_at_most_1() -> None:
+    assert config(cam_threshold=7.0, cam_scale="raw").cam_threshold == 7
+    with pytest.raises(ValueError, match=r"cam_threshold is 7.0: expected at most 1, since .* with cam_scale=max"):
+        config(cam_threshold={"a": 1.0, "b": 7.0})
 
 
 def test_irnet_has_the_classifiers_weights_only_as_the_same_network() -> None:
