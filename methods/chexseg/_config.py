@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Literal
 
 from methods._config import NetworkConfig, expect, expect_in, expect_range
+from methods.layers.backbone import backbone_names
+from methods.layers.features import network_names
 from raysearch.method import NameOrPath, PerClass
 
 
@@ -37,7 +40,12 @@ class ClassifierConfig(NetworkConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        expect(bool(self.classifier_backbone), "classifier_backbone", self.classifier_backbone, "the name of a network")
+        known = {*backbone_names(), *network_names()}
+        name = self.classifier_backbone.removeprefix("timm/").partition(".")[0]
+        if name not in known:
+            close = (*get_close_matches(name, known, n=1), "densenet121")[0]
+            expected = f"the name of a network of timm or torchvision, as {close}"
+            expect(False, "classifier_backbone", self.classifier_backbone, expected)
         for name in ("classifier_weights", "encoder_classifier_weights"):
             expect(bool(getattr(self, name)), name, getattr(self, name), "random, imagenet or a file")
         expect_in("classifier_stride", self.classifier_stride, (8, 16, 32))

@@ -91,6 +91,12 @@ class TimmFeatures(Features):
         return maps
 
 
+def network_names() -> list[str]:
+    """All names that `build_features` knows, those of timm without a prefix or tag."""
+    torchvisions = torchvision.models.list_models(module=torchvision.models)
+    return [SLIM, *timm.list_models(), *(f"torchvision/{name}" for name in torchvisions)]
+
+
 def build_features(name: str, *, weights: str, in_channels: int) -> Features:
     """A network on the CPU, random parts drawn from torch's global generator.
 

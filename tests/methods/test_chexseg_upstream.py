@@ -585,6 +585,20 @@ def test_values_out_of_range_are_refused_by_name(wrong: dict[str, Any]) -> None:
         config(**wrong)
 
 
+@pytest.mark.parametrize("name", ["resnet51", "torchvision/densenet120", "", "resnets/resnet18"])
+def test_an_unknown_classifier_is_refused_by_its_own_name(name: str) -> None:
+    """Not as another network than that of IRNet, which has the classifier's weights."""
+    with pytest.raises(
+        ValueError, match=f"classifier_backbone is '{name}': expected the name of a network of timm or "
+    ):
+        config(classifier_backbone=name)
+
+
+@pytest.mark.parametrize("name", ["timm/resnet18.a1_in1k", "torchvision/densenet121", "densenet_slim", "resnet10_slim"])
+def test_known_classifiers(name: str) -> None:
+    assert config(classifier_backbone=name, irnet_weights="random").classifier_backbone == name
+
+
 def test_thresholds_of_maps_over_their_maximum_are_at_most_1() -> None:
     assert config(cam_threshold=7.0, cam_scale="raw").cam_threshold == 7
     with pytest.raises(ValueError, match=r"cam_threshold is 7.0: expected at most 1, since .* with cam_scale=max"):
