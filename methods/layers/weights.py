@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from pathlib import Path
 
 import torch
@@ -34,15 +35,17 @@ def load_local(network: nn.Module, path: str, name: str) -> None:
     """
     if not Path(path).is_file():
         raise MethodError(f"weights {path!r} not found: expected random, imagenet, or a .pth or .safetensors file")
+    wanted = f"expected a .pth or .safetensors file of a state_dict of {name}: names to tensors, and no other objects"
     try:
-        found = load_state_dict(path, device="cpu", weights_only=True)
-    except Exception as error:  # safetensors, pickle and zip readers each have their own
-        reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
-        raise MethodError(
-            f"weights {path!r} cannot be read as a checkpoint ({reason}): expected .safetensors or .pth, tensors only"
-        ) from error
+        with warnings.catch_warnings(action="ignore"):  # torch's, of a pickle that is none of its own
+            found = load_state_dict(path, device="cpu", weights_only=True)
+    except OSError as error:
+        raise MethodError(f"weights {path!r} cannot be read ({error.strerror or error}): {wanted}") from error
+    # safetensors, pickle and zip readers each have their own, and timm's for a list; what they say is about themselves
+    except Exception as error:
+        raise MethodError(f"weights {path!r} cannot be read as a checkpoint: {wanted}") from error
     if not isinstance(found, dict) or not found or not all(isinstance(v, Tensor) for v in found.values()):
-        raise MethodError(f"weights {path!r} hold no dictionary of tensors: expected a state_dict of {name}")
+        raise MethodError(f"weights {path!r} hold no dictionary of tensors: {wanted}")
     state = {
         _DENSE.sub(r"\1\2", key): value for key, value in _encoder(found).items() if not key.startswith(CLASSIFIERS)
     }

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import pickle
 from pathlib import Path
 
 import pytest
@@ -88,6 +89,30 @@ def test_local_weights_are_loaded_without_their_classifier(tmp_path: Path, suffi
     x = torch.rand(2, 1, 64, 64)
     with torch.no_grad():
         torch.testing.assert_close(gray.eval()(x), colour.eval()(x.expand(-1, 3, -1, -1)), atol=1e-4, rtol=1e-3)
+
+
+@pytest.mark.filterwarnings("error")
+def test_files_that_are_no_checkpoint_are_refused_without_the_readers_own_words(tmp_path: Path) -> None:
+    path = tmp_path / "weights.pth"
+    for content in ([1, 2], torch.nn.Linear(2, 2), torch.zeros(3), {"state_dict": [1]}, {1: torch.zeros(3)}):
+        torch.save(content, path)
+        refused(path)
+    path.write_bytes(pickle.dumps([1, 2]))
+    refused(path)
+    path.write_bytes(b"")
+    refused(path)
+    other = path.with_suffix(".safetensors")
+    other.write_bytes(b"none")
+    refused(other)
+
+
+def refused(path: Path) -> None:
+    with pytest.raises(MethodError) as error:
+        build_backbone("resnet10_slim", weights=str(path), in_channels=3, output_stride=32)
+    assert one_line(error) == (
+        f"weights '{path}' cannot be read as a checkpoint: expected a .pth or .safetensors file of a state_dict of"
+        " resnet10_slim: names to tensors, and no other objects"
+    )
 
 
 def test_weights_that_do_not_fit_are_refused(tmp_path: Path) -> None:
