@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from raysearch._text import counted
+
 if TYPE_CHECKING:
     from raysearch.study import Cluster, Prepared, Study
 
@@ -42,7 +44,7 @@ def run_and_report(study: Study, cluster: Cluster) -> None:
     from raysearch.study._quiet import chatter_to
 
     config = study.config
-    budget = f"{config.budget.samples} trials of {config.budget.epochs} epochs"
+    budget = f"{counted(config.budget.samples, 'trial')} of {counted(config.budget.epochs, 'epoch')}"
     click.echo(
         f"study {config.name}: {config.method} ({config.preset} preset) on {config.data}, {budget},"
         f" {config.resources.slots} at a time; log in {study.log}"
@@ -61,7 +63,7 @@ def run_and_report(study: Study, cluster: Cluster) -> None:
             click.echo(f"  {name}: {_values(by_class)}")
     failed = [r for r in records if r.state in ("failed", "crashed")]
     if failed:
-        click.echo(f"{len(failed)} trials failed: 'raysearch status {config.name}' shows why")
+        click.echo(f"{counted(len(failed), 'trial')} failed: 'raysearch status {config.name}' shows why")
     name = shlex.quote(config.name)
     if stop is not None:
         click.echo(f"stopped ({stop.reason}); go on with: raysearch resume {name}")

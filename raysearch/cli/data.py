@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from raysearch._text import counted
 from raysearch.cli._options import json_option, print_json
 
 
@@ -40,8 +41,7 @@ def check(source: str, as_json: bool) -> None:
         for line in report.lines():
             click.echo(line)
     if not report.ok:
-        count = len(report.problems)
         raise DataError(
-            f"{count} problem{'s' if count > 1 else ''} in {report.source}, named above: mend or remove what they name,"
-            " then check again"
+            f"{counted(len(report.problems), 'problem')} in {report.source}, named above: mend or remove what they"
+            " name, then check again"
         )

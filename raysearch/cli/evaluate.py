@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from raysearch._text import counted
 from raysearch.cli._options import json_option, print_json
 from raysearch.cli._results import baseline_option, echo_metrics, echo_reference, reference_option
 
@@ -42,14 +43,15 @@ def evaluate(folder: Path, data: str, part: Part, reference: Path | None, baseli
     scores = evaluate_bundle(load_bundle(folder), data, part=part, reference=reference, baseline=baseline)
     if scores["seen"]:
         click.echo(
-            f"warning: {scores['seen']} of these {scores['images']} images have the name of one that the model, or the"
-            " baseline, was trained or tuned on; if they are the same, the numbers are too good",
+            f"warning: {scores['seen']} of these {counted(scores['images'], 'image')}"
+            f" {'has' if scores['seen'] == 1 else 'have'} the name of one that the model, or the baseline, was trained"
+            " or tuned on; if they are the same, the numbers are too good",
             err=True,
         )
     if as_json:
         print_json(scores)
         return
-    click.echo(f"{folder} on {scores['data']}: {scores['images']} images")
+    click.echo(f"{folder} on {scores['data']}: {counted(scores['images'], 'image')}")
     echo_metrics(scores)
     if "reference" in scores:
         echo_reference(scores["reference"])

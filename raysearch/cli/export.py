@@ -7,6 +7,7 @@ from typing import Literal
 
 import click
 
+from raysearch._text import counted
 from raysearch.cli._options import json_option, print_json, study_argument
 from raysearch.cli._results import baseline_option, echo_metrics, echo_reference, reference_option
 
@@ -68,7 +69,8 @@ def export(
         return
     other = f" with {', '.join(fixes)}" if fixes else ""
     click.echo(
-        f"wrote {exported.path}: trial {exported.trial}{other}, test split of {exported.results['images']} images"
+        f"wrote {exported.path}: trial {exported.trial}{other}, test split of"
+        f" {counted(exported.results['images'], 'image')}"
     )
     echo_metrics(exported.results)
     if "optimistic" in exported.results:

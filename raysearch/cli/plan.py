@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from raysearch._text import counted
 from raysearch.cli._options import json_option, print_json, request_options
 
 if TYPE_CHECKING:
@@ -66,22 +67,21 @@ def plan(name: str | None, address: str | None, as_json: bool, **request: Any) -
     seen = f" ({', '.join(said)})" if said else ""
     click.echo(
         f"data      {config.data}: train {len(train.train)}{seen}, tuning {len(split.tuning)},"
-        f" test {len(split.test)} images"
+        f" test {counted(len(split.test), 'image')}"
     )
     for number, line in enumerate(_searched(prepared)):
         click.echo(f"{'' if number else 'searched':<9} {line}")
     click.echo(
-        f"budget    {config.budget.samples} trials of {config.budget.epochs} epochs,"
+        f"budget    {counted(config.budget.samples, 'trial')} of {counted(config.budget.epochs, 'epoch')},"
         f" {config.scheduler}, {config.sampler}"
     )
     click.echo(
-        f"runs on   {use.slots} slot{'s' if use.slots > 1 else ''}"
-        f" of {use.workers} worker{'s' if use.workers > 1 else ''}"
-        f" with {use.cpus} CPU{'s' if use.cpus > 1 else ''} and {use.gpus:g} GPUs each: it can be scheduled here"
+        f"runs on   {counted(use.slots, 'slot')} of {counted(use.workers, 'worker')} with {counted(use.cpus, 'CPU')}"
+        f" and {counted(use.gpus, 'GPU')} each: it can be scheduled here"
     )
     for number, work in enumerate(expected.shared):
         click.echo(
-            f"{'' if number else 'shared':<9} {work.name}: {work.times} time{'s' if work.times > 1 else ''},"
+            f"{'' if number else 'shared':<9} {work.name}: {counted(work.times, 'time')},"
             f" {format_seconds(work.seconds)} each"
         )
     click.echo(
@@ -97,7 +97,7 @@ def plan(name: str | None, address: str | None, as_json: bool, **request: Any) -
 def _searched(prepared: Prepared) -> list[str]:
     """Who searches what, one line each; `nothing` where nobody does."""
     config, space = prepared.config, prepared.space
-    rounds = f"{config.alternate}, rounds of {config.round_epochs} epoch{'s' if config.round_epochs > 1 else ''}"
+    rounds = f"{config.alternate}, rounds of {counted(config.round_epochs, 'epoch')}"
     thresholds = "a threshold a class" if config.per_class else "one threshold for all classes"
     searchers = {
         f"Optuna ({config.sampler})": space.searched,

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from raysearch._text import counted
 from raysearch.cli._options import json_option, print_json
 
 
@@ -43,4 +44,4 @@ def predict(folder: Path, images: tuple[Path, ...], out: Path, as_json: bool) ->
     if as_json:
         print_json(rows)
     else:
-        click.echo(f"wrote {len(rows)} masks, overlays and {out / 'predictions.csv'}")
+        click.echo(f"wrote {counted(len(rows), 'mask')}, overlays and {out / 'predictions.csv'}")

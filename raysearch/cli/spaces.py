@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from raysearch._text import counted
 from raysearch.cli._options import json_option, print_json
 
 
@@ -37,7 +38,8 @@ def spaces(method: str | None, preset: str, file: str | None, as_json: bool) -> 
         print_json({"method": method, "preset": space.preset, "file": space.file, "parameters": rows})
         return
     click.echo(
-        f"{method}, {space.preset} preset ({space.file}): {space.budget.samples} trials of {space.budget.epochs} epochs"
+        f"{method}, {space.preset} preset ({space.file}): {counted(space.budget.samples, 'trial')} of"
+        f" {counted(space.budget.epochs, 'epoch')}"
     )
     for row in rows:
         what = row["range"] or f"= {row['default']}"

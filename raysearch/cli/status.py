@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from raysearch._text import counted
 from raysearch.cli._options import json_option, print_json, study_argument
 
 if TYPE_CHECKING:
@@ -61,10 +62,12 @@ def status(study: str | None, mean_over: str | None, as_json: bool) -> None:
         params = _line(record.params)
         mark = "*" if best is not None and record.number == best.number else " "
         click.echo(
-            f"{mark}{record.number:>4} {record.state:<9} {value:>7} {record.epochs:>4} epochs  {params} {record.reason}"
+            f"{mark}{record.number:>4} {record.state:<9} {value:>7} {counted(record.epochs, 'epoch'):>11}  {params}"
+            f" {record.reason}"
         )
     finished = sum(r.state != "running" for r in records)
-    click.echo(f"{finished} of {config.budget.samples} trials finished{', running' if found.running else ''}")
+    running = ", running" if found.running else ""
+    click.echo(f"{finished} of {counted(config.budget.samples, 'trial')} finished{running}")
 
 
 def _show_groups(config: StudyConfig, name: str, groups: list[Repeats], *, as_json: bool) -> None:
@@ -75,7 +78,7 @@ def _show_groups(config: StudyConfig, name: str, groups: list[Repeats], *, as_js
     click.echo(f"{config.name}: {config.method} on {config.data}, mean {config.metric} over {name}")
     for group in groups:
         bounds = "" if group.low is None else f" [{group.low:.4f}, {group.high:.4f}]"
-        click.echo(f" {group.mean:.4f}{bounds} of {len(group.numbers)} trials  {_line(group.params)}")
+        click.echo(f" {group.mean:.4f}{bounds} of {counted(len(group.numbers), 'trial')}  {_line(group.params)}")
 
 
 def _line(params: dict[str, Any]) -> str:

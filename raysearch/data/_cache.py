@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from filelock import FileLock
 
+from raysearch._text import counted
 from raysearch.data._build import Contents, Progress, write_contents
 from raysearch.data._collection import Collection, View
 from raysearch.data._joined import join
@@ -40,7 +41,7 @@ class UnusableDataError(DataError):
 
     def __init__(self, spec: DataSpec, problems: Sequence[str], contents: Contents | None = None) -> None:
         first = "; ".join(problems[:3]) + ("; ..." if len(problems) > 3 else "")
-        count = f"{len(problems)} problem{'s' if len(problems) > 1 else ''}"
+        count = counted(len(problems), "problem")
         super().__init__(f"data {spec}: {count}: {first}; run `raysearch data check {shlex.quote(str(spec))}` for all")
         self.contents = contents
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from raysearch._text import counted
 from raysearch.data._build import Contents, Progress, read_contents
 from raysearch.data._cache import UnusableDataError, load_contents, open_collection
 from raysearch.data._collection import ABSENT, PRESENT, UNKNOWN, View
@@ -74,8 +75,8 @@ class CheckReport:
         sizes = sorted(self.sizes.items(), key=lambda item: (-item[1], item[0]))
         most = ", ".join(f"{size} ({count})" for size, count in sizes[:5])
         lines = [
-            f"{self.source}{f' ({self.view} view)' if self.other_view else ''}: {self.images} images,"
-            f" {self.patients} patients",
+            f"{self.source}{f' ({self.view} view)' if self.other_view else ''}: {counted(self.images, 'image')},"
+            f" {counted(self.patients, 'patient')}",
             f"sizes: {most or 'none'}" + (f" and {len(sizes) - 5} more" if len(sizes) > 5 else ""),
         ]
         if self.other_view:
@@ -94,7 +95,7 @@ class CheckReport:
             )
         lines += [f"note: {note}" for note in self.notes]
         lines += [f"problem: {problem}" for problem in self.problems]
-        lines.append(f"{len(self.problems)} problems" if self.problems else "no problems")
+        lines.append(counted(len(self.problems), "problem") if self.problems else "no problems")
         return lines
 
 
@@ -142,7 +143,7 @@ def _other_view(spec: DataSpec, view: View, manifest: Manifest | None) -> str:
         return ""
     classes = [] if found.classes == manifest.classes else [f"the classes {', '.join(found.classes)}"]
     said = [note for note in found.notes if note not in manifest.notes]
-    return "; ".join([f"{other} view: {len(found.ids)} images", *classes, *said])
+    return "; ".join([f"{other} view: {counted(len(found.ids), 'image')}", *classes, *said])
 
 
 def report_on(spec: AnySpec, view: View, contents: Contents) -> CheckReport:

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
+from raysearch._text import counted
 from raysearch.study._book import Book
 from raysearch.study._config import StudyConfig
 from raysearch.study._upstream import unfinished
@@ -116,7 +117,7 @@ class Progress:
             best = "-" if self._best is None else f"{self._best:.4f} (trial {self._best_number})"
             parts = [
                 f"{100 * self._finished // samples}%",
-                f"{self._finished}/{samples} trials",
+                f"{self._finished}/{counted(samples, 'trial')}",
                 f"best {self._config.metric} {best}",
                 f"running {running or '-'}",
                 *self._shared(),

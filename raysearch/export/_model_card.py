@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from raysearch._text import counted
 from raysearch.study import Study, TrialRecord
 from raysearch.thresholds import find_metric
 
@@ -25,11 +26,11 @@ def model_card(study: Study, record: TrialRecord, results: dict[str, Any], thres
             f"# {config.name}, trial {record.number}: {config.method}",
             "",
             f"Trained and tuned by raysearch {config.versions['raysearch']} on `{config.data}` ({config.preset} preset,"
-            f" {config.budget.samples} trials of {config.budget.epochs} epochs, epoch {record.result['epoch']} of this"
-            f" trial, seed {config.seed}). Classes: {', '.join(config.classes)}.",
+            f" {counted(config.budget.samples, 'trial')} of {counted(config.budget.epochs, 'epoch')}, epoch"
+            f" {record.result['epoch']} of this trial, seed {config.seed}). Classes: {', '.join(config.classes)}.",
             "",
             *_postprocessing(study, results["fixes"]),
-            f"## Test split ({results['images']} images)",
+            f"## Test split ({counted(results['images'], 'image')})",
             "",
             look,
             "",

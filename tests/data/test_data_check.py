@@ -84,7 +84,7 @@ def test_report_as_text_and_as_json(tmp_path: Path) -> None:
     assert lines[2] == "sizes: 64x64 (5)"
     assert lines[3] == "published: test 4, train 2"
     assert "Infiltration              2         2           0        1        4        1       25.0%" in lines
-    assert lines[-2:] == ["problem: 00000003_000.png: zero bytes", "1 problems"]
+    assert lines[-2:] == ["problem: 00000003_000.png: zero bytes", "1 problem"]
     data = json.loads(json.dumps(report.as_dict()))
     assert data["ok"] is False
     assert data["classes"][0]["name"] == "Atelectasis"
