@@ -85,7 +85,7 @@ def _check_condition(
         raise SpaceError(
             f"{where}: {parent} is searched over {other.domain}; a condition needs a choice or a fixed value"
         )
-    if isinstance(other.domain, Choice):
+    if isinstance(other.domain, Choice) and not other.origin.startswith("--"):  # which may narrow what a file has
         for value in values:
             if not other.domain.contains(value):
                 raise SpaceError(f"{where} is {value}: {parent} is never that, only one of {other.domain}")

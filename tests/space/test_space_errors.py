@@ -194,8 +194,13 @@ def test_overrides_that_contradict_each_other(toy: Any) -> None:
         space.override(["lr=float:0:1"], ["lr=1"])
     with pytest.raises(SpaceError, match="depth is 10: expected at most 9"):
         space.override(fixes=["depth=10"])
-    with pytest.raises(SpaceError, match="depth: when mode is max: mode is never that"):
-        space.override(["mode=choice:mean"])
+
+
+def test_a_choice_may_be_narrowed(toy: Any) -> None:
+    """depth, which goes with mode = max, is no longer asked for."""
+    space = load_space(toy, "paper")
+    assert "depth" in space.searched
+    assert "depth" not in space.override(["mode=choice:mean"]).searched
 
 
 def test_overrides_without_effect(toy: Any) -> None:
