@@ -86,9 +86,10 @@ def _run(workload: Workload, name: str, payload: Any, *, alone: bool) -> dict[st
 
 
 def _agreed(answer: dict[str, Any], collective: Collective) -> dict[str, Any]:
-    """A worker's answer, or the error of the first one that failed: a file may be missing on one node alone."""
+    """A worker's answer, or the error of the first one that failed, of those that end the group if there are any: a
+    file may be missing, or memory short, on one node alone."""
     errors = [error for error in collective.gather(answer.get("error")) if error is not None]
-    return {"error": errors[0]} if errors else answer
+    return {"error": max(errors, key=lambda error: error["retire"])} if errors else answer
 
 
 def _breaks_device(error: Exception) -> bool:

@@ -50,12 +50,18 @@ def test_a_refusal_while_nobody_waits_leaves_the_group(error: RaysearchError, na
 
 def test_an_error_of_one_worker_is_the_answer_of_all() -> None:
     class Two(Alone):
-        def gather(self, value: Any) -> list[Any]:
-            return [value, failed(MethodError("no such weights"), "start", alone=False)]
+        def __init__(self, other: dict[str, Any]) -> None:
+            self.other = other
 
-    answer = _group._agreed({"value": True}, Two())
-    assert answer["error"]["message"] == "no such weights"
+        def gather(self, value: Any) -> list[Any]:
+            return [value, self.other["error"]]
+
+    refused = {"error": failed(MethodError("no such weights"), "start", alone=False)}
+    assert _group._agreed({"value": True}, Two(refused)) == refused
     assert _group._agreed({"value": True}, Alone()) == {"value": True}
+    short = {"error": failed(torch.cuda.OutOfMemoryError("no memory"), "start", alone=False)}
+    for mine, other in ((short, refused), (refused, short)):
+        assert _group._agreed(mine, Two(other)) == short, "the one worker cannot go on, so none does"
 
 
 def test_other_errors() -> None:

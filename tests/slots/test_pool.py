@@ -51,6 +51,13 @@ class Group:
         self.loop = asyncio.create_task(self._run())
         return self
 
+    async def begin_epoch(self, payload: Any = None) -> asyncio.Task[dict[str, Any]]:
+        """A trial's call for an epoch, which the group has taken and does not answer before it may."""
+        self.may_answer.clear()
+        call = asyncio.create_task(self.pool.call(self.slot, self.generation, "epoch", payload))
+        await self.taken.wait()
+        return call
+
     async def _run(self) -> None:
         while True:
             command = await self.pool.next(self.slot, self.generation)
@@ -147,9 +154,7 @@ async def test_a_worker_that_dies_in_a_command_loses_it() -> None:
     pool = Pool(1)
     group = await Group(pool, 0, "a", size=2).join()
     slot, generation = await leased(pool)
-    group.may_answer.clear()
-    call = asyncio.create_task(pool.call(slot, generation, "epoch", None))
-    await group.taken.wait()
+    call = await group.begin_epoch()
     group.members[1].die()
     answer = await asyncio.wait_for(call, 5)
     assert answer == {"lost": "a worker died (ActorDiedError)"}
@@ -166,18 +171,14 @@ async def test_a_worker_that_dies_in_a_command_loses_it() -> None:
 async def test_a_reply_of_a_dead_generation_is_not_taken() -> None:
     pool = Pool(1)
     old = await Group(pool, 0, "old").join()
-    slot, generation = await leased(pool)
-    old.may_answer.clear()
-    lost = asyncio.create_task(pool.call(slot, generation, "epoch", "old"))
-    await old.taken.wait()
+    await leased(pool)
+    lost = await old.begin_epoch("old")
     await pool.retire(0, "old", "it ended")
     assert await lost == {"lost": "it ended"}
     new = await Group(pool, 0, "new").join()
-    slot, generation = await leased(pool)
+    _, generation = await leased(pool)
     assert generation == "new"
-    new.may_answer.clear()
-    call = asyncio.create_task(pool.call(slot, generation, "epoch", "new"))
-    await new.taken.wait()
+    call = await new.begin_epoch("new")
     await pool.reply(0, "old", 1, {"value": "of the dead"})  # the same slot, the same number
     await pool.reply(0, "new", 0, {"value": "of another command"})
     assert not call.done()
@@ -202,10 +203,8 @@ async def test_a_successor_that_comes_before_the_end_was_seen() -> None:
     """A keeper that Ray started again knows nothing of the groups of its predecessor."""
     pool = Pool(1)
     old = await Group(pool, 0, "old").join()
-    slot, generation = await leased(pool)
-    old.may_answer.clear()
-    call = asyncio.create_task(pool.call(slot, generation, "epoch", None))
-    await old.taken.wait()
+    await leased(pool)
+    call = await old.begin_epoch()
     await Group(pool, 0, "new").join()
     assert "lost" in await asyncio.wait_for(call, 5)
     assert await leased(pool) == (0, "new")
@@ -216,10 +215,8 @@ async def test_a_trial_that_dies_gives_its_slot_back() -> None:
     pool = Pool(1)
     group = await Group(pool, 0, "a").join()
     holder = Actor()
-    slot, generation = await leased(pool, holder)
-    group.may_answer.clear()
-    call = asyncio.create_task(pool.call(slot, generation, "epoch", None))
-    await group.taken.wait()
+    await leased(pool, holder)
+    call = await group.begin_epoch()
     holder.die()
     assert "lost" in await asyncio.wait_for(call, 5)
     waiting = asyncio.create_task(pool.lease(Actor()))
@@ -327,9 +324,7 @@ async def test_stop_ends_groups_and_waiting_trials() -> None:
     group = await Group(pool, 0, "a").join()
     slot, generation = await leased(pool)
     waiting = asyncio.create_task(pool.lease(Actor()))
-    group.may_answer.clear()
-    call = asyncio.create_task(pool.call(slot, generation, "epoch", 1))
-    await group.taken.wait()
+    call = await group.begin_epoch(1)
     await pool.stop()
     assert await asyncio.wait_for(waiting, 5) == "the study is stopping"
     group.may_answer.set()
@@ -345,9 +340,7 @@ async def test_all_workers_of_a_group_retire_it() -> None:
     pool = Pool(1)
     group = await Group(pool, 0, "a", size=2).join()
     slot, generation = await leased(pool)
-    group.may_answer.clear()
-    call = asyncio.create_task(pool.call(slot, generation, "epoch", None))
-    await group.taken.wait()
+    call = await group.begin_epoch()
     refused = [{"error": {"kind": "refused", "message": f"image {rank}"}} for rank in (0, 1)]
     for rank in (1, 0):
         await pool.reply(slot, generation, 1, refused[rank])
