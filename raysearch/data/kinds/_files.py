@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path, PurePosixPath
 
 from raysearch.data.kinds._tables import data_folder
@@ -26,17 +26,27 @@ def release_folder(path: str | None, title: str, holds: Sequence[str], inner: Se
     for folder in (root, *(root / name for name in inner)):
         if _is_release(folder, holds):
             return folder
-    found = [folder for folder in entries(root) if _is_release(folder, holds)]
-    if len(found) == 1:
-        return found[0]
-    if found:
+    found = only_folder(root, title, lambda folder: _is_release(folder, holds))
+    if found is None:
+        raise DataError(f"{root} holds no {' or '.join(holds)}; name the folder of {title}")
+    return found
+
+
+def only_folder(root: Path, title: str, is_release: Callable[[Path], object]) -> Path | None:
+    """The folder inside `root` that is a release; None if there is none.
+
+    Raises:
+        DataError: there are several.
+    """
+    found = [folder for folder in entries(root) if folder.is_dir() and is_release(folder)]
+    if len(found) > 1:
         names = ", ".join(folder.name for folder in found)
         raise DataError(f"{root} holds {names}, which may all be the folder of {title}; name one of them")
-    raise DataError(f"{root} holds no {' or '.join(holds)}; name the folder of {title}")
+    return found[0] if found else None
 
 
 def _is_release(folder: Path, holds: Sequence[str]) -> bool:
-    return folder.is_dir() and any(os.path.exists(folder / name) for name in holds)
+    return any(os.path.exists(folder / name) for name in holds)
 
 
 def inside(folder: Path, name: str) -> Path | None:

@@ -14,7 +14,7 @@ from raysearch.data._collection import PRESENT, UNKNOWN, View
 from raysearch.data._manifest import Boxes, Brighter, FileManifest, MaskFiles, Region
 from raysearch.data._picture import RAW
 from raysearch.data.kinds._base import Kind, size_option, task_option
-from raysearch.data.kinds._files import IMAGES, by_stem, entries, files_in, first_folder
+from raysearch.data.kinds._files import IMAGES, by_stem, entries, files_in, first_folder, only_folder
 from raysearch.data.kinds._labels import normal_or_not
 from raysearch.data.kinds._tables import data_folder, one_line
 from raysearch.errors import DataError
@@ -105,14 +105,10 @@ def _release(path: str | None) -> tuple[Path, dict[str, Path]]:
         DataError: there is no such folder, there are no images, or images in several folders.
     """
     named = data_folder(path, Jsrt.title)
-    for folders in ([named], [folder for folder in entries(named) if folder.is_dir()]):
-        found = [(folder, images) for folder in folders if (images := _images(folder))]
-        if len(found) == 1:
-            return found[0]
-        if found:
-            names = ", ".join(folder.name for folder, _ in found)
-            raise DataError(f"{named} holds {names}, which may all be the folder of {Jsrt.title}; name one of them")
-    raise DataError(f"{named} holds no image All247images/JPCLN001.IMG; name the folder of {Jsrt.title}")
+    folder = named if _images(named) else only_folder(named, Jsrt.title, _images)
+    if folder is None:
+        raise DataError(f"{named} holds no image All247images/JPCLN001.IMG; name the folder of {Jsrt.title}")
+    return folder, _images(folder)
 
 
 def _images(root: Path) -> dict[str, Path]:
