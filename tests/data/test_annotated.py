@@ -9,7 +9,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from data.test_split import collection, one_hot
+from data.made_collections import collection, one_hot
 from raysearch.data import ABSENT, PRESENT, UNKNOWN, Annotation, Collection, choose_annotated, choose_labelled
 from raysearch.data._ranked import budget, smallest_share
 from raysearch.errors import DataError

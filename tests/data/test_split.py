@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -8,46 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from raysearch.data import ABSENT, PRESENT, UNKNOWN, Collection, Split, make_folds, make_split
+from data.made_collections import collection, one_hot, parts, write
+from raysearch.data import ABSENT, PRESENT, UNKNOWN, Collection, make_folds, make_split
 from raysearch.errors import DataError
-
-
-def collection(
-    labels: np.ndarray,
-    truth: np.ndarray | None = None,
-    patients: np.ndarray | None = None,
-    official: np.ndarray | None = None,
-    view: str = "single",
-) -> Collection:
-    labels = np.asarray(labels, np.int8)
-    count, classes = labels.shape
-    truth = labels if truth is None else np.asarray(truth, np.int8)
-    mask_row = np.where(truth == PRESENT, 0, -1).astype(np.int32)
-    return Collection(
-        source="made",
-        view=view,
-        classes=tuple("abcdefgh"[:classes]),
-        image_ids=tuple(f"i{row}" for row in range(count)),
-        patients=np.array([f"p{row}" for row in range(count)])
-        if patients is None
-        else np.asarray(patients).astype(str),
-        images=np.zeros((count, 1, 2, 2), np.uint8),
-        labels=labels,
-        truth=truth,
-        mask_row=mask_row,
-        masks=np.ones((1, 2, 2), np.uint8),
-        official=np.full(count, "") if official is None else np.asarray(official),
-        fingerprint="f" * 64,
-        folder="",
-    )
-
-
-def one_hot(classes: np.ndarray | list[int], count: int = 2) -> np.ndarray:
-    return np.eye(count, dtype=np.int8)[np.asarray(classes)]
-
-
-def parts(split: Split) -> list[np.ndarray]:
-    return [split.train, split.tuning, split.test]
 
 
 @st.composite
@@ -200,16 +162,6 @@ def test_folds_share_regions_alike() -> None:
         np.testing.assert_allclose([len(part) for part in parts(split)], [157, 19, 24], atol=2)
 
 
-def test_lists_as_other_programs_write_them(tmp_path: Path) -> None:
-    """With a byte order mark, line ends of two characters, and names with spaces."""
-    data = dataclasses.replace(
-        collection(one_hot([0, 1] * 5)), image_ids=tuple(f"image {row}.png" for row in range(10))
-    )
-    listed = tmp_path / "test.txt"
-    listed.write_bytes("\ufeffimage 0.png\r\nimage 1.png\r\n\r\n".encode())
-    assert make_split(data, f"test={listed}").test.tolist() == [0, 1]
-
-
 @pytest.mark.parametrize("how", ["fold:0/5", "fold:6/5", "fold:1/1", "fold:1", "fold:", "fold:a/b", "fold:1/5/2"])
 def test_folds_that_are_none(how: str) -> None:
     with pytest.raises(DataError, match=rf"--split {how}: expected fold:I/K, fold I of K, with K at least 2") as error:
@@ -225,45 +177,6 @@ def test_more_folds_than_patients_with_a_region() -> None:
         make_folds(data, 3)
     with pytest.raises(DataError, match=r"expected fold:I/K"):
         make_folds(data, 1)
-
-
-def write(path: Path, lines: list[str]) -> str:
-    path.write_text("\n".join(["image,split", *lines]))
-    return str(path)
-
-
-def test_split_from_a_file(tmp_path: Path) -> None:
-    data = collection(one_hot([0, 1] * 5))
-    names = ["train"] * 6 + ["tuning"] * 2 + ["test"] * 2
-    split = make_split(data, write(tmp_path / "s.csv", [f"i{row},{name}" for row, name in enumerate(names)]))
-    assert [part.tolist() for part in parts(split)] == [[0, 1, 2, 3, 4, 5], [6, 7], [8, 9]]
-    assert split.how == str(tmp_path / "s.csv")
-    names[0] = "unused"  # as a study writes it after --unannotated
-    split = make_split(data, write(tmp_path / "s.csv", [f"i{row},{name}" for row, name in enumerate(names)]))
-    assert [part.tolist() for part in parts(split)] == [[1, 2, 3, 4, 5], [6, 7], [8, 9]]
-
-
-@pytest.mark.parametrize(
-    ("replaced", "expected"),
-    [
-        ({0: "j0,train"}, "image 'j0' is not in made"),
-        ({0: "i0,vaild"}, "image 'i0' is in 'vaild'; expected one of train, tuning, test"),
-        ({0: "i1,train"}, "image 'i1' is named twice"),
-        ({0: ""}, "1 labelled images of made are not named, 'i0' for one"),
-        ({9: "i9,train"}, r"patient '8' is in test \('i8'\) and train \('i9'\)"),
-    ],
-)
-def test_files_that_do_not_fit(tmp_path: Path, replaced: dict[int, str], expected: str) -> None:
-    data = collection(one_hot([0, 1] * 5), patients=[0, 1, 2, 3, 4, 5, 6, 7, 8, 8])
-    names = ["train"] * 6 + ["tuning"] * 2 + ["test"] * 2
-    lines = [replaced.get(row, f"i{row},{name}") for row, name in enumerate(names)]
-    with pytest.raises(DataError, match=expected):
-        make_split(data, write(tmp_path / "s.csv", lines))
-
-
-def test_a_file_that_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"there is no such file; expected random, official, fold:I/K or a CSV"):
-        make_split(collection(one_hot([0, 1] * 5)), str(tmp_path / "none.csv"))
 
 
 def test_parts_that_cannot_be_used_are_refused() -> None:
@@ -350,104 +263,3 @@ def test_folds_of_images_without_regions() -> None:
     assert sorted(np.concatenate(tested).tolist()) == list(range(40))
     with pytest.raises(DataError, match="0 patients of made have a region"):
         make_split(data, "fold:1/4")
-
-
-def lines(path: Path, names: object) -> Path:
-    path.write_text("\n".join(map(str, names)))  # type: ignore[call-overload]
-    return path
-
-
-def test_tables_of_patients(tmp_path: Path) -> None:
-    data = collection(one_hot([0, 1] * 20), patients=np.arange(40) // 2)
-    named = {name: ["train", "val", "test"][min(name // 7, 2)] for name in range(20)}
-    table = lines(tmp_path / "p.csv", ["id,patient,split", *(f"x,{name},{part}" for name, part in named.items())])
-    split = make_split(data, str(table))
-    assert [part.tolist() for part in parts(split)] == [[*range(14)], [*range(14, 28)], [*range(28, 40)]]
-    doubled = lines(tmp_path / "d.csv", [*table.read_text().split(), "x,0,train"])
-    assert make_split(data, str(doubled)).digest == split.digest
-    lines(tmp_path / "d.csv", [*table.read_text().split(), "x,0,test"])
-    with pytest.raises(DataError, match="patient '0' is in train and in test; put it in one part"):
-        make_split(data, str(doubled))
-
-
-def test_a_table_without_tuning_gives_it_a_share_of_train(tmp_path: Path) -> None:
-    data = collection(one_hot([0, 1] * 30), patients=np.arange(60) // 2)
-    rows = [f"i{row},{'test' if row < 20 else 'train'}" for row in range(60)]
-    split = make_split(data, write(tmp_path / "s.csv", rows))
-    assert split.test.tolist() == [*range(20)]
-    assert len(split.tuning) == 8
-    assert not {*data.patients[split.tuning]} & {*data.patients[split.train]}
-
-
-def test_tables_of_folds(tmp_path: Path) -> None:
-    """As `fold:I/K`: patients that are not named are in train, and so are images of named patients that are not."""
-    data = collection(one_hot([0, 1] * 40), patients=np.arange(80) // 2)
-    table = lines(tmp_path / "f.csv", ["image,fold", *(f"i{row},{row // 12}" for row in range(0, 48, 2))])
-    tested = []
-    for fold in range(4):
-        split = make_split(data, f"{table}:fold={fold}")
-        assert split.how == f"{table}:fold={fold}"
-        assert set(split.test.tolist()) == set(range(12 * fold, 12 * fold + 12))
-        assert set(split.tuning.tolist()) < set(range(48))
-        assert len(split.tuning) == 8, "4 of the 18 patients that are named and not tested"
-        assert set(range(48, 80)) <= set(split.train.tolist())
-        assert "labelled images are not named: they are in train" in split.notes[0]
-        people = [set(data.patients[part]) for part in parts(split)]
-        assert not people[0] & people[1]
-        assert not people[1] & people[2]
-        tested += split.test.tolist()
-    assert sorted(tested) == [*range(48)]
-    with pytest.raises(DataError, match=r"f.csv has no fold '7'; known: 0, 1, 2, 3"):
-        make_split(data, f"{table}:fold=7")
-
-
-@pytest.mark.parametrize("by", ["image", "patient"])
-def test_lists(tmp_path: Path, by: str) -> None:
-    data = collection(one_hot([0, 1] * 30), patients=np.arange(60) // 2)
-    names = {"image": [f"i{row}" for row in range(60)], "patient": [str(name) for name in range(30)]}[by]
-    tenth = len(names) // 10
-    train = lines(tmp_path / "a,b.txt", names[: 6 * tenth])
-    tuning = lines(tmp_path / "v.txt", names[6 * tenth : 8 * tenth])
-    test = lines(tmp_path / "t.txt", names[8 * tenth :])
-    split = make_split(data, f"train={train},tuning={tuning},test={test}")
-    assert [part.tolist() for part in parts(split)] == [[*range(36)], [*range(36, 48)], [*range(48, 60)]]
-    rest = make_split(data, f"test={test}")
-    assert rest.test.tolist() == [*range(48, 60)]
-    assert len(rest.tuning) == 10
-    assert len(rest.train) == 38
-    with pytest.raises(DataError, match=r"12 labelled images of made are not named, 'i36' for one"):
-        make_split(data, f"train={train},test={test}")
-
-
-@pytest.mark.parametrize(
-    ("how", "expected"),
-    [
-        ("train={a}", "no list of test; add test=FILE"),
-        ("test={a},test={b}", "test is given twice; leave out one"),
-        ("test=/none.txt", r"there is no file '/none.txt'; expected test=FILE, a list with one name a line"),
-        (
-            "test={a},tunning={b}",
-            r"a,tunning=.*b', and no part 'tunning' \(did you mean 'tuning'\?\); expected test=FILE",
-        ),
-        ("tunning={b},test={a}", r"no such file, and no part 'tunning' \(did you mean 'tuning'\?\); expected random,"),
-        ("test={a},tuning={b}", r"'i1' is in (tuning|test) and in (tuning|test); put it in one part"),
-        ("test={c}", r"image 'j1' is not in made; expected names such as 'i0'"),
-        ("{table}", r"has columns image,fold; expected a CSV file with columns image,split or patient,split"),
-        ("{table}:fold=1:2", "has no fold '1:2'; known: 1"),
-        ("{blank}:fold=1", r"b.csv: the line of image 'i1' has no fold; name one, or leave out the line"),
-        ("test={empty}", r"list .*/none is empty; expected one image name a line"),
-    ],
-)
-def test_lists_that_do_not_fit(tmp_path: Path, how: str, expected: str) -> None:
-    data = collection(one_hot([0, 1] * 5))
-    files = {
-        "a": lines(tmp_path / "a", ["i0", "i1"]),
-        "b": lines(tmp_path / "b", ["i1", "i2"]),
-        "c": lines(tmp_path / "c", ["i0", "j1"]),
-        "table": lines(tmp_path / "t.csv", ["image,fold", "i0,1"]),
-        "blank": lines(tmp_path / "b.csv", ["image,fold", "i0,1", "i1,"]),
-        "empty": lines(tmp_path / "none", []),
-    }
-    with pytest.raises(DataError, match=expected) as error:
-        make_split(data, how.format(**files))
-    assert "\n" not in str(error.value)

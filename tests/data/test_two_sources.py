@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from data.data_layouts import make_covid, make_glas, make_nih
 from data.kind_layouts import make_kermany
-from data.test_split import lines, parts
+from data.made_collections import lines, parts
 from raysearch.data import (
     PRESENT,
     UNKNOWN,
