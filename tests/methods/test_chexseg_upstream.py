@@ -1,78 +1,23 @@
 from __future__ import annotations
 
-import copy
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from chexseg_images import ROWS, TASK, Images, cams, config, enlarged, seeded, weak_maps
 from numpy.typing import NDArray
-from test_chexseg_contract import SMALL
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
-from methods.chexseg import CheXseg, CheXsegConfig
+from methods.chexseg import CheXseg
 from methods.chexseg.cams import Cams, SaliencyMaps
 from methods.chexseg.classifier import Classifier, EncoderClassifier
-from methods.chexseg.irnet import IrNet, Seeds
-from methods.chexseg.irnet import seeds as irnet_seeds
-from methods.chexseg.irnet._work import decay
-from methods.chexseg.irnet.seeds import cleaned, seeds
+from methods.chexseg.irnet import IrNet
 from methods.chexseg.pseudo_labels import CamLabels, PseudoLabels, WalkLabels
-from methods.layers.crf import CrfSettings
 from raysearch.errors import DataError, MethodError
-from raysearch.method import Batch, Outcome, Pool, Step, Task, upstream_plan
-from raysearch.space import load_space
-
-TASK = Task(classes=("a", "b", "c"), view="multi", channels=1, size=(32, 32))
-ROWS = np.arange(10, 90, 10, dtype=np.int64)
-
-
-class Images:
-    """Eight images; the first two have regions, and the others labels: a, b, both, neither."""
-
-    device = torch.device("cpu")
-
-    def __init__(self) -> None:
-        torch.manual_seed(0)
-        labels = np.array([[1, 0, -1], [1, 1, 0]] * 2 + [[1, 0, -1], [0, 1, -1], [1, 1, 0], [0, 0, -1]], np.int8)
-        truth = np.full((8, 3), -1, np.int8)
-        truth[0], truth[1] = (1, 0, 0), (1, 1, 0)
-        self.pool = Pool(rows=ROWS, labels=labels, truth=truth, source=np.zeros(8, np.int8))
-        self.images = torch.rand(8, 1, 32, 32)
-        self.masks = torch.zeros(3, 32, 32)
-        self.masks[0, 4:12, 4:20] = self.masks[1, 8:24, 16:24] = self.masks[2, 20:28, 4:12] = 1
-
-    def batches(self, rows: NDArray[np.int64], size: int) -> Iterator[tuple[NDArray[np.int64], Tensor]]:
-        for i in range(0, len(rows), size):
-            yield rows[i : i + size], self.images[np.searchsorted(ROWS, rows[i : i + size])]
-
-    def regions(self, rows: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
-        place = np.searchsorted(ROWS, rows)
-        owner = torch.tensor([0, 1, 1])
-        return self.masks[torch.isin(owner, torch.from_numpy(place))], torch.from_numpy(self.pool.truth[place])
-
-
-def config(**settings: Any) -> CheXsegConfig:
-    return CheXsegConfig(**{**SMALL, "weak_maps": 0, **settings})
-
-
-def cams() -> Outcome:
-    """As `Cams` leaves them for `Images`, with maps that rise to a corner of their own."""
-    truth_or_label = (Images().pool.labels == 1) | (Images().pool.truth == 1)
-    weak = np.isin(ROWS, [30, 40, 50, 60, 70])
-    rows = np.union1d(ROWS[:2], ROWS[weak])
-    image, label = torch.from_numpy(truth_or_label[np.searchsorted(ROWS, rows)]).nonzero().unbind(1)
-    maps = torch.rand(len(image), 4, 4, generator=torch.Generator().manual_seed(3)) * (1 + label[:, None, None])
-    return {
-        "rows": torch.from_numpy(rows),
-        "weak": torch.from_numpy(np.isin(rows, ROWS[weak])),
-        "image": image,
-        "label": label,
-        "maps": maps,
-    }
+from raysearch.method import Outcome, Pool, upstream_plan
 
 
 def made(work: type[PseudoLabels], outcomes: dict[str, Outcome], **settings: Any) -> tuple[Any, Tensor]:
@@ -85,17 +30,6 @@ def made(work: type[PseudoLabels], outcomes: dict[str, Outcome], **settings: Any
     assert found is not None
     assert found.packed.shape == (int((found.truth == 1).sum()), 128)
     return found, torch.from_numpy(np.unpackbits(found.packed, axis=1).reshape(-1, 32, 32).astype(bool))
-
-
-def enlarged(maps: Tensor) -> Tensor:
-    return F.interpolate(maps[None], size=(32, 32), mode="bilinear", align_corners=False)[0]
-
-
-def weak_maps() -> tuple[Tensor, Tensor, Tensor]:
-    """Maps, images and classes of the pairs that get pseudo-labels."""
-    outcome = cams()
-    chosen = outcome["weak"][outcome["image"]]
-    return outcome["maps"][chosen], outcome["image"][chosen] - 2, outcome["label"][chosen]
 
 
 def test_fixed_thresholds_are_by_class() -> None:
@@ -380,245 +314,3 @@ def test_both_classifiers_have_weights_of_their_own(tmp_path: Path) -> None:
     other = {w["name"]: w["key"] for w in upstream_plan(CheXseg, config(**two, classifier_weights=str(paths[0])), 0)}
     assert other["encoder_classifier"] == keys[0]["encoder_classifier"] != keys[1]["encoder_classifier"]
     assert other["classifier"] == keys[1]["classifier"] != keys[0]["classifier"]
-
-
-def seeded(outcome: Outcome | None = None, images: Images | None = None, **settings: Any) -> Outcome:
-    work = Seeds(config(**settings), TASK)
-    work.outcomes = {"cams": cams() if outcome is None else outcome}
-    return work.outcome(work.build(), images or Images())
-
-
-def irnet(**settings: Any) -> tuple[IrNet, nn.Module]:
-    work = IrNet(config(labels="irnet", irnet_weights="random", **settings), TASK)
-    work.outcomes = {"seeds": seeded()}
-    torch.manual_seed(0)
-    return work, work.build()
-
-
-def step_of(work: IrNet, model: nn.Module, rows: list[int]) -> dict[str, Tensor]:
-    images = Images()
-    place = np.searchsorted(ROWS, rows)
-    labels = torch.from_numpy(images.pool.labels[place]).float()
-    batch = Batch(images=images.images[place], labels=labels, index=torch.tensor(rows))
-    backward = torch.autograd.backward
-    return work.training_step(
-        model.train(), batch, Step(epoch=0, stage="irnet", generator=torch.Generator(), backward=backward)
-    )
-
-
-def test_irnet_leaves_its_backbone_as_it_is() -> None:
-    work, model = irnet()
-    before = copy.deepcopy(model.state_dict())
-    optimizer = work.stages(2)[0].optimizer(model)
-    step_of(work, model, [60, 30, 70])
-    optimizer.step()
-    after = model.state_dict()
-    changed = {name for name in before if not torch.equal(before[name], after[name])}
-    assert not any(name.startswith("stages.") for name in changed)
-    assert {name.partition(".")[0] for name in changed} == {"edges", "edge", "fields", "deep", "field"}
-
-
-def test_the_released_total_is_half() -> None:
-    losses = {}
-    for total in ("paper", "released"):
-        work, model = irnet(irnet_total=total)
-        losses[total] = step_of(work, model, [60, 30])
-    parts = sum(float(losses["paper"][f"loss_{name}"]) for name in ("foreground", "background", "boundary"))
-    assert float(losses["paper"]["loss"]) == pytest.approx(parts)
-    assert float(losses["released"]["loss"]) == pytest.approx(parts / 2)
-
-
-def test_a_batch_finds_its_own_seeds() -> None:
-    work, _ = irnet()
-    outcome = seeded()
-    batch = Batch(images=torch.zeros(2, 1, 32, 32), labels=torch.zeros(2, 3), index=torch.tensor([70, 40]))
-    found, image = work.seeds_of(batch)
-    rows = outcome["rows"][outcome["image"]]
-    assert sorted(image.tolist()) == [0, 0, 1, 1]
-    assert torch.equal(found[image == 0], outcome["seeds"][rows == 70].float())
-    assert torch.equal(found[image == 1], outcome["seeds"][rows == 40].float())
-
-
-def test_displacements_may_have_a_rate_of_their_own() -> None:
-    work, model = irnet(irnet_displacement_rate=10.0)
-    (stage,) = work.stages(4)
-    optimizer = stage.optimizer(model)
-    assert [group["lr"] for group in optimizer.param_groups] == pytest.approx([0.1, 1.0])
-    assert stage.schedule is not None
-    schedule = stage.schedule(optimizer)
-    optimizer.step()
-    schedule.step()
-    assert [group["lr"] for group in optimizer.param_groups] == pytest.approx([0.1 * 0.75**0.9, 0.75**0.9])
-    assert decay(4, 0.9, 4) == 0
-
-
-def test_the_released_rate_does_not_fall() -> None:
-    work, model = irnet(irnet_decay=0.0)
-    (stage,) = work.stages(4)
-    optimizer = stage.optimizer(model)
-    assert stage.schedule is not None
-    schedule = stage.schedule(optimizer)
-    for _ in range(4):
-        optimizer.step()
-        schedule.step()
-        assert [group["lr"] for group in optimizer.param_groups] == [0.1, 0.1]
-
-
-def test_seeds() -> None:
-    maps = torch.tensor([[[0.0, 0.05, 0.04], [0.3, 0.31, 1.0]]])
-    assert seeds(maps, foreground=0.3, background=0.05).tolist() == [[[0, -1, 0], [-1, 1, 1]]]
-
-
-def test_seeds_lie_on_irnets_cells() -> None:
-    found, (maps, image, _) = seeded(), weak_maps()
-    assert found["rows"].tolist() == [30, 40, 50, 60, 70]
-    assert torch.equal(found["image"], image)
-    assert found["seeds"].dtype == torch.int8
-    for seed, map_ in zip(found["seeds"], maps, strict=True):
-        unit = F.interpolate((map_ / map_.max())[None, None], size=(8, 8), mode="bilinear")[0]
-        assert torch.equal(seed.float()[None], seeds(unit, foreground=0.3, background=0.05))
-
-
-def test_seeds_fit_irnet_at_any_size() -> None:
-    task = Task(classes=TASK.classes, view="multi", channels=1, size=(37, 45))
-    model = IrNet(config(labels="irnet", irnet_weights="random"), task).build()
-    _, logits = model(torch.rand(2, 1, 37, 45))
-    assert Seeds(config(), task).grid == logits.shape[1:]
-
-
-def slow_labels(mask: Tensor, image: Tensor, scale: float) -> Tensor:
-    """Of the mask (H, W) and an image (1, H, W) the label that ten rounds of mean field find likelier, by the whole
-    kernel matrices and two label planes; the image has three equal channels of 0 to 255 as in the released code, whose
-    widths in pixels are times `scale`."""
-    height, width = mask.shape
-    place = torch.cartesian_prod(torch.arange(height), torch.arange(width)).double() / scale
-    colour = (image * 255).expand(3, height, width).flatten(1).T.double()
-    near, alike = torch.cdist(place, place) ** 2, torch.cdist(colour, colour) ** 2
-    kernels = []
-    for weight, exponent in ((3.0, near / (2 * 3**2)), (10.0, near / (2 * 50**2) + alike / (2 * 5**2))):
-        kernel = torch.exp(-exponent)
-        root = kernel.sum(1).rsqrt()
-        kernels.append(weight * root[:, None] * kernel * root[None, :])
-    agreeing = torch.where(mask.flatten(), 0.7, 0.3).double()
-    energy = -torch.stack((1 - agreeing, agreeing)).log()
-    marginal = (-energy).softmax(0)
-    for _ in range(10):
-        marginal = (-energy + sum(marginal @ kernel for kernel in kernels)).softmax(0)
-    return marginal.argmax(0).view(height, width).bool()
-
-
-def patches(count: int, *size: int) -> Tensor:
-    """Images (count, 1, H, W) of patches of about five pixels, each of its own grey."""
-    generator = torch.Generator().manual_seed(0)
-    grey = torch.rand(count, 1, size[0] // 5 + 1, size[1] // 5 + 1, generator=generator)
-    return F.interpolate(grey, size=size) * 0.9 + 0.005 * torch.rand(count, 1, *size, generator=generator)
-
-
-@pytest.mark.parametrize("channels", [1, 3])
-def test_a_crf_cleans_seeds_as_the_released_code_does(channels: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(irnet_seeds, "SIDE", 40)  # half the released widths: both kernels matter on so few pixels
-    pictures = patches(2, 24, 20)
-    y, x = torch.meshgrid(torch.arange(24.0), torch.arange(20.0), indexing="ij")
-    bump = torch.exp(-((y - 10) ** 2 + (x - 9) ** 2) / (2 * 6**2))
-    rough = seeds(torch.stack((bump, 0.9 * bump)), foreground=0.5, background=0.2)
-    found = cleaned(rough, pictures.expand(2, channels, 24, 20))
-    for seed, own, picture in zip(found, rough, pictures, strict=True):
-        foreground, near = slow_labels(own == 1, picture, 0.5), slow_labels(own != 0, picture, 0.5)
-        expected = torch.where(foreground, 1.0, torch.where(near, -1.0, 0.0))
-        assert set(expected.flatten().tolist()) == {-1, 0, 1}
-        assert (seed != expected).float().mean() < 0.01, "single against double precision"
-        assert (seed != own).float().mean() > 0.1, "there is something to clean"
-
-
-def test_the_crfs_widths_grow_with_the_image(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[CrfSettings] = []
-
-    def dense_crf(foreground: Tensor, images: Tensor, settings: CrfSettings) -> Tensor:
-        asked.append(settings)
-        return foreground
-
-    monkeypatch.setattr(irnet_seeds, "dense_crf", dense_crf)
-    for side in (320, 160):
-        cleaned(torch.zeros(1, side, side + 8), torch.zeros(1, 3, side, side + 8))
-    whole, half = asked[0], asked[-1]
-    assert (whole.theta_alpha, whole.theta_gamma, whole.theta_beta, whole.iterations) == (50, 3, 5, 10)
-    assert (half.theta_alpha, half.theta_gamma, half.theta_beta) == (25, 1.5, 5)
-
-
-def test_cleaned_seeds_are_of_the_middle_of_their_cells() -> None:
-    images = Images()
-    images.images = patches(8, 32, 32)
-    found = seeded(images=images, seed_cleaning="crf")
-    assert not torch.equal(found["seeds"], seeded()["seeds"])
-    finest = []
-    for seed, map_, image in zip(found["seeds"], *weak_maps()[:2], strict=True):
-        whole = seeds(enlarged((map_ / map_.max())[None]), foreground=0.3, background=0.05)
-        finest.append(cleaned(whole, images.images[image + 2][None])[0])
-        assert torch.equal(seed.float(), finest[-1][2::4, 2::4])
-    assert any(not torch.equal(fine[2::4, 2::4], fine[::4, ::4]) for fine in finest)
-
-
-@pytest.mark.parametrize(
-    "wrong",
-    [
-        {"p": 1.1},
-        {"supervision": "none"},
-        {"labels": "cam"},
-        {"seed_background": 0.4},
-        {"seed_cleaning": "dense"},
-        {"irnet_width": 12},
-        {"walk_background": 1.0},
-        {"threshold_rule": "best"},
-        {"cam_threshold": -0.1},
-        {"cam_threshold": 1.1},
-        {"classifier_batch": 1},
-        {"classifier_stride": 4},
-        {"dilation": 0},
-        {"irnet_radius": 1},
-        {"irnet_decay": -0.1},
-        {"encoder_classifier_weights": ""},
-    ],
-)
-def test_values_out_of_range_are_refused_by_name(wrong: dict[str, Any]) -> None:
-    (name,) = wrong
-    with pytest.raises(ValueError, match=f"{name} is .*: expected"):
-        config(**wrong)
-
-
-@pytest.mark.parametrize("name", ["resnet51", "torchvision/densenet120", "", "resnets/resnet18"])
-def test_an_unknown_classifier_is_refused_by_its_own_name(name: str) -> None:
-    """Not as another network than that of IRNet, which has the classifier's weights."""
-    with pytest.raises(
-        ValueError, match=f"classifier_backbone is '{name}': expected the name of a network of timm or "
-    ):
-        config(classifier_backbone=name)
-
-
-@pytest.mark.parametrize("name", ["timm/resnet18.a1_in1k", "torchvision/densenet121", "densenet_slim", "resnet10_slim"])
-def test_known_classifiers(name: str) -> None:
-    assert config(classifier_backbone=name, irnet_weights="random").classifier_backbone == name
-
-
-def test_thresholds_of_maps_over_their_maximum_are_at_most_1() -> None:
-    assert config(cam_threshold=7.0, cam_scale="raw").cam_threshold == 7
-    with pytest.raises(ValueError, match=r"cam_threshold is 7.0: expected at most 1, since .* with cam_scale=max"):
-        config(cam_threshold={"a": 1.0, "b": 7.0})
-
-
-def test_irnet_has_the_classifiers_weights_only_as_the_same_network() -> None:
-    with pytest.raises(ValueError, match="irnet_backbone is 'resnet18': expected the classifier's, resnet10_slim"):
-        config(irnet_backbone="resnet18")
-
-
-def test_thresholds_of_maps_are_searched_where_they_are_not_tuned() -> None:
-    space = load_space(CheXseg, "paper")
-    assert "cam_threshold" not in space.searched
-    assert "cam_threshold" in space.override(fixes=("threshold_rule=fixed",)).searched
-
-
-def test_defaults_are_the_papers() -> None:
-    paper = {"classifier_lr": 1e-4, "classifier_batch": 16, "classifier_epochs": 3, "p": 0.9, "batch": 8, "lr": 1e-3}
-    paper |= {"seed_foreground": 0.3, "seed_background": 0.05, "irnet_lr": 0.1, "irnet_batch": 16, "irnet_radius": 10}
-    paper |= {"width": 256, "detail": 48, "dilation": 12, "output_stride": 16, "dropout": 0.5, "weak_maps": 100}
-    found = CheXsegConfig()
-    assert {name: getattr(found, name) for name in paper} == paper
