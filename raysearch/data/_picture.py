@@ -106,12 +106,12 @@ class Fit:
         # one factor and one shift: of frames of 1024 pixels on canvases of 64, 128 or 512 both are exact
         return points * (np.divide(self.source, frame) * scale) + (self.offset - np.array([left, top]) * scale)
 
-    def to_source(self, values: NDArray[Any], fill: int = 0) -> NDArray[Any]:
-        """(size, size) of the canvas as (height, width) of the picture, each pixel that of the nearest one; `fill`
-        where the picture is not on the canvas. Bool or uint8."""
+    def to_source(self, values: NDArray[Any]) -> NDArray[Any]:
+        """(size, size) bool or uint8 of the canvas as (height, width) of the picture, each pixel the nearest one's; 0
+        in what a crop leaves out."""
         left, top, right, bottom = self.cut
         part = Image.fromarray(values[self.window].astype(np.uint8))
-        out = np.full((self.source[1], self.source[0]), fill, values.dtype)
+        out = np.zeros((self.source[1], self.source[0]), values.dtype)
         out[top:bottom, left:right] = np.asarray(part.resize((right - left, bottom - top), Image.Resampling.NEAREST))
         return out
 
