@@ -15,7 +15,16 @@ from methods.chexseg._upstream import CHUNK, at
 from methods.chexseg.cams import Cams, SaliencyMaps, over_maximum
 from methods.chexseg.irnet import IrNet
 from methods.chexseg.irnet.walk import walk
-from methods.chexseg.thresholds import GRID, best_thresholds, counts_by_level, enlarged, otsu_masks, packed
+from methods.chexseg.thresholds import (
+    GRID,
+    best_thresholds,
+    counts_by_level,
+    enlarged,
+    otsu_masks,
+    packed,
+    reached,
+)
+from methods.layers.rounding import exceeds
 from raysearch.method import Outcome, PseudoRegions, TrainingImages, Upstream, by_class
 
 
@@ -66,7 +75,7 @@ class CamLabels(PseudoLabels):
             else:
                 scaled = enlarged(self.scaled(part, label, unit), self.task.size)
                 # a map of zeros shows nothing, whatever the threshold
-                masks = (scaled.double() >= thresholds[label][:, None, None]) & (part.amax((1, 2)) > 0)[:, None, None]
+                masks = reached(scaled, thresholds[label]) & (part.amax((1, 2)) > 0)[:, None, None]
             yield masks & seen[i : i + CHUNK, None, None]
 
     def scaled(self, maps: Tensor, label: Tensor, unit: Tensor) -> Tensor:
@@ -118,7 +127,7 @@ class WalkLabels(PseudoLabels):
             image, edges = (maps.image[chosen] - i).to(device), boundary[i : i + step].to(device)
             start = enlarged(over_maximum(maps.maps[chosen].to(device)), (edges.shape[1], edges.shape[2]))
             end = walk(start, edges, image, radius=c.walk_radius, beta=c.walk_beta, steps=2**c.walk_times)
-            yield (over_maximum(enlarged(end, self.task.size)) > c.walk_background).cpu()
+            yield exceeds(over_maximum(enlarged(end, self.task.size)), c.walk_background).cpu()
 
 
 def region_of(masks: Tensor, truth: Tensor, image: Tensor, label: Tensor) -> Tensor:

@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from torch import Tensor
 
-from methods.layers.maps import resized
+from methods.layers.maps import resized_evenly
+from methods.layers.rounding import SLACK, reaches
 
 GRID = 100
 """Thresholds that are tried are the multiples of 1 / `GRID` above 0 and below 1."""
@@ -16,8 +17,13 @@ LEVELS = 256
 
 
 def enlarged(maps: Tensor, size: tuple[int, int]) -> Tensor:
-    """Bilinear resize of (M, h, w) to (M, H, W), corners not aligned."""
-    return resized(maps[:, None], size)[:, 0]
+    """Bilinear resize of (M, h, w) to (M, H, W), corners not aligned; equal values stay equal."""
+    return resized_evenly(maps[:, None], size)[:, 0]
+
+
+def reached(maps: Tensor, thresholds: Tensor) -> Tensor:
+    """Masks (M, H, W) bool, ``map >= t``, of maps (M, H, W) and their thresholds (M,), as `counts_by_level` counts."""
+    return reaches(maps, thresholds[:, None, None])
 
 
 def counts_by_level(maps: Tensor, masks: Tensor, label: Tensor, classes: int) -> Tensor:
@@ -33,7 +39,7 @@ def counts_by_level(maps: Tensor, masks: Tensor, label: Tensor, classes: int) ->
         `GRID` - 1 thresholds.
     """
     thresholds = torch.arange(1, GRID, dtype=torch.float64) / GRID
-    level = torch.bucketize(maps.double(), thresholds, right=True)
+    level = torch.bucketize(maps.double(), thresholds * (1 - SLACK), right=True)
     cell = ((masks > 0).long() * classes + label[:, None, None]) * GRID + level
     return torch.bincount(cell.flatten(), minlength=2 * classes * GRID).view(2, classes, GRID)
 
@@ -56,7 +62,8 @@ def best_thresholds(counts: Tensor) -> Tensor | None:
 def otsu_masks(maps: Tensor) -> Tensor:
     """Masks (M, H, W) bool as the released code makes them of maps (M, H, W) in [0, 1]: of the bytes of each map those
     above its Otsu threshold, holes filled, single pixels dropped."""
-    level = (255 * maps).to(torch.uint8)
+    # a value that rounding has left just below a level is at it
+    level = (255 * (1 + SLACK) * maps.double()).to(torch.uint8)
     above = (level > otsu_levels(level)[:, None, None]).numpy()
     return torch.from_numpy(np.stack([_filled(mask) for mask in above])) if len(above) else torch.from_numpy(above)
 

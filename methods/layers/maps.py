@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from methods.layers.rounding import constant
 from methods.layers.workers import all_reduce
 
 
@@ -20,8 +21,16 @@ def resized_aligned(maps: Tensor, size: tuple[int, ...]) -> Tensor:
     return _interpolated(maps, size, align_corners=True)
 
 
+def resized_evenly(maps: Tensor, size: tuple[int, int]) -> Tensor:
+    """As `resized`, in double precision, so that equal values stay equal."""
+    if maps.shape[-2:] == size:
+        return maps
+    return resized(maps.double(), size).to(maps.dtype)
+
+
 def min_max(maps: Tensor, *, fill: float) -> Tensor:
-    """Scales each image of (N, M, H, W) to [0, 1] by its own extrema; an image with one value only becomes `fill`."""
+    """Scales each image of (N, M, H, W) to [0, 1] by its own extrema; an image with one value only, but for rounding,
+    becomes `fill`."""
     return _scale(maps, maps.amin((1, 2, 3), keepdim=True), maps.amax((1, 2, 3), keepdim=True), fill)
 
 
@@ -47,7 +56,8 @@ def _interpolated(maps: Tensor, size: tuple[int, ...], *, align_corners: bool) -
 
 def _scale(maps: Tensor, low: Tensor, high: Tensor, fill: float) -> Tensor:
     span = high - low
-    flat = span <= 0
+    # a map of one value is no longer one after interpolation: what that leaves must not be stretched
+    flat = constant(low, high)
     # rounding may leave a quotient just outside
     scaled = ((maps - low) / span.masked_fill(flat, 1.0)).clamp(0.0, 1.0)
     return torch.where(flat, torch.full_like(maps, fill), scaled)

@@ -16,13 +16,14 @@ from methods.layers.activation import leak
 from methods.layers.backbone import build_backbone
 from methods.layers.features import build_features
 from methods.layers.images import Normalize
+from methods.layers.maps import resized_evenly
 from methods.layers.mode import evaluating
 from methods.layers.statistics import batch_norms
 from methods.saliency_proposals._config import SaliencyProposalsConfig
 from methods.saliency_proposals.anchors import Anchors
 from methods.saliency_proposals.crop import bilinear_crop, gaussian_crop
 from methods.saliency_proposals.gumbel import gumbel_noise, straight_through
-from methods.saliency_proposals.inference import detection_map, percentiles, resize, scaled
+from methods.saliency_proposals.inference import detection_map, percentiles, scaled
 from methods.saliency_proposals.losses import Counted, balanced_loss, positive_shares
 from methods.saliency_proposals.network import Classification, CropClassifier, Detection, Network, Seen
 from methods.saliency_proposals.proposals import ProposalHead
@@ -108,7 +109,7 @@ class SaliencyProposals(Method):
         c = self.config
         seen = network.classification(images)
         size = (images.shape[2], images.shape[3])
-        maps = resize(self._map(network, seen, size), size)
+        maps = resized_evenly(self._map(network, seen, size), size)
         if c.scale == "percentile":
             maps = percentiles(maps)
         elif c.map != "sal":
@@ -124,7 +125,7 @@ class SaliencyProposals(Method):
         cells = (saliency.shape[2], saliency.shape[3])
         confidences, boxes = network.detection.proposals(seen.features, seen.saliency, size)
         found = detection_map(confidences, boxes, cells, size, reading=c.rpn_map, confidence=c.confidence)
-        return found if c.map == "det" else found * resize(saliency, (found.shape[2], found.shape[3]))
+        return found if c.map == "det" else found * resized_evenly(saliency, (found.shape[2], found.shape[3]))
 
     def _seen(self, network: Network, images: Tensor, *, frozen: bool) -> Seen:
         if not frozen:

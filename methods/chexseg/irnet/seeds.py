@@ -16,6 +16,7 @@ from methods.chexseg._upstream import CHUNK
 from methods.chexseg.cams import Cams, SaliencyMaps, over_maximum
 from methods.chexseg.thresholds import enlarged
 from methods.layers.crf import CrfSettings, dense_crf
+from methods.layers.rounding import exceeds, reaches
 from raysearch.method import Outcome, TrainingImages, Upstream
 
 STRIDE = 4
@@ -32,8 +33,8 @@ CHANNELS = 3
 
 def seeds(maps: Tensor, *, foreground: float, background: float) -> Tensor:
     """Of maps (M, h, w) in units of their maximum: 1 above `foreground`, 0 below `background`, -1 between."""
-    surely = torch.where(maps < background, 0.0, -1.0)
-    return torch.where(maps > foreground, 1.0, surely)
+    surely = torch.where(reaches(maps, background), -1.0, 0.0)
+    return torch.where(exceeds(maps, foreground), 1.0, surely)
 
 
 def cleaned(found: Tensor, images: Tensor) -> Tensor:
