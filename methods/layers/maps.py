@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from methods.layers.inside import own_extrema
 from methods.layers.rounding import constant
 from methods.layers.workers import all_reduce
 
@@ -28,18 +29,20 @@ def resized_evenly(maps: Tensor, size: tuple[int, int]) -> Tensor:
     return resized(maps.double(), size).to(maps.dtype)
 
 
-def min_max(maps: Tensor, *, fill: float) -> Tensor:
+def min_max(maps: Tensor, *, fill: float, inside: Tensor | None = None) -> Tensor:
     """Scales each image of (N, M, H, W) to [0, 1] by its own extrema; an image with one value only, but for rounding,
-    becomes `fill`."""
-    return _scale(maps, maps.amin((1, 2, 3), keepdim=True), maps.amax((1, 2, 3), keepdim=True), fill)
+    becomes `fill`. Of a picture `inside` (N, H, W) a canvas only its own pixels count; beyond, values end at 0 and 1.
+    """
+    return _scale(maps, *own_extrema(maps, inside), fill)
 
 
-def min_max_batch(maps: Tensor, *, fill: float) -> Tensor:
-    """Scales (N, M, H, W) to [0, 1] by the extrema of the batch, over all workers; constant maps become `fill`.
+def min_max_batch(maps: Tensor, *, fill: float, inside: Tensor | None = None) -> Tensor:
+    """Scales (N, M, H, W) to [0, 1] by the extrema of the batch, over all workers; otherwise as `min_max`.
 
     The reading of the released code of min-max entropy: an image's map depends on the others of its batch.
     """
-    low, high = all_reduce(torch.stack((-maps.amin(), maps.amax())), "max").unbind()
+    lows, highs = own_extrema(maps, inside)
+    low, high = all_reduce(torch.stack((-lows.amin(), highs.amax())), "max").unbind()
     return _scale(maps, -low, high, fill)
 
 

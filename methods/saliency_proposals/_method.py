@@ -100,20 +100,22 @@ class SaliencyProposals(Method):
         network = cast(Network, model)
         with evaluating(network):
             # features of all classes and proposals at once: no more images than a step has
-            parts = [self._answer(network, part) for part in torch.split(images, self.batch_size)]
+            pictures = torch.split(images, self.batch_size)
+            own = [None] * len(pictures) if inside is None else torch.split(inside, self.batch_size)
+            parts = [self._answer(network, *part) for part in zip(pictures, own, strict=True)]
         scores, maps = (torch.cat(each) for each in zip(*parts, strict=True))
         return Prediction(scores=scores, maps=maps)
 
-    def _answer(self, network: Network, images: Tensor) -> tuple[Tensor, Tensor]:
+    def _answer(self, network: Network, images: Tensor, inside: Tensor | None) -> tuple[Tensor, Tensor]:
         """Scores (N, K) and maps (N, K, H, W), both in [0, 1]."""
         c = self.config
         seen = network.classification(images)
         size = (images.shape[2], images.shape[3])
         maps = resized_evenly(self._map(network, seen, size), size)
         if c.scale == "percentile":
-            maps = percentiles(maps)
+            maps = percentiles(maps, inside)
         elif c.map != "sal":
-            maps = scaled(maps)
+            maps = scaled(maps, inside)
         return seen.logits.sigmoid(), maps.clamp(0.0, 1.0)
 
     def _map(self, network: Network, seen: Seen, size: tuple[int, int]) -> Tensor:

@@ -66,22 +66,34 @@ def detection_map(
     return total / weights.sum(2)[..., None, None].clamp(min=torch.finfo(weights.dtype).tiny)
 
 
-def percentiles(maps: Tensor) -> Tensor:
+def percentiles(maps: Tensor, inside: Tensor | None = None) -> Tensor:
     """Each pixel of (N, K, H, W) replaced by the share of its map's pixels that are not above it; 0 where it is the
     map's lowest. A threshold q on this is the percentile q of the map: pixels from the q H W-th lowest on. A map of one
-    value, but for rounding, has lowest pixels alone.
+    value, but for rounding, has lowest pixels alone. Of a picture `inside` (N, H, W) a canvas all this is of its own
+    pixels, H W their number; what the others become is in [0, 1] and means nothing.
 
     Shares below 1 are 254 / 255 at most: what is closer to 1 would become 1 when quantised to 256 values, and the map's
     maximum could not be told from it.
     """
     flat = maps.flatten(2)
-    ordered = flat.sort(2).values
-    ranks = torch.searchsorted(ordered, flat.contiguous(), right=True) / flat.shape[2]
-    ranks = torch.where(flat == ordered[..., -1:], 1.0, ranks.clamp(max=254 / 255))
-    lowest, highest = ordered[..., :1], ordered[..., -1:]
+    ordered, pixels = _ordered(flat, inside)
+    lowest, highest = ordered[..., :1], ordered.gather(2, (pixels - 1).clamp(min=0))
+    ranks = torch.searchsorted(ordered, flat.contiguous(), right=True) / pixels.clamp(min=1)
+    ranks = torch.where(flat == highest, 1.0, ranks.clamp(max=254 / 255))
     return torch.where((flat == lowest) | constant(lowest, highest), 0.0, ranks).float().view_as(maps)
 
 
-def scaled(maps: Tensor) -> Tensor:
-    """Each map of (N, K, H, W) to [0, 1] by its own extrema; a map of one value becomes 0."""
-    return min_max(maps.flatten(0, 1)[:, None], fill=0.0).view_as(maps)
+def scaled(maps: Tensor, inside: Tensor | None = None) -> Tensor:
+    """Each map of (N, K, H, W) to [0, 1] by its own extrema, those `inside` (N, H, W) if given; a map of one value
+    becomes 0."""
+    each = None if inside is None else inside.repeat_interleave(maps.shape[1], 0)
+    return min_max(maps.flatten(0, 1)[:, None], fill=0.0, inside=each).view_as(maps)
+
+
+def _ordered(flat: Tensor, inside: Tensor | None) -> tuple[Tensor, Tensor]:
+    """Values (N, K, H W) in ascending order, those of the picture first, and how many these are, (N, K, 1)."""
+    if inside is None:
+        return flat.sort(2).values, torch.full_like(flat[..., :1], flat.shape[2], dtype=torch.int64)
+    own = inside.flatten(1)[:, None]
+    ordered = flat.masked_fill(~own, torch.inf).sort(2).values
+    return ordered, own.sum(2, keepdim=True).expand(-1, flat.shape[1], -1)

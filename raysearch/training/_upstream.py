@@ -43,6 +43,10 @@ class PoolImages:
         for part, images in evaluation_batches(self._collection, rows, size):
             yield part, images.to(self.device, non_blocking=True)
 
+    def inside(self, rows: NDArray[np.int64]) -> Tensor | None:
+        places_in(self.pool, rows, "upstream work")
+        return None
+
     def regions(self, rows: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
         truth = self.pool.truth[places_in(self.pool, rows, "upstream work")]
         where = self._collection.mask_row[rows][truth == PRESENT]
