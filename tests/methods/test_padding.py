@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import dataclasses
+from typing import Any
+
 import pytest
 import torch
+from test_chexseg_contract import SMALL as CHEXSEG
+from test_saliency_contract import SMALL as SALIENCY
 from torch import Tensor
 
 from methods._patches import AnnotatedPairs
+from methods.cam import CamAvg, GradCam
+from methods.chexseg import CheXseg
 from methods.chexseg.irnet.walk import walk
 from methods.chexseg.losses import class_average_dice
 from methods.chexseg.thresholds import counts_by_level, otsu_levels, otsu_masks
+from methods.deep_mil import DeepMil
 from methods.layers.crf import CrfSettings, dense_crf
 from methods.layers.inside import continued, in_both, own_cells, own_highest, own_mean, rectangles
 from methods.layers.maps import min_max, min_max_batch, resized
@@ -17,11 +25,17 @@ from methods.layers.pac import binary_mean_field, softmax_mean_field
 from methods.li_base import LiBase, LiBaseConfig
 from methods.li_base.losses import annotated_loss, unannotated_loss
 from methods.limited_annotation import LimitedAnnotation, LimitedAnnotationConfig
-from methods.minmax_entropy.mask import full_resolution
+from methods.minmax_entropy import MinMaxEntropy
+from methods.minmax_entropy.mask import full_resolution, mask
+from methods.multimix import MultiMix, MultiMixUNet, Umtl
 from methods.multimix.losses import bernoulli_divergence, channel_divergence, dice_loss
+from methods.saliency_proposals import SaliencyProposals
 from methods.saliency_proposals.inference import percentiles, scaled
+from methods.unet import UNet
 from methods.unet._method import pixel_loss
-from raysearch.method import Batch, Task
+from raysearch.method import Batch, Method, Step, Task
+from raysearch.testing import synthetic_batch, synthetic_task
+from raysearch.testing._synthetic import padded
 
 ROWS, COLUMNS = slice(2, 7), slice(0, 8)
 OWN = (Ellipsis, ROWS, COLUMNS)
@@ -234,3 +248,91 @@ def test_li_base_sums_logarithms_of_the_pictures_patches() -> None:
     torch.testing.assert_close(unannotated_loss(quiet, LABELS), unannotated_loss(absent[OWN], LABELS))
     found = annotated_loss(present[image, label], quiet[image, label], CELLS & inside(2))
     torch.testing.assert_close(found, annotated_loss(present[image, label][OWN], absent[image, label][OWN], CELLS[OWN]))
+
+
+PIXELS: list[tuple[type[Method], dict[str, Any]]] = [
+    (UNet, {"width": 4, "depth": 2}),
+    (CheXseg, {**CHEXSEG, "supervision": "full", "weights": "random"}),
+    (MultiMixUNet, {"width": 4}),
+    (Umtl, {"width": 4, "pad": 0}),
+    (MultiMix, {"width": 4, "pad": 0}),
+]
+
+
+def _with(masks: float, batch: Batch) -> Batch:
+    """The batch with region masks of this value in the padding."""
+    assert batch.masks is not None
+    assert batch.truth is not None
+    assert batch.inside is not None
+    own = batch.inside[(batch.truth == 1).nonzero()[:, 0]]
+    beside = {name: _with(masks, other) if other.masks is not None else other for name, other in batch.beside.items()}
+    return dataclasses.replace(batch, masks=torch.where(own, batch.masks, masks), beside=beside)
+
+
+@pytest.mark.parametrize(("method", "config"), PIXELS, ids=[method.name for method, _ in PIXELS])
+def test_a_step_learns_no_pixel_of_the_padding(method: type[Method], config: dict[str, Any]) -> None:
+    made = method(method.Config(**config), synthetic_task(method))
+    (stage,) = made.stages(1)
+    batch = padded(synthetic_batch(method, made.task, stage=stage))
+    losses = []
+    for masks in (0.0, 1.0):
+        torch.manual_seed(0)
+        model = made.build().train()
+        step = Step(epoch=0, stage=stage.name, generator=torch.Generator(), backward=torch.autograd.backward)
+        losses.append(made.training_step(model, _with(masks, batch), step))
+    torch.testing.assert_close(losses[0], losses[1])
+
+
+SLIM = {"backbone": "resnet10_slim", "weights": "random", "output_stride": 8}
+SCALED: list[tuple[type[Method], dict[str, Any]]] = [
+    (CamAvg, SLIM),
+    (DeepMil, SLIM),
+    (GradCam, SLIM),
+    (MinMaxEntropy, SLIM),
+    *((SaliencyProposals, {**SALIENCY, "scale": scale}) for scale in ("percentile", "absolute")),
+]
+
+
+@pytest.mark.parametrize(("method", "config"), SCALED)
+def test_maps_that_are_scaled_reach_0_and_1_in_the_picture(method: type[Method], config: dict[str, Any]) -> None:
+    made = method(method.Config(**config), synthetic_task(method))
+    torch.manual_seed(0)
+    batch = padded(synthetic_batch(method, made.task))
+    assert batch.inside is not None
+    maps = made.predict(made.build().eval(), batch.images, batch.inside).maps
+    for each, own in zip(maps, batch.inside, strict=True):
+        for map_ in each:
+            assert map_[own].aminmax() == (0, 1) or not map_.any()
+
+
+def test_the_localizers_masks_are_scaled_in_the_picture_while_it_trains(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = MinMaxEntropy(MinMaxEntropy.Config(**SLIM, u=1, erasing_start=0), synthetic_task(MinMaxEntropy))
+    batch = padded(synthetic_batch(MinMaxEntropy, made.task))
+    found: list[Tensor] = []
+
+    def watched(fine: Tensor, **settings: Any) -> Tensor:
+        found.append(fine)
+        return mask(fine, **settings)
+
+    monkeypatch.setattr("methods.minmax_entropy.mask.mask", watched)
+    torch.manual_seed(0)
+    step = Step(epoch=0, stage="train", generator=torch.Generator(), backward=torch.autograd.backward)
+    made.training_step(made.build().train(), batch, step)
+    assert batch.inside is not None
+    assert len(found) == 2
+    for fine in found:
+        for each, own in zip(fine, batch.inside, strict=True):
+            assert each[0][own].aminmax() == (0, 1)
+
+
+@pytest.mark.parametrize(
+    ("method", "config"), [(CheXseg, {**CHEXSEG, "supervision": "full", "weights": "random"}), (MultiMixUNet, {})]
+)
+def test_a_score_is_the_highest_value_in_the_picture(method: type[Method], config: dict[str, Any]) -> None:
+    made = method(method.Config(**config), synthetic_task(method))
+    torch.manual_seed(0)
+    batch = padded(synthetic_batch(method, made.task))
+    assert batch.inside is not None
+    found = made.predict(made.build().eval(), batch.images, batch.inside)
+    for scores, maps, own in zip(found.scores, found.maps, batch.inside, strict=True):
+        assert torch.equal(scores, maps[:, own].amax(1))
