@@ -79,6 +79,17 @@ def _int8(labels: NDArray[Any]) -> NDArray[np.int8]:
     return np.asarray(labels, np.int8)
 
 
+def labelled(logits: Logits) -> NDArray[np.bool_]:
+    """(R,) images of which a label is known."""
+    return (logits.labels >= 0).any(axis=1)
+
+
+def labelled_in_both(logits: Logits) -> NDArray[np.bool_]:
+    """(R,) images of which a label is known of a class that has both: of others `auc` takes no notice."""
+    both = (logits.labels > 0).any(axis=0) & (logits.labels == 0).any(axis=0)
+    return (logits.labels[:, both] >= 0).any(axis=1)
+
+
 def classification_error(logits: Logits, weights: Floats, label: int | None = None) -> Floats:
     """Share of wrong answers, in [0, 1], under (B, R) weightings of the images; (B,), NaN where no label is known.
 
@@ -143,7 +154,7 @@ def auc(logits: Logits, weights: Floats, label: int | None = None) -> Floats:
     areas = np.stack([_area(logits, weights, k) for k in range(len(logits.classes))])
     defined = ~np.isnan(areas)
     mean = np.where(defined, areas, 0).sum(axis=0) / np.maximum(defined.sum(axis=0), 1)
-    known = weights @ (logits.labels >= 0).any(axis=1) > 0
+    known = weights @ labelled(logits) > 0
     both = ((logits.labels > 0).any(axis=0) & (logits.labels == 0).any(axis=0)).any()
     return np.where(known, np.where(defined.any(axis=0), mean, np.nan if both else 0.5), np.nan)
 
