@@ -7,8 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from raysearch.data._depth import Depth
+from raysearch.data._image_file import UnreadableError
 from raysearch.data._manifest import FileManifest
-from raysearch.data._picture import UnreadableError, read_image
+from raysearch.data._picture import read_image
 from raysearch.data._regions import read_region
 
 
@@ -19,9 +21,10 @@ class Decoded:
     Attributes:
         pixels: (C, size, size) uint8; None if the image cannot be read.
         masks: class index -> (size, size) uint8; all zero if the region is empty.
-        source: (width, height) of the file; (0, 0) if it cannot be read.
+        source: (width, height) of the upright picture; (0, 0) if it cannot be read.
         shares: class index -> foreground share of the picture, without the padding, in [0, 1].
         problems: one line each, with the file's name.
+        turned: whether the picture is stored in another orientation (EXIF), which was undone.
     """
 
     pixels: NDArray[np.uint8] | None
@@ -29,12 +32,17 @@ class Decoded:
     source: tuple[int, int]
     shares: dict[int, float]
     problems: tuple[str, ...]
+    turned: bool = False
 
 
-def decode(manifest: FileManifest, row: int, size: int) -> Decoded:
-    """Reads the image and the regions of one row; what cannot be read is told in `problems`."""
+def decode(manifest: FileManifest, row: int, size: int, depth: Depth | None = None) -> Decoded:
+    """Reads the image and the regions of one row; what cannot be read is told in `problems`.
+
+    Args:
+        depth: of the collection, see `raysearch.data._depth.find_depth`.
+    """
     try:
-        pixels, fit = read_image(manifest.paths[row], size, manifest.channels)
+        pixels, fit, turned, _ = read_image(manifest.paths[row], size, manifest.channels, depth)
     except UnreadableError as error:
         return Decoded(None, {}, (0, 0), {}, (f"{manifest.ids[row]}: {error}",))
     masks: dict[int, NDArray[np.uint8]] = {}
@@ -46,4 +54,4 @@ def decode(manifest: FileManifest, row: int, size: int) -> Decoded:
             shares[label] = float(masks[label][fit.window].mean())
         except UnreadableError as error:
             problems.append(f"{manifest.ids[row]}: {error}")
-    return Decoded(pixels, masks, fit.source, shares, tuple(problems))
+    return Decoded(pixels, masks, fit.source, shares, tuple(problems), turned)

@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass
 
 from raysearch.data.kinds import OptionValue, all_kinds, get_kind
+from raysearch.data.kinds._base import BITS
 from raysearch.errors import DataError, nearest
 
 LABELS, REGIONS = "cls", "seg"
@@ -68,6 +69,12 @@ class DataSpec:
         return int(self["size"])
 
     @property
+    def bits(self) -> int | None:
+        """Of the values in 16-bit files, where they are given."""
+        bits = dict(self.options).get(BITS.name, BITS.default)
+        return None if bits == BITS.default else int(bits)
+
+    @property
     def needs_path(self) -> bool:
         """Whether it lies in a folder, and is not computed."""
         return get_kind(self.kind).needs_path
@@ -121,6 +128,12 @@ class JoinedSpec:
     def size(self) -> int:
         """Side of the images in pixels."""
         return self.sources[0][1].size
+
+    @property
+    def bits(self) -> int | None:
+        """Of the values in 16-bit files, where all sources that lie in folders give the same."""
+        bits = {spec.bits for _, spec in self.sources if spec.needs_path}
+        return bits.pop() if len(bits) == 1 else None
 
     @property
     def needs_path(self) -> bool:

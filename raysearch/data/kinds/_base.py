@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from raysearch.data._collection import View
+from raysearch.data._depth import DEPTHS
 from raysearch.data._manifest import Manifest
 from raysearch.errors import DataError, nearest
 
@@ -76,6 +77,13 @@ MISSING = Option(
     default="error",
     choices=("error", "skip"),
     about="what to do about images that a table lists and the folder does not hold",
+)
+
+BITS = Option(
+    name="bits",
+    default="auto",
+    choices=("auto", *map(str, DEPTHS)),
+    about="how many bits the values in 16-bit files have; auto finds it out or asks",
 )
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from raysearch.data._collection import ABSENT, PRESENT, UNKNOWN, View
 from raysearch.data._manifest import FileManifest
-from raysearch.data.kinds._base import MISSING, Kind, Option, size_option, task_option
+from raysearch.data.kinds._base import BITS, MISSING, Kind, Option, size_option, task_option
 from raysearch.data.kinds._draw import draw
 from raysearch.data.kinds._files import entries
 from raysearch.data.kinds._labels import normal_or_not
@@ -61,6 +61,7 @@ class ChestXray14(Kind):
         task_option("findings", "normal-vs-pneumonia", "normal-vs-abnormal"),
         Option(name="classes", default="14", choices=("14", "8"), about="of task findings: all, or those with boxes"),
         size_option(512),
+        BITS,
         Option(name="subset", default=0, low=0, high=1_000_000, about="how many images are drawn; 0 for all"),
         Option(
             name="normal",

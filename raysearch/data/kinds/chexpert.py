@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from raysearch.data._collection import ABSENT, PRESENT, UNKNOWN, View
 from raysearch.data._manifest import FileManifest
-from raysearch.data.kinds._base import MISSING, Kind, Option, size_option, task_option
+from raysearch.data.kinds._base import BITS, MISSING, Kind, Option, size_option, task_option
 from raysearch.data.kinds._chexlocalize import PATHOLOGIES, Drawn, annotation_files, read_annotations
 from raysearch.data.kinds._chexpert_regions import place_regions
 from raysearch.data.kinds._files import is_file, release_folder
@@ -79,6 +79,7 @@ class CheXpert(Kind):
     options = (
         task_option("findings", "observations", "normal-vs-pneumonia", "normal-vs-abnormal"),
         size_option(320),
+        BITS,
         Option(
             name="uncertain", default="ones", choices=tuple(_POLICIES), about="what an uncertain label (-1) counts as"
         ),

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from raysearch.data._collection import ABSENT, PRESENT, UNKNOWN, View
 from raysearch.data._manifest import FileManifest, MaskFiles
-from raysearch.data.kinds._base import MISSING, Kind, Option, size_option, task_option
+from raysearch.data.kinds._base import BITS, MISSING, Kind, Option, size_option, task_option
 from raysearch.data.kinds._files import entries
 from raysearch.data.kinds._tables import (
     data_folder,
@@ -60,6 +60,7 @@ class CovidChestXray(Kind):
     options = (
         task_option("lungs", "lesions"),
         size_option(256),
+        BITS,
         Option(
             name="masks",
             default="v7labs",

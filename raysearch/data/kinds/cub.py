@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from raysearch.data._collection import View
 from raysearch.data._manifest import Boxes, Brighter, FileManifest, MaskFiles, Region
-from raysearch.data.kinds._base import MISSING, Kind, Option, size_option, task_option
+from raysearch.data.kinds._base import BITS, MISSING, Kind, Option, size_option, task_option
 from raysearch.data.kinds._files import first_folder, inside, is_file, release_folder
 from raysearch.data.kinds._labels import one_of
 from raysearch.data.kinds._tables import duplicates, find_table, listed_but_absent, read_keyed, refuse_nothing
@@ -51,6 +51,7 @@ class Cub(Kind):
         Option(name="classes", default="200", choices=("200", "5"), about="all species, or the five of CUB5"),
         Option(name="regions", default="masks", choices=("masks", "boxes"), about="segmentations or bounding boxes"),
         size_option(512),
+        BITS,
         MISSING,
     )
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from raysearch.data._collection import View
 from raysearch.data._manifest import FileManifest, MaskFiles, OtherColour, Region
-from raysearch.data.kinds._base import MISSING, Kind, size_option, task_option
+from raysearch.data.kinds._base import BITS, MISSING, Kind, size_option, task_option
 from raysearch.data.kinds._files import is_file, release_folder
 from raysearch.data.kinds._labels import one_of
 from raysearch.data.kinds._tables import find_table, listed_but_absent, refuse_nothing
@@ -41,7 +41,7 @@ class Flowers102(Kind):
     name = "flowers102"
     title = "Oxford 102 flowers (Nilsback and Zisserman, 2008)"
     version = 2
-    options = (task_option("species"), size_option(512), MISSING)
+    options = (task_option("species"), size_option(512), BITS, MISSING)
 
     def read(self, spec: DataSpec, view: View) -> FileManifest:
         root = release_folder(spec.path, self.title, ("imagelabels.mat", "jpg"), ("flowers-102",))

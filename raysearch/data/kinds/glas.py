@@ -9,7 +9,7 @@ import numpy as np
 
 from raysearch.data._collection import ABSENT, PRESENT, UNKNOWN, View
 from raysearch.data._manifest import FileManifest, MaskFiles
-from raysearch.data.kinds._base import MISSING, Kind, Option, size_option, task_option
+from raysearch.data.kinds._base import BITS, MISSING, Kind, Option, size_option, task_option
 from raysearch.data.kinds._tables import (
     data_folder,
     duplicates,
@@ -45,6 +45,7 @@ class Glas(Kind):
     options = (
         task_option("glands"),
         size_option(768),
+        BITS,
         Option(
             name="patients",
             default="id",

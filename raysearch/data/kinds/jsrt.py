@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from raysearch.data._collection import PRESENT, UNKNOWN, View
+from raysearch.data._image_file import RAW
 from raysearch.data._manifest import Boxes, Brighter, FileManifest, MaskFiles, Region
-from raysearch.data._picture import RAW
-from raysearch.data.kinds._base import Kind, size_option, task_option
+from raysearch.data.kinds._base import BITS, Kind, size_option, task_option
 from raysearch.data.kinds._files import IMAGES, by_stem, entries, files_in, first_folder, only_folder
 from raysearch.data.kinds._labels import normal_or_not
 from raysearch.data.kinds._tables import data_folder, one_line
@@ -52,7 +52,7 @@ class Jsrt(Kind):
     name = "jsrt"
     title = "JSRT with SCR (Shiraishi et al., 2000; van Ginneken et al., 2006)"
     version = 2
-    options = (task_option("lungs", "heart", "nodule"), size_option(256))
+    options = (task_option("lungs", "heart", "nodule"), size_option(256), BITS)
 
     def read(self, spec: DataSpec, view: View) -> FileManifest:
         root, files = _release(spec.path)

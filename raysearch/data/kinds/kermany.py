@@ -10,7 +10,7 @@ import numpy as np
 
 from raysearch.data._collection import View
 from raysearch.data._manifest import FileManifest
-from raysearch.data.kinds._base import Kind, size_option, task_option
+from raysearch.data.kinds._base import BITS, Kind, size_option, task_option
 from raysearch.data.kinds._files import entries, files_in, release_folder
 from raysearch.data.kinds._labels import normal_or_not
 from raysearch.errors import DataError
@@ -44,7 +44,7 @@ class Kermany(Kind):
     name = "kermany"
     title = "Chest X-ray pneumonia (Kermany et al., Cell 2018)"
     version = 1
-    options = (task_option("normal-vs-pneumonia"), size_option(256))
+    options = (task_option("normal-vs-pneumonia"), size_option(256), BITS)
 
     def read(self, spec: DataSpec, view: View) -> FileManifest:
         root = release_folder(spec.path, self.title, ("train",), ("chest_xray", "chest_xray/chest_xray"))

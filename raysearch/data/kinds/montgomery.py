@@ -10,7 +10,7 @@ import numpy as np
 
 from raysearch.data._collection import PRESENT, UNKNOWN, View
 from raysearch.data._manifest import FileManifest, MaskFiles, Region
-from raysearch.data.kinds._base import Kind, size_option, task_option
+from raysearch.data.kinds._base import BITS, Kind, size_option, task_option
 from raysearch.data.kinds._files import by_stem, files_in, release_folder
 from raysearch.data.kinds._labels import normal_or_not
 from raysearch.errors import DataError
@@ -34,7 +34,7 @@ class Montgomery(Kind):
     name = "montgomery"
     title = "Montgomery County chest X-rays (Jaeger et al., 2014)"
     version = 2
-    options = (task_option("lungs", "normal-vs-abnormal"), size_option(256))
+    options = (task_option("lungs", "normal-vs-abnormal"), size_option(256), BITS)
 
     def read(self, spec: DataSpec, view: View) -> FileManifest:
         root = release_folder(spec.path, self.title, ("CXR_png",), ("MontgomerySet",))

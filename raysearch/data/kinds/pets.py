@@ -9,7 +9,7 @@ import numpy as np
 
 from raysearch.data._collection import View
 from raysearch.data._manifest import FileManifest, MaskFiles, Region, Values
-from raysearch.data.kinds._base import MISSING, Kind, Option, size_option, task_option
+from raysearch.data.kinds._base import BITS, MISSING, Kind, Option, size_option, task_option
 from raysearch.data.kinds._files import inside, is_file, release_folder
 from raysearch.data.kinds._labels import one_of
 from raysearch.data.kinds._pet_heads import read_head
@@ -45,6 +45,7 @@ class Pets(Kind):
         ),
         Option(name="border", default="pet", choices=tuple(_FOREGROUND), about="what a trimap's border counts as"),
         size_option(512),
+        BITS,
         MISSING,
     )
 
