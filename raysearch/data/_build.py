@@ -14,11 +14,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from raysearch._text import counted
 from raysearch.data._collection import ABSENT, PRESENT, UNKNOWN
 from raysearch.data._decode import Decoded, decode
+from raysearch.data._depth import Depth, find_depth
+from raysearch.data._fit import FitMode
 from raysearch.data._manifest import ArrayManifest, FileManifest, Manifest, MaskFiles
 from raysearch.data._npy import NpyWriter
-from raysearch.data._picture import FitMode
 
 Progress = Callable[[int, int], None]
 """Called with (images done, images in all)."""
@@ -60,7 +62,12 @@ class Contents:
 
 
 def write_contents(
-    manifest: Manifest, size: int, mode: FitMode, folder: Path, progress: Progress | None = None
+    manifest: Manifest,
+    size: int,
+    mode: FitMode,
+    folder: Path,
+    progress: Progress | None = None,
+    bits: int | None = None,
 ) -> Contents:
     """Writes ``images.npy`` (N, C, size, size) and ``masks.npy`` (M, size, size), both uint8, and returns the rest.
 
@@ -74,7 +81,7 @@ def write_contents(
         NpyWriter(folder / "images.npy", (channels, size, size), np.uint8) as images,
         NpyWriter(folder / "masks.npy", (size, size), np.uint8) as masks,
     ):
-        contents = read_contents(manifest, size, mode, (images, masks), progress)
+        contents = read_contents(manifest, size, mode, (images, masks), progress, bits)
     contents.fingerprint = _fingerprint(contents, images, masks)
     return contents
 
@@ -85,9 +92,14 @@ def read_contents(
     mode: FitMode,
     writers: tuple[NpyWriter, NpyWriter] | None = None,
     progress: Progress | None = None,
+    bits: int | None = None,
 ) -> Contents:
     """Reads every image and region of a manifest to the end, whatever is wrong with some, and hands the pixels and the
-    masks to the writers."""
+    masks to the writers.
+
+    Args:
+        bits: of the values in 16-bit files; None to find it out.
+    """
     contents = Contents(
         manifest.classes,
         manifest.ids,
@@ -99,12 +111,19 @@ def read_contents(
         notes=manifest.notes,
     )
     problems = list(manifest.problems) if isinstance(manifest, FileManifest) else []
-    empty = failed = 0
+    empty = failed = turned = 0
     areas = np.tile(np.array([0, 0, size, size], np.int32), (len(manifest.ids), 1))
     boxes: list[NDArray[np.float64]] = []
-    rows = _decoded(manifest, size, mode) if isinstance(manifest, FileManifest) else _rendered(manifest)
+    if isinstance(manifest, FileManifest):
+        found = find_depth(manifest.paths, bits)
+        problems += [found.problem] if found.problem else []
+        contents.notes += (found.note,) if found.note else ()
+        rows = _decoded(manifest, size, mode, found.depth)
+    else:
+        rows = _rendered(manifest)
     for row, decoded in enumerate(rows):
         problems += decoded.problems
+        turned += decoded.turned
         areas[row] = areas[row] if decoded.area is None else decoded.area
         if decoded.pixels is not None:
             contents.sizes["x".join(map(str, decoded.source))] += 1
@@ -132,6 +151,11 @@ def read_contents(
         contents.notes += (f"{empty} masks are empty: these regions are absent",)
     if failed:
         contents.notes += (f"{failed} masks are empty though the image shows its object: these regions are unknown",)
+    if turned:
+        contents.notes += (
+            f"{counted(turned, 'image')} turned upright, as the EXIF orientation says: masks and boxes are taken to be"
+            " of the upright image",
+        )
     contents.problems = tuple(problems)
     return contents
 
@@ -141,11 +165,11 @@ def _is_shown(manifest: Manifest, row: int, label: int) -> bool:
     return isinstance(region, MaskFiles) and region.shown
 
 
-def _decoded(manifest: FileManifest, size: int, mode: FitMode) -> Iterator[Decoded]:
+def _decoded(manifest: FileManifest, size: int, mode: FitMode, depth: Depth) -> Iterator[Decoded]:
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
         for start in range(0, len(manifest.ids), _CHUNK):
             chunk = range(start, min(start + _CHUNK, len(manifest.ids)))
-            yield from pool.map(lambda row: decode(manifest, row, size, mode), chunk)
+            yield from pool.map(lambda row: decode(manifest, row, size, mode, depth), chunk)
 
 
 def _rendered(manifest: ArrayManifest) -> Iterator[Decoded]:

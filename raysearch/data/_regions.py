@@ -9,8 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from raysearch.data._manifest import Boxes, Brighter, Foreground, MaskFiles, OtherColour, Polygons, Region, RunLengths
-from raysearch.data._picture import Fit, UnreadableError, load
+from raysearch.data._fit import Fit
+from raysearch.data._image_file import UnreadableError
+from raysearch.data._manifest import Boxes, Foreground, MaskFiles, Polygons, Region, RunLengths
+from raysearch.data._mask_file import read_foreground
 from raysearch.data._rle import fill_runs
 
 _ROUNDING = 1e-6
@@ -45,7 +47,7 @@ def read_mask(paths: Sequence[Path], fit: Fit, foreground: Foreground | None = N
     union = np.zeros((fit.source[1], fit.source[0]), bool)
     for path in paths:
         try:
-            union |= _at_source(_foreground(path, foreground), fit)
+            union |= _at_source(read_foreground(path, foreground), fit)
         except UnreadableError as error:
             raise UnreadableError(f"mask {path.parent.name}/{path.name}: {error}") from None
     return place_mask(union, fit)
@@ -66,28 +68,6 @@ def place_mask(mask: NDArray[np.bool_], fit: Fit) -> NDArray[np.uint8]:
     return _on_canvas(area >= half - _ROUNDING, fit)
 
 
-def _foreground(path: Path, foreground: Foreground | None) -> NDArray[np.bool_]:
-    image = load(path)
-    if isinstance(foreground, OtherColour):
-        off = np.abs(np.asarray(image.convert("RGB")).astype(np.int16) - foreground.colour).max(axis=2)
-        return np.asarray(off > foreground.tolerance)
-    if image.format == "JPEG":
-        raise UnreadableError("a mask as JPEG data, whose values are not exact; expected PNG or BMP data")
-    if isinstance(foreground, Brighter):
-        gray = np.asarray(image.convert("L"))
-        if gray.max(initial=0) == 1:
-            raise UnreadableError("values of 0 and 1 only; expected black and white, 0 to 255")
-        return np.asarray(gray > foreground.level)
-    values = np.asarray(image)  # of a palette image these are the indices, which is what masks mean
-    if image.mode in ("RGBA", "LA", "PA"):
-        values = values[..., :-1]
-    if foreground is not None and not (known := np.isin(values, foreground.known)).all():
-        expected = ", ".join(map(str, foreground.known))
-        raise UnreadableError(f"a value of {values[~known].flat[0]}; expected only {expected}")
-    inside = values > 0 if foreground is None else np.isin(values, foreground.values)
-    return np.asarray(inside if inside.ndim == 2 else inside.any(axis=2))
-
-
 def _fill_runs(region: RunLengths) -> NDArray[np.bool_]:
     width, height = region.frame
     return np.asarray(np.logical_or.reduce([fill_runs(runs, height, width) for runs in region.runs]))
@@ -104,9 +84,10 @@ def _at_source(mask: NDArray[np.bool_], fit: Fit) -> NDArray[np.bool_]:
     """A mask at the size of its picture. A picture that was shrunk has rounded sides: a pixel of the coarser one."""
     width, height = fit.source
     if abs(mask.shape[1] * height - mask.shape[0] * width) > max(width, mask.shape[1]):
+        turned = mask.shape == (width, height)
         raise UnreadableError(
-            f"{mask.shape[1]}x{mask.shape[0]} does not fit the image of {width}x{height}; "
-            "expected the same size or an exact rescale"
+            f"{mask.shape[1]}x{mask.shape[0]} does not fit the image of {width}x{height}; expected the same size or an"
+            f" exact rescale{', upright as viewers show the image (EXIF orientation)' if turned else ''}"
         )
     if mask.shape == (height, width):
         return mask

@@ -18,7 +18,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 from raysearch.data import PARTS, UNUSED, parse_data
-from raysearch.data._picture import FitMode
+from raysearch.data._fit import FitMode
 from raysearch.errors import ExportError
 from raysearch.method import Method, Task, load_method
 from raysearch.thresholds import level, threshold

@@ -17,6 +17,7 @@ def test_options_take_the_kinds_defaults() -> None:
         "task": "findings",
         "classes": "14",
         "size": 512,
+        "bits": "auto",
         "subset": 0,
         "normal": 0,
         "seed": 0,

@@ -132,8 +132,8 @@ def picture(seed: int, height: int, width: int) -> NDArray[np.uint8]:
 
 
 def test_every_file_of_a_prediction(bundle: Bundle, tmp_path: Path) -> None:
-    image = tmp_path / "scan 1.png"
-    Image.fromarray(picture(0, 48, 80)).save(image)
+    image = tmp_path / "scan 1.png"  # too small for the text of a label
+    Image.fromarray(picture(0, 24, 40)).save(image)
     (answer,) = predict_images(bundle, [image], tmp_path / "out")
     out = tmp_path / "out"
     assert {path.name for path in out.iterdir()} == {"predictions.csv", "scan 1_mask.png", "scan 1_overlay.png"}
@@ -155,8 +155,8 @@ def test_every_file_of_a_prediction(bundle: Bundle, tmp_path: Path) -> None:
     assert mask[:, x1].any()
     assert mask[:, x2 - 1].any()
     overlay = np.asarray(Image.open(out / line["overlay"]))
-    assert overlay.shape == (48, 80, 3)
-    grey = np.repeat(picture(0, 48, 80)[:, :, None], 3, axis=2)
+    assert overlay.shape == (24, 40, 3)
+    grey = np.repeat(picture(0, 24, 40)[:, :, None], 3, axis=2)
     assert answer.boxes == (answer.box,)
     drawn = frame(mask.shape, answer.boxes)
     np.testing.assert_array_equal(overlay[~mask & ~drawn], grey[~mask & ~drawn])

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from raysearch.data._image_file import MAX_PIXELS
 from raysearch.data._manifest import Polygons, RunLengths
-from raysearch.data._picture import MAX_PIXELS
 from raysearch.data._rle import run_lengths
 from raysearch.errors import DataError, nearest
 

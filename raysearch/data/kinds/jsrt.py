@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from raysearch.data._collection import PRESENT, UNKNOWN, View
+from raysearch.data._image_file import RAW
 from raysearch.data._manifest import Boxes, Brighter, FileManifest, MaskFiles, Region
-from raysearch.data._picture import RAW
 from raysearch.data.kinds._base import Kind, size_option, task_option
 from raysearch.data.kinds._files import IMAGES, by_stem, entries, files_in, first_folder, only_folder
 from raysearch.data.kinds._labels import normal_or_not
