@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
+from raysearch.data._box_check import refuse_misplaced
 from raysearch.data._manifest import Boxes, Brighter, Foreground, MaskFiles, OtherColour, Polygons, Region, RunLengths
 from raysearch.data._picture import Fit, UnreadableError, load
 from raysearch.data._rle import fill_runs
@@ -21,10 +22,11 @@ def read_region(region: Region, fit: Fit) -> NDArray[np.uint8]:
     """A region as (size, size) uint8 in {0, 1}; all zero only if it is empty.
 
     Raises:
-        UnreadableError: a mask that cannot be read or is of another shape than its picture, and a box outside the
-            picture; begins with its name.
+        UnreadableError: a mask that cannot be read or is of another shape than its picture, and a box that is not in
+            the picture; begins with its name.
     """
     if isinstance(region, Boxes):
+        refuse_misplaced(region, fit.source)
         return draw_boxes(region, fit)
     if isinstance(region, MaskFiles):
         return read_mask(region.paths, fit, region.foreground)

@@ -163,7 +163,7 @@ def test_a_lesion_without_a_folder_is_unknown(tmp_path: Path) -> None:
 def test_a_folder_that_is_spelt_otherwise_is_a_problem(tmp_path: Path, folder: str, spelt: str, task: str) -> None:
     root = make_covid(tmp_path / "covid")
     (root / "segmentations" / folder).rename(root / "segmentations" / spelt)
-    expected = f"1 problem: folder segmentations/{folder} does not exist, but segmentations/{spelt} does: rename it"
+    expected = f"1 problem: folder segmentations/{folder} does not exist, but {spelt} does: rename it if it is the same"
     with pytest.raises(DataError, match=expected):
         opened(root, f",task={task}", "multi")
     (root / "segmentations").rename(root / "segmentation")

@@ -103,15 +103,16 @@ class Finder:
         self._suffixes = tuple(suffixes)
         self._listed: dict[Path, dict[str, list[Path]]] = {}
         self._other: list[tuple[str, str]] = []
+        self._given: dict[Path, Path] = {}
 
     def find(self, path: Path) -> Path | None:
         """The file; None if there is none.
 
         Raises:
-            DataError: several files differ in the ending alone, or the folder cannot be read.
+            DataError: several files differ in the ending alone, one stands for two names, or the folder cannot be read.
         """
         if is_file(path):
-            return path
+            return self._give(path, path)
         if path.parent not in self._listed:
             self._listed[path.parent] = {}
             for file in files_in(path.parent, self._suffixes):
@@ -120,9 +121,15 @@ class Finder:
         if len(found) > 1:
             names = " and ".join(file.name for file in found)
             raise DataError(f"{path.parent} holds {names}, and either may be {path.name}; keep one of them")
-        if found:
-            self._other.append((path.name, found[0].name))
-        return found[0] if found else None
+        if not found:
+            return None
+        self._other.append((path.name, found[0].name))
+        return self._give(path, found[0])
+
+    def _give(self, path: Path, file: Path) -> Path:
+        if (other := self._given.setdefault(file, path)) != path:
+            raise DataError(f"{file} may be both {other.name} and {path.name}; get the one that is absent")
+        return file
 
     def notes(self, table: str) -> list[str]:
         """A line on files that have other endings than the table says; empty if none has."""
@@ -148,9 +155,14 @@ def similar_folder(parent: Path, name: str, known: Iterable[str] = ()) -> Path |
     return folders[match[0]] if match else None
 
 
-def absent_folder(folder: Path, known: Iterable[str] = ()) -> str:
-    """What to say of a folder that does not exist: its name, and the folder that may be meant; arguments as
-    `similar_folder`."""
+def absent_folder(folder: Path, known: Iterable[str] = (), root: Path | None = None) -> str:
+    """What to say of a folder that does not exist: its name, and the folder that may be meant.
+
+    Args:
+        known: names that mean something else.
+        root: where the folder's name begins; None for all of its path.
+    """
+    name = folder if root is None else folder.relative_to(root)
     similar = similar_folder(folder.parent, folder.name, known)
-    meant = f", but {folder.parent.name}/{similar.name} does: rename it" if similar else ""
-    return f"folder {folder.parent.name}/{folder.name} does not exist{meant}"
+    meant = f", but {similar.name} does: rename it if it is the same" if similar else ""
+    return f"folder {name} does not exist{meant}"

@@ -172,13 +172,11 @@ def _lacking(folder: Path, structures: list[str], problems: list[str], notes: li
     """Those structures that have no folder. One whose folder is perhaps spelt otherwise is a problem."""
     lacking = tuple(name for name in structures if not (folder / name).is_dir())
     for name in lacking:
+        line = absent_folder(folder / name, (*LESIONS, *LUNGS), folder.parent)
         if similar_folder(folder, name, (*LESIONS, *LUNGS)):
-            problems.append(absent_folder(folder / name, (*LESIONS, *LUNGS)))
+            problems.append(line)
         else:
-            notes.append(
-                f"{absent_folder(folder / name, (*LESIONS, *LUNGS))}: {name} is unknown; get it, or make it empty if "
-                "no image has any"
-            )
+            notes.append(f"{line}: {name} is unknown; get it, or make it empty if no image has any")
     return lacking
 
 
