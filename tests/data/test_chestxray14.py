@@ -432,7 +432,7 @@ def test_endings_in_other_case_or_after_a_conversion(tmp_path: Path) -> None:
     (images / "00000001_000.png").rename(images / "00000001_000.PNG")
     data = opened(root)
     assert (data.fingerprint, data.image_ids) == (expected.fingerprint, expected.image_ids)
-    assert any("1 images have other endings than Data_Entry" in note for note in data.notes)
+    assert any("1 images have other endings than in Data_Entry" in note for note in data.notes)
     (images / "00000001_000.bmp").write_bytes(b"")
     with pytest.raises(DataError, match=r"00000001_000.png: may be either 00000001_000.PNG or 00000001_000.bmp"):
         opened(root)

@@ -200,7 +200,7 @@ def test_endings_in_other_case_or_after_a_conversion(tmp_path: Path) -> None:
     (root / "images" / "a.jpg").rename(root / "images" / "a.jpeg")
     data = opened(root)
     assert (data.fingerprint, list(data.image_ids)) == (expected, IMAGES)
-    assert "2 images have other endings than metadata.csv says, a.jpeg for a.jpg" in data.notes
+    assert "2 images have other endings than in metadata.csv, a.jpeg for a.jpg" in data.notes
     save(root / "images" / "a.png", np.zeros((40, 60), np.uint8))
     with pytest.raises(DataError, match=r"images holds a.jpeg and a.png, and either may be a.jpg; keep one of them"):
         opened(root)

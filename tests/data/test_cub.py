@@ -178,7 +178,7 @@ def test_endings_in_other_case_or_after_a_conversion(tmp_path: Path) -> None:
     mask.rename(mask.with_suffix(".PNG"))
     data = opened(parent)
     assert (data.fingerprint, data.image_ids) == (expected.fingerprint, expected.image_ids)
-    assert "1 images have other endings than images.txt says, Gray_Catbird_0001_1.JPG for Gray_Catbird_0001_1.jpg" in (
+    assert "1 images have other endings than in images.txt, Gray_Catbird_0001_1.JPG for Gray_Catbird_0001_1.jpg" in (
         data.notes
     )
     image.with_suffix(".png").write_bytes(b"")

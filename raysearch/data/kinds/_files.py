@@ -132,11 +132,11 @@ class Finder:
         return file
 
     def notes(self, table: str) -> list[str]:
-        """A line on files that have other endings than the table says; empty if none has."""
+        """A line on files that have other endings than `table` has it; empty if none has."""
         if not self._other:
             return []
         said, name = self._other[0]
-        return [f"{len(self._other)} images have other endings than {table} says, {name} for {said}"]
+        return [f"{len(self._other)} images have other endings than in {table}, {name} for {said}"]
 
 
 def first_folder(*folders: Path) -> Path | None:

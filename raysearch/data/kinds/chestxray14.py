@@ -279,7 +279,7 @@ def _by_name(files: dict[str, Path], names: pd.Series[str], table: str) -> tuple
     notes = []
     if others.by_name:
         name, image = next(iter(others.by_name.items()))
-        notes.append(f"{len(others.by_name)} images have other endings than {table} says, {name} for {image}")
+        notes.append(f"{len(others.by_name)} images have other endings than in {table}, {name} for {image}")
     if others.unknown:
         notes.append(f"{len(others.unknown)} images in the folder are not listed in {table} and left out")
     return found, problems, notes
