@@ -391,7 +391,7 @@ def test_names_of_lists_with_a_folder_before_them(tmp_path: Path) -> None:
     path.write_text("\n".join(f"images/{name}" for name in names))
     data = opened(root)
     assert data.official.tolist() == expected
-    assert any("matched without folder or ending: images/00000001_000.png is" in note for note in data.notes)
+    assert any("are not as the images are called: images/00000001_000.png is" in note for note in data.notes)
     path.write_text("\n".join(Path(name).stem for name in names))
     assert opened(root).official.tolist() == expected
 

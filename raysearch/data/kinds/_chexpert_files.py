@@ -13,7 +13,7 @@ _BATCH = {
     "train": re.compile(r".*batch \d+ \(train \d+\).*", re.IGNORECASE),
     "valid": re.compile(r".*batch \d+ \(valid.*", re.IGNORECASE),
 }
-"""Folders such as ``CheXpert-v1.0 batch 2 (train 1)``, of patients, and ``batch 1 (validate & csv)``, with ``valid/``."""
+"""Folders such as ``CheXpert-v1.0 batch 2 (train 1)`` of patients, and ``batch 1 (validate & csv)`` with ``valid/``."""
 
 
 def names_of(part: str) -> tuple[str, ...]:

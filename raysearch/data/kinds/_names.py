@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from pathlib import PurePosixPath
 from typing import NamedTuple
 
+from raysearch.data.kinds._patients import patient_number
+
 ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".gif", ".img")
 """Endings of images, which lists leave out and conversions change."""
 
@@ -34,9 +36,7 @@ class Meant(NamedTuple):
         if not (respelt := self.respelt):
             return []
         first = respelt[0]
-        return [
-            f"{len(respelt)} names of {origin} are matched without folder or ending: {first} is {self.by_name[first]}"
-        ]
+        return [f"{len(respelt)} names of {origin} are not as the images are called: {first} is {self.by_name[first]}"]
 
 
 def meant(said: Iterable[str], names: Iterable[str]) -> Meant:
@@ -65,6 +65,38 @@ def meant(said: Iterable[str], names: Iterable[str]) -> Meant:
         fitting = [image for other, image in by_stem.get(parts[-1], ()) if _ends_alike(parts, other)]
         same_ending = [image for image in fitting if PurePosixPath(image).name == PurePosixPath(_slashes(name)).name]
         fitting = same_ending or fitting
+        if len(fitting) == 1:
+            found.by_name[name] = fitting[0]
+        elif fitting:
+            found.several[name] = fitting
+        else:
+            found.unknown.append(name)
+    return found
+
+
+def meant_by_line(said: Iterable[str], names: Iterable[str]) -> Meant:
+    """As `meant`, of lists whose lines may go on after a comma, with a mask or a class: a line that names no image
+    means the one that stands before its first comma."""
+    names = list(names)
+    found = meant(said, names)
+    first = {line: line.partition(",")[0].strip() for line in found.unknown if "," in line}
+    before = meant(first.values(), names)
+    found.by_name.update({line: before.by_name[name] for line, name in first.items() if name in before.by_name})
+    found.several.update({line: before.several[name] for line, name in first.items() if name in before.several})
+    unknown = [line for line in found.unknown if line not in found.by_name and line not in found.several]
+    return found._replace(unknown=unknown)
+
+
+def meant_patients(said: Iterable[str], names: Iterable[str]) -> Meant:
+    """As `meant`, of patients: a number means the only patient of this number, however each is written (1, 1.0, 01)."""
+    names = list(dict.fromkeys(names))
+    by_number: dict[str, list[str]] = defaultdict(list)
+    for name in names:
+        by_number[patient_number(name) or name].append(name)
+    found = Meant({}, [], {})
+    exact = set(names)
+    for name in dict.fromkeys(said):
+        fitting = [name] if name in exact else by_number.get(patient_number(name) or name, [])
         if len(fitting) == 1:
             found.by_name[name] = fitting[0]
         elif fitting:
