@@ -25,7 +25,7 @@ from raysearch.data.kinds._files import (
     similar_folder,
 )
 from raysearch.data.kinds._labels import normal_or_not
-from raysearch.data.kinds._tables import data_folder, one_line
+from raysearch.data.kinds._tables import absent_table, data_folder, one_line
 from raysearch.errors import DataError
 
 if TYPE_CHECKING:
@@ -140,10 +140,10 @@ def _other_forms(root: Path, files: dict[str, Path]) -> list[str]:
         for ending, suffixes in (("*.IMG", RAW), ("pictures", IMAGES))
         if any(path.stem in files and path != files[path.stem] for path in files_in(folder, suffixes))
     }
-    names = sorted(f"{ending} in {folder.relative_to(root).as_posix()}/" for folder, ending in others)
-    return [f"images are read from {read.parent.name}/, {read.name} for one; there are also {', '.join(names)}"] * bool(
-        names
-    )
+    if not others:
+        return []
+    names = sorted(f"{ending} in {folder.name}/" for folder, ending in others)
+    return [f"images are read from {read.parent.name}/, {read.name} for one; there are also {', '.join(names)}"]
 
 
 def _places(root: Path) -> tuple[Path, ...]:
@@ -204,7 +204,10 @@ def _nodules(
     folders = (root, root / "Clinical_Information", root / "Clinical_Information" / "Clinical_Information")
     table = next((folder / name for folder in folders for name in _TABLES if (folder / name).is_file()), None)
     if table is None:
-        notes.append("CLNDAT_EN.txt is absent: where the nodules are is unknown")
+        said = [absent_table(folder, _TABLES[0]) for folder in folders if folder.is_dir()]
+        if similar := [line for line, is_similar in said if is_similar]:
+            problems.append(similar[0])
+        notes.append(f"{_TABLES[0]} is absent: where the nodules are is unknown")
         return {}, ()
     try:
         text = table.read_bytes().removeprefix(codecs.BOM_UTF8).decode("latin-1")
@@ -237,8 +240,10 @@ def _nodules(
 
 
 def _square(size: float, x: float, y: float) -> NDArray[np.float64]:
-    """Left, top, width and height of the square around a centre; ValueError if that is not in the image."""
+    """Left, top, width and height of what the image holds of the square around a centre; ValueError if the image does
+    not hold the centre."""
     side = size / _MM
     if not (0 < side < _SIDE and 0 <= x < _SIDE and 0 <= y < _SIDE):
         raise ValueError
-    return np.array([x - side / 2, y - side / 2, side, side])
+    left, top = max(0.0, x - side / 2), max(0.0, y - side / 2)
+    return np.array([left, top, min(x + side / 2, _SIDE) - left, min(y + side / 2, _SIDE) - top])
