@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
+from raysearch.data._box_check import refuse_misplaced
 from raysearch.data._fit import Fit
 from raysearch.data._image_file import UnreadableError
 from raysearch.data._manifest import Boxes, Foreground, MaskFiles, Polygons, Region, RunLengths
@@ -23,10 +24,11 @@ def read_region(region: Region, fit: Fit) -> NDArray[np.uint8]:
     """A region as (size, size) uint8 in {0, 1}; all zero only if it is empty.
 
     Raises:
-        UnreadableError: a mask that cannot be read or is of another shape than its picture, and a box outside the
-            picture; begins with its name.
+        UnreadableError: a mask that cannot be read or is of another shape than its picture, and a box that is not in
+            the picture; begins with its name.
     """
     if isinstance(region, Boxes):
+        refuse_misplaced(region, fit.source)
         return draw_boxes(region, fit)
     if isinstance(region, MaskFiles):
         return read_mask(region.paths, fit, region.foreground)
@@ -97,11 +99,7 @@ def _at_source(mask: NDArray[np.bool_], fit: Fit) -> NDArray[np.bool_]:
 
 def draw_boxes(region: Boxes, fit: Fit) -> NDArray[np.uint8]:
     """Union of boxes as (size, size) uint8 in {0, 1}: pixels whose centre is inside a half-open box, at least the one
-    that holds the box's centre. Boxes are clipped to the picture; all zero if none is in what a crop leaves of it.
-
-    Raises:
-        UnreadableError: as `place_boxes`.
-    """
+    that holds the box's centre. Boxes are clipped to the picture; all zero if none is in what a crop leaves of it."""
     mask = np.zeros((fit.size, fit.size), np.uint8)
     for x1, y1, x2, y2 in place_boxes(region, fit):
         rows, columns = (_covered(*span, window) for span, window in zip(((y1, y2), (x1, x2)), fit.window, strict=True))
@@ -110,18 +108,8 @@ def draw_boxes(region: Boxes, fit: Fit) -> NDArray[np.uint8]:
 
 
 def place_boxes(region: Boxes, fit: Fit) -> NDArray[np.float64]:
-    """(B, 4) x1, y1, x2, y2 in pixels of the canvas, clipped to the picture; without those that a crop leaves out.
-
-    Raises:
-        UnreadableError: a box that does not meet the picture.
-    """
+    """(B, 4) x1, y1, x2, y2 in pixels of the canvas, clipped to the picture; without those that a crop leaves out."""
     frame = region.frame or fit.source
-    for x, y, width, height in region.boxes:
-        if not (x < frame[0] and y < frame[1] and x + width > 0 and y + height > 0):
-            raise UnreadableError(
-                f"box [{x:g}, {y:g}, {width:g}, {height:g}] is outside the image of {frame[0]}x{frame[1]}; "
-                "expected left, top, width and height in pixels"
-            )
     corners = np.hstack([region.boxes[:, :2], region.boxes[:, :2] + region.boxes[:, 2:]])
     placed = fit.to_canvas(corners.reshape(-1, 2), frame).reshape(-1, 4)
     x1, y1, x2, y2 = fit.area

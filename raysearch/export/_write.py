@@ -154,7 +154,7 @@ def _export(
 
 def _reference(config: StudyConfig, file: Path | None, baseline: Path | None, tested: set[str]) -> Reference | None:
     """What the model is to stand beside; ExportError for a baseline alone, or one of other images than `tested`."""
-    values = reference_values(file, baseline, config.classes)
+    values = reference_values(file, baseline, config.classes, config.metric)
     if values is None or baseline is None:
         return None if values is None else Reference(config.metric, values)
     bundle = load_bundle(baseline)
