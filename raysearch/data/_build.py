@@ -16,8 +16,11 @@ from numpy.typing import NDArray
 
 from raysearch.data._collection import ABSENT, PRESENT, UNKNOWN
 from raysearch.data._decode import Decoded, decode
+from raysearch.data._glance import Looks
 from raysearch.data._manifest import ArrayManifest, FileManifest, Manifest, MaskFiles
-from raysearch.data._npy import NpyWriter
+from raysearch.data._npy import NpyWriter, read_npy
+from raysearch.data._thumbnails import SIDE, same_pictures, thumbnail
+from raysearch.data._twins import Twins
 
 Progress = Callable[[int, int], None]
 """Called with (images done, images in all)."""
@@ -33,6 +36,8 @@ class Contents:
         labels, truth: (N, K) int8, as in `Collection`; a region whose file cannot be read is UNKNOWN.
         mask_row: (N, K) int32.
         shares: foreground share of the picture of each mask, in the masks' order, in [0, 1].
+        looks: of the images and the regions, at a glance.
+        twins: which images show one picture; None if they were not compared. `patients` are those of `twins`.
         sizes: ``WxH`` of the source files -> how many.
         problems: one line each.
         notes: one line each.
@@ -46,6 +51,8 @@ class Contents:
     labels: NDArray[np.int8]
     truth: NDArray[np.int8]
     mask_row: NDArray[np.int32]
+    looks: Looks
+    twins: Twins | None = None
     shares: list[float] = field(default_factory=list)
     sizes: Counter[str] = field(default_factory=Counter)
     problems: tuple[str, ...] = ()
@@ -54,7 +61,8 @@ class Contents:
 
 
 def write_contents(manifest: Manifest, size: int, folder: Path, progress: Progress | None = None) -> Contents:
-    """Writes ``images.npy`` (N, C, size, size) and ``masks.npy`` (M, size, size), both uint8, and returns the rest.
+    """Writes ``images.npy`` (N, C, size, size), ``masks.npy`` (M, size, size) and ``thumbnails.npy`` (N, SIDE, SIDE),
+    all uint8, and returns the rest.
 
     If that has problems, the arrays are of no use.
 
@@ -65,20 +73,25 @@ def write_contents(manifest: Manifest, size: int, folder: Path, progress: Progre
     with (
         NpyWriter(folder / "images.npy", (channels, size, size), np.uint8) as images,
         NpyWriter(folder / "masks.npy", (size, size), np.uint8) as masks,
+        NpyWriter(folder / "thumbnails.npy", (SIDE, SIDE), np.uint8) as thumbnails,
     ):
-        contents = read_contents(manifest, size, (images, masks), progress)
+        contents = read_contents(manifest, size, (images, masks, thumbnails), progress)
     contents.fingerprint = _fingerprint(contents, images, masks)
+    if not contents.problems:
+        picture = same_pictures(read_npy(folder / "thumbnails.npy", mapped=True))
+        contents.twins = Twins(named=contents.patients, picture=picture)
+        contents.patients = contents.twins.patients
     return contents
 
 
 def read_contents(
     manifest: Manifest,
     size: int,
-    writers: tuple[NpyWriter, NpyWriter] | None = None,
+    writers: tuple[NpyWriter, NpyWriter, NpyWriter] | None = None,
     progress: Progress | None = None,
 ) -> Contents:
-    """Reads every image and region of a manifest to the end, whatever is wrong with some, and hands the pixels and the
-    masks to the writers."""
+    """Reads every image and region of a manifest to the end, whatever is wrong with some, and hands the pixels, the
+    masks and the thumbnails to the writers."""
     contents = Contents(
         manifest.classes,
         manifest.ids,
@@ -87,6 +100,7 @@ def read_contents(
         manifest.labels.astype(np.int8),
         manifest.truth.astype(np.int8),
         np.full(manifest.truth.shape, -1, np.int32),
+        Looks.of(len(manifest.ids)),
         notes=manifest.notes,
     )
     problems = list(manifest.problems) if isinstance(manifest, FileManifest) else []
@@ -96,8 +110,11 @@ def read_contents(
         problems += decoded.problems
         if decoded.pixels is not None:
             contents.sizes["x".join(map(str, decoded.source))] += 1
-            if writers:
+            own = decoded.pixels[(slice(None), *decoded.window)]
+            contents.looks.values[row] = own.min(), own.max()
+            if writers and decoded.thumbnail is not None:
                 writers[0].append(decoded.pixels)
+                writers[2].append(decoded.thumbnail)
         for label, mask in decoded.masks.items():
             if not mask.any():
                 shown = _is_shown(manifest, row, label)
@@ -107,6 +124,7 @@ def read_contents(
             contents.truth[row, label] = PRESENT
             contents.mask_row[row, label] = len(contents.shares)
             contents.shares.append(decoded.shares[label])
+            contents.looks.add_region(mask[decoded.window])
             if writers:
                 writers[1].append(mask)
         if progress is not None:
@@ -138,7 +156,8 @@ def _rendered(manifest: ArrayManifest) -> Iterator[Decoded]:
             int(label): manifest.masks[manifest.mask_row[row, label]]
             for label in np.flatnonzero(manifest.truth[row] == PRESENT)
         }
-        yield Decoded(pixels, masks, source, {label: float(mask.mean()) for label, mask in masks.items()}, ())
+        shares = {label: float(mask.mean()) for label, mask in masks.items()}
+        yield Decoded(pixels, masks, source, shares, (), thumbnail=thumbnail(pixels))
 
 
 def _fingerprint(contents: Contents, images: NpyWriter, masks: NpyWriter) -> str:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from raysearch.data._manifest import FileManifest
 from raysearch.data._picture import UnreadableError, read_image
 from raysearch.data._regions import read_region
+from raysearch.data._thumbnails import thumbnail
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,8 @@ class Decoded:
         source: (width, height) of the file; (0, 0) if it cannot be read.
         shares: class index -> foreground share of the picture, without the padding, in [0, 1].
         problems: one line each, with the file's name.
+        window: (rows, columns) of the picture on the canvas.
+        thumbnail: see `raysearch.data._thumbnails`; None if the image cannot be read.
     """
 
     pixels: NDArray[np.uint8] | None
@@ -29,6 +32,8 @@ class Decoded:
     source: tuple[int, int]
     shares: dict[int, float]
     problems: tuple[str, ...]
+    window: tuple[slice, slice] = (slice(None), slice(None))
+    thumbnail: NDArray[np.uint8] | None = None
 
 
 def decode(manifest: FileManifest, row: int, size: int) -> Decoded:
@@ -46,4 +51,5 @@ def decode(manifest: FileManifest, row: int, size: int) -> Decoded:
             shares[label] = float(masks[label][fit.window].mean())
         except UnreadableError as error:
             problems.append(f"{manifest.ids[row]}: {error}")
-    return Decoded(pixels, masks, fit.source, shares, tuple(problems))
+    small = thumbnail(pixels[(slice(None), *fit.window)])
+    return Decoded(pixels, masks, fit.source, shares, tuple(problems), fit.window, small)

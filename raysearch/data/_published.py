@@ -197,7 +197,7 @@ def _keys(collection: Collection, published: Published) -> list[str]:
     Raises:
         DataError: the files name what the collection does not have.
     """
-    found = {"image": list(collection.image_ids), "patient": [str(name) for name in collection.patients]}
+    found = {"image": list(collection.image_ids), "patient": [str(name) for name in collection.named_patients]}
     columns = [published.column] if published.column else list(found)
     unknown = {column: sorted(set(published.told) - set(found[column])) for column in columns}
     column = min(columns, key=lambda column: len(unknown[column]))
@@ -211,19 +211,25 @@ def _keys(collection: Collection, published: Published) -> list[str]:
 
 
 def _with_their_patient(collection: Collection, part: NDArray[np.int64], rows: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The part of each row's patient where that has one in `part`, train elsewhere."""
+    """The part of each row's patient where that has one in `part`, train elsewhere. A patient by name comes before the
+    others who share a picture with him, whom the files may have put elsewhere."""
     placed = part >= 0
-    of_patient = dict(zip(collection.patients[placed].tolist(), part[placed].tolist(), strict=True))
-    return np.array([of_patient.get(name, TRAIN) for name in collection.patients[rows].tolist()], np.int64)
+    found = np.full(len(rows), TRAIN, np.int64)
+    for patients in (collection.patients, collection.named_patients):
+        of_patient = dict(zip(patients[placed].tolist(), part[placed].tolist(), strict=True))
+        found = np.array(
+            [of_patient.get(str(patients[row]), own) for row, own in zip(rows, found, strict=True)], np.int64
+        )
+    return found
 
 
 def _refuse_shared_patients(collection: Collection, part: NDArray[np.int64], origin: str) -> None:
     first: dict[str, int] = {}
     for row in np.flatnonzero(part >= 0).tolist():
-        other = first.setdefault(str(collection.patients[row]), row)
+        other = first.setdefault(str(collection.named_patients[row]), row)
         if part[other] != part[row]:
             raise DataError(
-                f"{origin}: patient '{collection.patients[row]}' is in {PARTS[part[other]]} "
+                f"{origin}: patient '{collection.named_patients[row]}' is in {PARTS[part[other]]} "
                 f"('{collection.image_ids[other]}') and {PARTS[part[row]]} ('{collection.image_ids[row]}'); "
                 "put a patient's images in one part"
             )
