@@ -73,7 +73,7 @@ class MapClassifierMethod(Method):
         step.backward(loss)
         return {"loss": loss.detach()}
 
-    def predict(self, model: nn.Module, images: Tensor) -> Prediction:
+    def predict(self, model: nn.Module, images: Tensor, inside: Tensor | None = None) -> Prediction:
         network = cast(MapClassifier, model)
         with evaluating(network):
             scores, coarse = self.score_and_localize(network, images)

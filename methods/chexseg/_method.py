@@ -137,7 +137,7 @@ class CheXseg(Method):
         step.backward(of_all_workers(loss, batch.share))
         return {"loss": loss.detach()}
 
-    def predict(self, model: nn.Module, images: Tensor) -> Prediction:
+    def predict(self, model: nn.Module, images: Tensor, inside: Tensor | None = None) -> Prediction:
         with evaluating(model):
             maps = model(images).sigmoid()
         return Prediction(scores=maps.amax((2, 3)), maps=maps)

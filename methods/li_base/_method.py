@@ -45,7 +45,7 @@ class LiBase(PatchMethod):
             "loss_unannotated": unannotated.detach(),
         }
 
-    def predict(self, model: nn.Module, images: Tensor) -> Prediction:
+    def predict(self, model: nn.Module, images: Tensor, inside: Tensor | None = None) -> Prediction:
         with evaluating(model):
             logits = cast(PatchNetwork, model)(images)
             # eq. 2, the probability that the loss is about

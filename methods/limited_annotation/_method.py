@@ -96,7 +96,7 @@ class LimitedAnnotation(PatchMethod):
             unannotated = losses.unannotated_loss(*counts, self._gamma(z))
         return regions.total(annotated, unannotated, c.lambda_ann)
 
-    def predict(self, model: nn.Module, images: Tensor) -> Prediction:
+    def predict(self, model: nn.Module, images: Tensor, inside: Tensor | None = None) -> Prediction:
         with evaluating(model):
             # log Q of the softmax reading may leave [0, 1]
             grid = cast(Network, model)(images).clamp(0.0, 1.0)

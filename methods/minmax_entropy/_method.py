@@ -98,7 +98,7 @@ class MinMaxEntropy(Method):
             "passes": images.new_tensor(float(mined.passes)),
         }
 
-    def predict(self, model: nn.Module, images: Tensor) -> Prediction:
+    def predict(self, model: nn.Module, images: Tensor, inside: Tensor | None = None) -> Prediction:
         network = cast(Network, model)
         with evaluating(network):
             inputs = network.normalize(images)

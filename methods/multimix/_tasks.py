@@ -51,7 +51,7 @@ class MultiMixUNet(MultiMixFamily):
         dice = dice_loss(network.segment(batch.images), target)
         yield {"loss_dice": (1.0, mean_of_known(dice, known, batch))}
 
-    def predict(self, model: nn.Module, images: Tensor) -> Prediction:
+    def predict(self, model: nn.Module, images: Tensor, inside: Tensor | None = None) -> Prediction:
         with evaluating(model):
             _, regions = model(images)
         maps = regions.sigmoid()

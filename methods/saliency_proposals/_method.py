@@ -95,7 +95,7 @@ class SaliencyProposals(Method):
             "temperature": loss.new_tensor(tau),
         }
 
-    def predict(self, model: nn.Module, images: Tensor) -> Prediction:
+    def predict(self, model: nn.Module, images: Tensor, inside: Tensor | None = None) -> Prediction:
         network = cast(Network, model)
         with evaluating(network):
             # features of all classes and proposals at once: no more images than a step has

@@ -75,7 +75,7 @@ class UNet(Method):
         step.backward(loss)
         return {"loss": loss.detach(), "loss_pixel": pixel.detach(), "loss_label": label.detach()}
 
-    def predict(self, model: nn.Module, images: Tensor) -> Prediction:
+    def predict(self, model: nn.Module, images: Tensor, inside: Tensor | None = None) -> Prediction:
         with evaluating(model):
             scores, logits = model(images)
             return Prediction(scores=scores.softmax(1), maps=logits.sigmoid())

@@ -1,8 +1,8 @@
 """Small pictures by which copies are found: one radiograph under two names, at another size or saved again.
 
 A thumbnail is taken as a spectrum (cosine transform) without its lowest frequencies, and with more weight on high ones:
-how bright an image is, and where its dark and light halves lie, is alike in all radiographs of a chest. Copies are those
-whose spectra correlate and whose gray levels are the same.
+how bright an image is, and where its dark and light halves lie, is alike in all radiographs of a chest. Copies are
+those whose spectra correlate and whose gray levels are the same.
 """
 
 from __future__ import annotations

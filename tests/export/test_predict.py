@@ -190,7 +190,7 @@ class Blobs(Method):
     def training_step(self, model: nn.Module, batch: Batch, step: Step) -> dict[str, Tensor]:
         raise NotImplementedError
 
-    def predict(self, model: nn.Module, images: Tensor) -> Prediction:
+    def predict(self, model: nn.Module, images: Tensor, inside: Tensor | None = None) -> Prediction:
         maps = torch.cat([images, images.flip(3), 0 * images, 0 * images], 1)
         return Prediction(scores=torch.tensor([[0.2, 0.6, 0.1, 0.9]]).expand(len(images), 4), maps=maps)
 

@@ -61,7 +61,7 @@ class Sound(Method):
         step.backward(loss)
         return {"loss": loss.detach()}
 
-    def predict(self, model: nn.Module, images: Tensor) -> Prediction:
+    def predict(self, model: nn.Module, images: Tensor, inside: Tensor | None = None) -> Prediction:
         with torch.no_grad():
             maps = model(images)
         full = F.interpolate(maps, size=images.shape[-2:]).sigmoid()
@@ -115,39 +115,39 @@ class MeanOfNoRegion(Sound):
 
 
 class Unbounded(Sound):
-    def predict(self, model: nn.Module, images: Tensor) -> Prediction:
-        found = super().predict(model, images)
+    def predict(self, model: nn.Module, images: Tensor, inside: Tensor | None = None) -> Prediction:
+        found = super().predict(model, images, inside)
         return Prediction(scores=found.scores, maps=2 * found.maps)
 
 
 class Coarse(Sound):
-    def predict(self, model: nn.Module, images: Tensor) -> Prediction:
-        found = super().predict(model, images)
+    def predict(self, model: nn.Module, images: Tensor, inside: Tensor | None = None) -> Prediction:
+        found = super().predict(model, images, inside)
         return Prediction(scores=found.scores, maps=found.maps[:, :, ::2, ::2])
 
 
 class NeighbourDependent(Sound):
-    def predict(self, model: nn.Module, images: Tensor) -> Prediction:
-        found = super().predict(model, images)
+    def predict(self, model: nn.Module, images: Tensor, inside: Tensor | None = None) -> Prediction:
+        found = super().predict(model, images, inside)
         return Prediction(scores=found.scores, maps=found.maps / found.maps.max())
 
 
 class LeavesEvaluation(Sound):
-    def predict(self, model: nn.Module, images: Tensor) -> Prediction:
-        return super().predict(model.eval(), images)
+    def predict(self, model: nn.Module, images: Tensor, inside: Tensor | None = None) -> Prediction:
+        return super().predict(model.eval(), images, inside)
 
 
 class LeavesGradient(Sound):
-    def predict(self, model: nn.Module, images: Tensor) -> Prediction:
+    def predict(self, model: nn.Module, images: Tensor, inside: Tensor | None = None) -> Prediction:
         with torch.enable_grad():
             model(images).sum().backward()
-        return super().predict(model, images)
+        return super().predict(model, images, inside)
 
 
 class UpdatesStatistics(Sound):
-    def predict(self, model: nn.Module, images: Tensor) -> Prediction:
+    def predict(self, model: nn.Module, images: Tensor, inside: Tensor | None = None) -> Prediction:
         model.train()
-        return super().predict(model, images)
+        return super().predict(model, images, inside)
 
 
 class HiddenState(Sound):
@@ -155,8 +155,8 @@ class HiddenState(Sound):
         self.shift = torch.rand(())
         return super().build()
 
-    def predict(self, model: nn.Module, images: Tensor) -> Prediction:
-        return super().predict(model, images * self.shift)
+    def predict(self, model: nn.Module, images: Tensor, inside: Tensor | None = None) -> Prediction:
+        return super().predict(model, images * self.shift, inside)
 
 
 class ShortStages(Sound):
