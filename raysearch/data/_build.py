@@ -19,8 +19,11 @@ from raysearch.data._collection import ABSENT, PRESENT, UNKNOWN
 from raysearch.data._decode import Decoded, decode
 from raysearch.data._depth import Depth, find_depth
 from raysearch.data._fit import FitMode
+from raysearch.data._glance import Looks
 from raysearch.data._manifest import ArrayManifest, FileManifest, Manifest, MaskFiles
-from raysearch.data._npy import NpyWriter
+from raysearch.data._npy import NpyWriter, read_npy
+from raysearch.data._thumbnails import SIDE, same_pictures, thumbnail
+from raysearch.data._twins import Twins
 
 Progress = Callable[[int, int], None]
 """Called with (images done, images in all)."""
@@ -38,6 +41,8 @@ class Contents:
         areas: (N, 4) int32, as in `Collection`; None if every picture fills its image.
         boxes: (B, 4) float64, and `box_mask` (B,) int32, as in `Collection`.
         shares: foreground share of the picture of each mask, in the masks' order, in [0, 1].
+        looks: of the images and the regions, at a glance.
+        twins: which images show one picture; None if they were not compared. `patients` are those of `twins`.
         sizes: ``WxH`` of the source files -> how many.
         problems: one line each.
         notes: one line each.
@@ -51,9 +56,11 @@ class Contents:
     labels: NDArray[np.int8]
     truth: NDArray[np.int8]
     mask_row: NDArray[np.int32]
+    looks: Looks
     areas: NDArray[np.int32] | None = None
     boxes: NDArray[np.float64] = field(default_factory=lambda: np.empty((0, 4)))
     box_mask: NDArray[np.int32] = field(default_factory=lambda: np.empty(0, np.int32))
+    twins: Twins | None = None
     shares: list[float] = field(default_factory=list)
     sizes: Counter[str] = field(default_factory=Counter)
     problems: tuple[str, ...] = ()
@@ -69,7 +76,8 @@ def write_contents(
     progress: Progress | None = None,
     bits: int | None = None,
 ) -> Contents:
-    """Writes ``images.npy`` (N, C, size, size) and ``masks.npy`` (M, size, size), both uint8, and returns the rest.
+    """Writes ``images.npy`` (N, C, size, size), ``masks.npy`` (M, size, size) and ``thumbnails.npy`` (N, SIDE, SIDE),
+    all uint8, and returns the rest.
 
     If that has problems, the arrays are of no use.
 
@@ -80,9 +88,14 @@ def write_contents(
     with (
         NpyWriter(folder / "images.npy", (channels, size, size), np.uint8) as images,
         NpyWriter(folder / "masks.npy", (size, size), np.uint8) as masks,
+        NpyWriter(folder / "thumbnails.npy", (SIDE, SIDE), np.uint8) as thumbnails,
     ):
-        contents = read_contents(manifest, size, mode, (images, masks), progress, bits)
+        contents = read_contents(manifest, size, mode, (images, masks, thumbnails), progress, bits)
     contents.fingerprint = _fingerprint(contents, images, masks)
+    if not contents.problems:
+        picture = same_pictures(read_npy(folder / "thumbnails.npy", mapped=True))
+        contents.twins = Twins(named=contents.patients, picture=picture)
+        contents.patients = contents.twins.patients
     return contents
 
 
@@ -90,12 +103,12 @@ def read_contents(
     manifest: Manifest,
     size: int,
     mode: FitMode,
-    writers: tuple[NpyWriter, NpyWriter] | None = None,
+    writers: tuple[NpyWriter, NpyWriter, NpyWriter] | None = None,
     progress: Progress | None = None,
     bits: int | None = None,
 ) -> Contents:
-    """Reads every image and region of a manifest to the end, whatever is wrong with some, and hands the pixels and the
-    masks to the writers.
+    """Reads every image and region of a manifest to the end, whatever is wrong with some, and hands the pixels, the
+    masks and the thumbnails to the writers.
 
     Args:
         bits: of the values in 16-bit files; None to find it out.
@@ -108,6 +121,7 @@ def read_contents(
         manifest.labels.astype(np.int8),
         manifest.truth.astype(np.int8),
         np.full(manifest.truth.shape, -1, np.int32),
+        Looks.of(len(manifest.ids)),
         notes=manifest.notes,
     )
     problems = list(manifest.problems) if isinstance(manifest, FileManifest) else []
@@ -127,8 +141,11 @@ def read_contents(
         areas[row] = areas[row] if decoded.area is None else decoded.area
         if decoded.pixels is not None:
             contents.sizes["x".join(map(str, decoded.source))] += 1
-            if writers:
+            own = decoded.pixels[(slice(None), *decoded.window)]
+            contents.looks.values[row] = own.min(), own.max()
+            if writers and decoded.thumbnail is not None:
                 writers[0].append(decoded.pixels)
+                writers[2].append(decoded.thumbnail)
         for label, mask in decoded.masks.items():
             if not mask.any():
                 shown = _is_shown(manifest, row, label)
@@ -139,6 +156,7 @@ def read_contents(
             boxes.append(decoded.boxes.get(label, np.empty((0, 4))))
             contents.mask_row[row, label] = len(contents.shares)
             contents.shares.append(decoded.shares[label])
+            contents.looks.add_region(mask[decoded.window])
             if writers:
                 writers[1].append(mask)
         if progress is not None:
@@ -179,7 +197,8 @@ def _rendered(manifest: ArrayManifest) -> Iterator[Decoded]:
             int(label): manifest.masks[manifest.mask_row[row, label]]
             for label in np.flatnonzero(manifest.truth[row] == PRESENT)
         }
-        yield Decoded(pixels, masks, source, {label: float(mask.mean()) for label, mask in masks.items()}, ())
+        shares = {label: float(mask.mean()) for label, mask in masks.items()}
+        yield Decoded(pixels, masks, source, shares, (), thumbnail=thumbnail(pixels))
 
 
 def _fingerprint(contents: Contents, images: NpyWriter, masks: NpyWriter) -> str:

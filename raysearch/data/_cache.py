@@ -21,14 +21,16 @@ from filelock import FileLock
 from raysearch._text import counted
 from raysearch.data._build import Contents, Progress, write_contents
 from raysearch.data._collection import Collection, View
+from raysearch.data._glance import Looks
 from raysearch.data._joined import join
 from raysearch.data._manifest import FileManifest, Manifest, MaskFiles
 from raysearch.data._npy import read_npy
 from raysearch.data._spec import REGIONS, AnySpec, DataSpec, JoinedSpec, parse_data
+from raysearch.data._twins import Twins
 from raysearch.data.kinds import get_kind
 from raysearch.errors import DataError, StorageError
 
-_VERSION = 2
+_VERSION = 3
 """Raised whenever decoding or the layout of a cache folder changes."""
 
 
@@ -131,6 +133,7 @@ def load_collection(folder: Path | str) -> Collection:
         boxes=contents.boxes,
         box_mask=contents.box_mask,
         notes=contents.notes,
+        twins=contents.twins,
     )
 
 
@@ -152,6 +155,8 @@ def load_contents(folder: Path) -> Contents:
         areas=read_npy(folder / "areas.npy") if meta["padded"] else None,
         boxes=read_npy(folder / "boxes.npy"),
         box_mask=read_npy(folder / "box_mask.npy"),
+        looks=Looks(read_npy(folder / "values.npy"), meta["pixels"], meta["framed"]),
+        twins=Twins(named=read_npy(folder / "named.npy"), picture=read_npy(folder / "picture.npy")),
     )
 
 
@@ -175,6 +180,7 @@ def _build(spec: DataSpec, view: View, manifest: Manifest, folder: Path, progres
         contents = write_contents(manifest, spec.size, spec.fit, building, progress, spec.bits)
         if contents.problems:
             raise UnusableDataError(spec, contents.problems, contents)
+        assert contents.twins is not None  # there are no problems
         arrays = {
             "ids": np.array(contents.ids),
             "patients": contents.patients,
@@ -184,6 +190,9 @@ def _build(spec: DataSpec, view: View, manifest: Manifest, folder: Path, progres
             "mask_row": contents.mask_row,
             "boxes": contents.boxes,
             "box_mask": contents.box_mask,
+            "values": contents.looks.values,
+            "named": contents.twins.named,
+            "picture": contents.twins.picture,
         }
         if contents.areas is not None:
             arrays["areas"] = contents.areas
@@ -198,6 +207,8 @@ def _build(spec: DataSpec, view: View, manifest: Manifest, folder: Path, progres
             "padded": contents.areas is not None,
             "sizes": contents.sizes,
             "shares": contents.shares,
+            "pixels": contents.looks.pixels,
+            "framed": contents.looks.framed,
             "notes": contents.notes,
         }
         (building / "meta.json").write_text(json.dumps(meta), "utf-8")

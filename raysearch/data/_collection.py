@@ -8,6 +8,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from raysearch.data._twins import Twins
+
 View = Literal["single", "multi"]
 
 PRESENT, ABSENT, UNKNOWN = 1, 0, -1
@@ -24,7 +26,8 @@ class Collection:
             UNKNOWN for an unlabelled image) or ``multi``.
         classes: K names.
         image_ids: N names, unique (file names for files).
-        patients: (N,) str; images of one patient never fall in different parts of a split.
+        patients: (N,) str; images of one patient never fall in different parts of a split. Patients who share a picture
+            are one, see `twins`.
         images: (N, C, H, W) uint8, memory-mapped, C is 1 or 3.
         labels: (N, K) int8, image-level label PRESENT / ABSENT / UNKNOWN.
         truth: (N, K) int8, *region* truth: PRESENT means a mask is known and not empty, ABSENT that the class is
@@ -39,6 +42,7 @@ class Collection:
         boxes: (B, 4) float64, x1, y1, x2, y2 in pixels, within the areas: the outlines of the regions that are boxes.
         box_mask: (B,) int32, the row of `masks` that each of these belongs to, ascending.
         notes: what was left out or changed on the way in, one line each; nothing is dropped in silence.
+        twins: which images show one picture, and the patients by name; None where they were not compared.
         sources: names of the sources that were joined (see `raysearch.data.join`); empty where there is one alone.
         source_classes: by class, the index of its source in `sources`; empty where there is one alone.
         source_images: how many images each source has; they lie one after the other. Empty where there is one alone.
@@ -62,6 +66,7 @@ class Collection:
     boxes: NDArray[np.float64] = field(default_factory=lambda: np.empty((0, 4)))
     box_mask: NDArray[np.int32] = field(default_factory=lambda: np.empty(0, np.int32))
     notes: tuple[str, ...] = ()
+    twins: Twins | None = None
     sources: tuple[str, ...] = ()
     source_classes: tuple[int, ...] = ()
     source_images: tuple[int, ...] = ()
@@ -69,6 +74,11 @@ class Collection:
 
     def __len__(self) -> int:
         return len(self.image_ids)
+
+    @property
+    def named_patients(self) -> NDArray[np.str_]:
+        """(N,) str, as the data names them."""
+        return self.patients if self.twins is None else self.twins.named
 
     @property
     def channels(self) -> int:

@@ -13,6 +13,7 @@ from raysearch.data._image_file import UnreadableError
 from raysearch.data._manifest import Boxes, FileManifest
 from raysearch.data._picture import read_image
 from raysearch.data._regions import place_boxes, read_region
+from raysearch.data._thumbnails import thumbnail
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,7 @@ class Decoded:
         turned: whether the picture is stored in another orientation (EXIF), which was undone.
         area: x1, y1, x2, y2, half-open: the picture's own pixels; None if they are all.
         boxes: class index -> (B, 4) float64, x1, y1, x2, y2 in pixels, of the regions that are boxes.
+        thumbnail: see `raysearch.data._thumbnails`; None if the image cannot be read.
     """
 
     pixels: NDArray[np.uint8] | None
@@ -38,6 +40,15 @@ class Decoded:
     turned: bool = False
     area: tuple[int, int, int, int] | None = None
     boxes: dict[int, NDArray[np.float64]] = field(default_factory=dict)
+    thumbnail: NDArray[np.uint8] | None = None
+
+    @property
+    def window(self) -> tuple[slice, slice]:
+        """(rows, columns) of `area`."""
+        if self.area is None:
+            return slice(None), slice(None)
+        x1, y1, x2, y2 = self.area
+        return slice(y1, y2), slice(x1, x2)
 
 
 def decode(manifest: FileManifest, row: int, size: int, mode: FitMode, depth: Depth | None = None) -> Decoded:
@@ -63,4 +74,5 @@ def decode(manifest: FileManifest, row: int, size: int, mode: FitMode, depth: De
         except UnreadableError as error:
             problems.append(f"{manifest.ids[row]}: {error}")
     area = None if fit.area == (0, 0, size, size) else fit.area
-    return Decoded(pixels, masks, fit.source, shares, tuple(problems), turned, area, boxes)
+    small = thumbnail(pixels[(slice(None), *fit.window)])
+    return Decoded(pixels, masks, fit.source, shares, tuple(problems), turned, area, boxes, small)

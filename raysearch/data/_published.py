@@ -205,7 +205,7 @@ def _matched(collection: Collection, published: Published) -> tuple[list[str], d
     Raises:
         DataError: the files name what the collection does not have, or may mean several of it, or one twice.
     """
-    names = {"image": list(collection.image_ids), "patient": [str(name) for name in collection.patients]}
+    names = {"image": list(collection.image_ids), "patient": [str(name) for name in collection.named_patients]}
     found = {
         column: _meant(published, column, names[column])
         for column in ([published.column] if published.column else names)
@@ -239,19 +239,25 @@ def _meant(published: Published, column: str, names: list[str]) -> Meant:
 
 
 def _with_their_patient(collection: Collection, part: NDArray[np.int64], rows: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The part of each row's patient where that has one in `part`, train elsewhere."""
+    """The part of each row's patient where that has one in `part`, train elsewhere. A patient by name comes before the
+    others who share a picture with him, whom the files may have put elsewhere."""
     placed = part >= 0
-    of_patient = dict(zip(collection.patients[placed].tolist(), part[placed].tolist(), strict=True))
-    return np.array([of_patient.get(name, TRAIN) for name in collection.patients[rows].tolist()], np.int64)
+    found = np.full(len(rows), TRAIN, np.int64)
+    for patients in (collection.patients, collection.named_patients):
+        of_patient = dict(zip(patients[placed].tolist(), part[placed].tolist(), strict=True))
+        found = np.array(
+            [of_patient.get(str(patients[row]), own) for row, own in zip(rows, found, strict=True)], np.int64
+        )
+    return found
 
 
 def _refuse_shared_patients(collection: Collection, part: NDArray[np.int64], origin: str) -> None:
     first: dict[str, int] = {}
     for row in np.flatnonzero(part >= 0).tolist():
-        other = first.setdefault(str(collection.patients[row]), row)
+        other = first.setdefault(str(collection.named_patients[row]), row)
         if part[other] != part[row]:
             raise DataError(
-                f"{origin}: patient '{collection.patients[row]}' is in {PARTS[part[other]]} "
+                f"{origin}: patient '{collection.named_patients[row]}' is in {PARTS[part[other]]} "
                 f"('{collection.image_ids[other]}') and {PARTS[part[row]]} ('{collection.image_ids[row]}'); "
                 "put a patient's images in one part"
             )

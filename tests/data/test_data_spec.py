@@ -22,6 +22,7 @@ def test_options_take_the_kinds_defaults() -> None:
         "normal": 0,
         "seed": 0,
         "missing": "error",
+        "frame": "1024",
         "fit": "pad",
     }
     assert str(spec) == "chestxray14:/data/nih"
