@@ -27,6 +27,7 @@ from raysearch.thresholds._solve import Solution, solve
 from raysearch.thresholds._store import encode_evidence, load_evidence
 from raysearch.thresholds._sweep import LevelMetric, Metric, PlainMetric, Sweep, SweepMetric
 from raysearch.thresholds._sweep_boxes import BoxSweep, dense_ranks, sweep_boxes
+from raysearch.thresholds._winner import Winner, winner
 
 __all__ = [
     "BINS",
@@ -63,6 +64,7 @@ __all__ = [
     "Solution",
     "Sweep",
     "SweepMetric",
+    "Winner",
     "areas_at",
     "at",
     "at_by_class",
@@ -96,4 +98,5 @@ __all__ = [
     "table_line",
     "threshold",
     "top_one",
+    "winner",
 ]
