@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from raysearch.thresholds._bootstrap import Interval
+from raysearch.thresholds._influence import jackknife
 from raysearch.thresholds._sweep import Direction, Floats
 
 _NUMBERS = 400_000
@@ -87,7 +88,7 @@ def winner(
     again = repeated.argmax(axis=1)
     rows = np.arange(len(errors))
     luck = errors[rows, again]
-    value = _interval(gains[best], luck, influence[best])
+    value = jackknife(float(gains[best] - luck.mean(dtype=np.float64)), influence[best])
     if sign < 0:
         value = Interval(-value.mean, -value.high, -value.low)
     if compared is None:
@@ -98,8 +99,8 @@ def winner(
     won = owner[again] != against
     if won.sum() < _LEAST:
         won[:] = True
-    gained = (luck - errors[rows, theirs])[won]
-    gain = _interval(gains[best] - gains[compared], gained, influence[best] - influence[compared])
+    gained = float((luck - errors[rows, theirs])[won].mean(dtype=np.float64))
+    gain = jackknife(float(gains[best] - gains[compared]) - gained, influence[best] - influence[compared])
     return Winner(float(values[best]), value, gain)
 
 
@@ -141,15 +142,3 @@ def _settled(gains: Floats, errors: NDArray[np.float32]) -> NDArray[np.float32]:
     out = np.empty(len(gains), np.float32)
     out[order] = truth
     return out
-
-
-def _interval(naive: float, luck: NDArray[np.float32], influence: NDArray[np.floating]) -> Interval:
-    """What is left of a value when the mean of `luck` is taken off. It is as uncertain as it would be without a choice:
-    by the jackknife over its patients and Student's t, since these are few."""
-    from scipy.special import stdtrit
-
-    patients = len(influence)
-    error = np.sqrt((patients - 1) / patients * ((influence - influence.mean()) ** 2).sum())
-    value = float(naive - luck.mean(dtype=np.float64))
-    half = float(stdtrit(patients - 1, 0.975) * error)
-    return Interval(value, value - half, value + half)
