@@ -40,7 +40,7 @@ def show_notes(prepared: Prepared) -> None:
 def run_and_report(study: Study, cluster: Cluster) -> None:
     """Runs what is left of a study. Exits 130 if it was interrupted."""
     from raysearch.display import Progress
-    from raysearch.study import best_of, read_records, run_study
+    from raysearch.study import best_of, corrected_winner, read_records, run_study, winner_lines
     from raysearch.study._quiet import chatter_to
 
     config = study.config
@@ -57,6 +57,8 @@ def run_and_report(study: Study, cluster: Cluster) -> None:
         settings = " ".join(f"{k}={v:.6g}" if isinstance(v, float) else f"{k}={v}" for k, v in best.params.items())
         thresholds = " ".join(f"{k}={v:.4f}" for k, v in best.result.get("thresholds", {}).items())
         click.echo(f"best: trial {best.number}, {config.metric} {best.value:.4f} on the tuning split (cross-fitted)")
+        for line in winner_lines(corrected_winner(study, records)):
+            click.echo(f"  {line}")
         click.echo(f"  {settings}")
         click.echo(f"  {thresholds}")
         for name, by_class in best.result.get("alternation", {}).get("thresholds", {}).items():

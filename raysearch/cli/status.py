@@ -30,7 +30,7 @@ def status(study: str | None, mean_over: str | None, as_json: bool) -> None:
     raysearch status minmax_entropy-1 --json
     raysearch status chexseg-1 --mean-over subset
     """
-    from raysearch.study import best_of, open_study, read_records
+    from raysearch.study import best_of, corrected_winner, open_study, read_records, winner_json, winner_lines
     from raysearch.study import mean_over as group_trials
 
     found = open_study(study)
@@ -52,6 +52,7 @@ def status(study: str | None, mean_over: str | None, as_json: bool) -> None:
                 "running": found.running,
                 "samples": config.budget.samples,
                 "best": None if best is None else _row(best),
+                "winner": winner_json(corrected_winner(found, records)),
                 "trials": [_row(r) for r in records],
             }
         )
@@ -68,6 +69,10 @@ def status(study: str | None, mean_over: str | None, as_json: bool) -> None:
     finished = sum(r.state != "running" for r in records)
     running = ", running" if found.running else ""
     click.echo(f"{finished} of {counted(config.budget.samples, 'trial')} finished{running}")
+    if best is not None:
+        lines = winner_lines(corrected_winner(found, records))
+        for line in [f"best: trial {best.number}, {config.metric} {best.value:.4f}", *(f"  {line}" for line in lines)]:
+            click.echo(line)
 
 
 def _show_groups(config: StudyConfig, name: str, groups: list[Repeats], *, as_json: bool) -> None:

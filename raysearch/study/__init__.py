@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from raysearch.study._save import extend, save_study
     from raysearch.study._split_file import read_parts
     from raysearch.study._study import Study, list_studies, open_study, studies_root
+    from raysearch.study._winner import Corrected, corrected_winner, winner_json, winner_lines
 
 _WHERE = {
     "_book": ("Book", "TrialRecord", "best_of"),
@@ -39,6 +40,7 @@ _WHERE = {
     "_save": ("extend", "save_study"),
     "_split_file": ("read_parts",),
     "_study": ("Study", "list_studies", "open_study", "studies_root"),
+    "_winner": ("Corrected", "corrected_winner", "winner_json", "winner_lines"),
 }
 _MODULE_OF = {name: module for module, names in _WHERE.items() for name in names}
 
@@ -46,6 +48,7 @@ __all__ = [
     "Book",
     "Budget",
     "Cluster",
+    "Corrected",
     "Machine",
     "Optimum",
     "Prepared",
@@ -58,6 +61,7 @@ __all__ = [
     "Table",
     "TrialRecord",
     "best_of",
+    "corrected_winner",
     "extend",
     "fit",
     "list_studies",
@@ -73,6 +77,8 @@ __all__ = [
     "studies_root",
     "task_of",
     "this_machine",
+    "winner_json",
+    "winner_lines",
 ]
 
 

@@ -19,10 +19,11 @@ from raysearch.thresholds import (
     Sweep,
     SweepMetric,
     at,
+    class_levels,
     cross_fit,
     find_metric,
+    influence,
     level,
-    scores_at,
     solve,
     sweep_metric,
     threshold,
@@ -48,14 +49,15 @@ class Score:
             are left out.
         thresholds: decision thresholds to use on other images: ``mask_threshold``, shared by all classes, or
             ``mask_threshold.<class>``; chosen on the whole split.
-        per_pair: (R,) objective of each pair of the evidence, NaN where it does not enter; empty if pooled.
+        influence: (U,) how much each patient adds to `value` (`raysearch.thresholds.influence`), at thresholds as they
+            were chosen.
     """
 
     value: float
     localization: float
     metrics: dict[str, float]
     thresholds: dict[str, float]
-    per_pair: NDArray[np.float64]
+    influence: NDArray[np.float64]
 
 
 def score(
@@ -80,7 +82,7 @@ def score(
     reported = reported_metrics(evidence, (aim.name, *reports))
     metrics = plain_metrics(observations, reported)
     levelled = [(m, s) for m in reported if isinstance(m, LevelMetric) and isinstance(s := evidence[m.evidence], Sweep)]
-    per_pair = np.zeros(0)
+    row_levels: NDArray[np.int64] | None = None
     levels = {name: level(given[name] if isinstance(given, Mapping) else given) for name in sweep.classes}
     chosen = named_thresholds(levels, per_class=isinstance(given, Mapping))
     if not sweep.present.any():
@@ -90,12 +92,12 @@ def score(
         fallback = threshold(levels[sweep.classes[0]])
         fit = cross_fit(sweep, chooser, fallback=fallback, seed=rule.seed, per_class=rule.per_class)
         metrics.update({m.name: fit.rescore(own, m).value for m, own in levelled})
-        per_pair = fit.scores if fit.scores is not None else per_pair
+        row_levels = fit.applied(sweep).T
         if not fit.notes:
             chosen = named_thresholds(solve(sweep, chooser, per_class=rule.per_class).levels, per_class=rule.per_class)
     else:
         metrics.update({m.name: at(own, m, levels) for m, own in levelled})
-        per_pair = per_pair if chooser.pooled else scores_at(sweep, chooser, levels)
+        row_levels = class_levels(sweep, levels)[sweep.label][:, None]
     finite = {name: value for name, value in metrics.items() if np.isfinite(value)}
     if aim.name not in finite:
         what = "label" if aim.evidence == "logits" else "region"
@@ -105,7 +107,7 @@ def score(
         localization=finite.get(chooser.name, float("nan")),
         metrics=finite,
         thresholds=chosen,
-        per_pair=per_pair,
+        influence=influence(evidence[aim.evidence], aim, row_levels),
     )
 
 
