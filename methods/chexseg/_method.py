@@ -40,8 +40,8 @@ class CheXseg(Method):
     Config = CheXsegConfig
     view: ClassVar[Literal["single", "multi"]] = "multi"
     supervision: ClassVar[Literal["image", "region", "pixel", "none"]] = "region"
-    metric: ClassVar[str] = "iou_pooled"
-    reports: ClassVar[tuple[str, ...]] = ("iou", "iou_per_image", "auc")
+    metric: ClassVar[str] = "iou_pooled:classes"
+    reports: ClassVar[tuple[str, ...]] = ("iou", "iou_per_image:classes", "auc")
     config: CheXsegConfig
 
     @classmethod

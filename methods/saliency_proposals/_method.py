@@ -43,11 +43,12 @@ class SaliencyProposals(Method):
     metric: ClassVar[str] = "box_iou"
     reports: ClassVar[tuple[str, ...]] = (
         "auc",
-        "iou",
-        "cdice",
-        "box_accuracy@0.3",
-        "box_accuracy@0.5",
-        "box_accuracy@0.6",
+        "iou:classes",
+        "box_iou:classes",
+        "cdice:classes",
+        "box_accuracy@0.3:classes",
+        "box_accuracy@0.5:classes",
+        "box_accuracy@0.6:classes",
     )
     initial_weights: ClassVar[tuple[str, ...]] = ("weights", "crop_weights")
     config: SaliencyProposalsConfig

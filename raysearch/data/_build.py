@@ -18,6 +18,7 @@ from raysearch.data._collection import ABSENT, PRESENT, UNKNOWN
 from raysearch.data._decode import Decoded, decode
 from raysearch.data._manifest import ArrayManifest, FileManifest, Manifest, MaskFiles
 from raysearch.data._npy import NpyWriter
+from raysearch.data._picture import FitMode
 
 Progress = Callable[[int, int], None]
 """Called with (images done, images in all)."""
@@ -32,6 +33,8 @@ class Contents:
     Attributes:
         labels, truth: (N, K) int8, as in `Collection`; a region whose file cannot be read is UNKNOWN.
         mask_row: (N, K) int32.
+        areas: (N, 4) int32, as in `Collection`; None if every picture fills its image.
+        boxes: (B, 4) float64, and `box_mask` (B,) int32, as in `Collection`.
         shares: foreground share of the picture of each mask, in the masks' order, in [0, 1].
         sizes: ``WxH`` of the source files -> how many.
         problems: one line each.
@@ -46,6 +49,9 @@ class Contents:
     labels: NDArray[np.int8]
     truth: NDArray[np.int8]
     mask_row: NDArray[np.int32]
+    areas: NDArray[np.int32] | None = None
+    boxes: NDArray[np.float64] = field(default_factory=lambda: np.empty((0, 4)))
+    box_mask: NDArray[np.int32] = field(default_factory=lambda: np.empty(0, np.int32))
     shares: list[float] = field(default_factory=list)
     sizes: Counter[str] = field(default_factory=Counter)
     problems: tuple[str, ...] = ()
@@ -53,7 +59,9 @@ class Contents:
     fingerprint: str = ""
 
 
-def write_contents(manifest: Manifest, size: int, folder: Path, progress: Progress | None = None) -> Contents:
+def write_contents(
+    manifest: Manifest, size: int, mode: FitMode, folder: Path, progress: Progress | None = None
+) -> Contents:
     """Writes ``images.npy`` (N, C, size, size) and ``masks.npy`` (M, size, size), both uint8, and returns the rest.
 
     If that has problems, the arrays are of no use.
@@ -66,7 +74,7 @@ def write_contents(manifest: Manifest, size: int, folder: Path, progress: Progre
         NpyWriter(folder / "images.npy", (channels, size, size), np.uint8) as images,
         NpyWriter(folder / "masks.npy", (size, size), np.uint8) as masks,
     ):
-        contents = read_contents(manifest, size, (images, masks), progress)
+        contents = read_contents(manifest, size, mode, (images, masks), progress)
     contents.fingerprint = _fingerprint(contents, images, masks)
     return contents
 
@@ -74,6 +82,7 @@ def write_contents(manifest: Manifest, size: int, folder: Path, progress: Progre
 def read_contents(
     manifest: Manifest,
     size: int,
+    mode: FitMode,
     writers: tuple[NpyWriter, NpyWriter] | None = None,
     progress: Progress | None = None,
 ) -> Contents:
@@ -91,9 +100,12 @@ def read_contents(
     )
     problems = list(manifest.problems) if isinstance(manifest, FileManifest) else []
     empty = failed = 0
-    rows = _decoded(manifest, size) if isinstance(manifest, FileManifest) else _rendered(manifest)
+    areas = np.tile(np.array([0, 0, size, size], np.int32), (len(manifest.ids), 1))
+    boxes: list[NDArray[np.float64]] = []
+    rows = _decoded(manifest, size, mode) if isinstance(manifest, FileManifest) else _rendered(manifest)
     for row, decoded in enumerate(rows):
         problems += decoded.problems
+        areas[row] = areas[row] if decoded.area is None else decoded.area
         if decoded.pixels is not None:
             contents.sizes["x".join(map(str, decoded.source))] += 1
             if writers:
@@ -105,12 +117,17 @@ def read_contents(
                 failed, empty = failed + shown, empty + (not shown)
                 continue
             contents.truth[row, label] = PRESENT
+            boxes.append(decoded.boxes.get(label, np.empty((0, 4))))
             contents.mask_row[row, label] = len(contents.shares)
             contents.shares.append(decoded.shares[label])
             if writers:
                 writers[1].append(mask)
         if progress is not None:
             progress(row + 1, len(manifest.ids))
+    contents.areas = areas if (areas != [0, 0, size, size]).any() else None
+    if boxes:
+        contents.boxes = np.concatenate(boxes)
+        contents.box_mask = np.repeat(np.arange(len(boxes), dtype=np.int32), list(map(len, boxes)))
     if empty:
         contents.notes += (f"{empty} masks are empty: these regions are absent",)
     if failed:
@@ -124,11 +141,11 @@ def _is_shown(manifest: Manifest, row: int, label: int) -> bool:
     return isinstance(region, MaskFiles) and region.shown
 
 
-def _decoded(manifest: FileManifest, size: int) -> Iterator[Decoded]:
+def _decoded(manifest: FileManifest, size: int, mode: FitMode) -> Iterator[Decoded]:
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
         for start in range(0, len(manifest.ids), _CHUNK):
             chunk = range(start, min(start + _CHUNK, len(manifest.ids)))
-            yield from pool.map(lambda row: decode(manifest, row, size), chunk)
+            yield from pool.map(lambda row: decode(manifest, row, size, mode), chunk)
 
 
 def _rendered(manifest: ArrayManifest) -> Iterator[Decoded]:
@@ -143,7 +160,12 @@ def _rendered(manifest: ArrayManifest) -> Iterator[Decoded]:
 
 def _fingerprint(contents: Contents, images: NpyWriter, masks: NpyWriter) -> str:
     digest = hashlib.sha256(json.dumps([contents.classes, contents.labels.shape]).encode())
-    for part in (contents.labels, contents.truth, contents.mask_row):
+    parts = [contents.labels, contents.truth, contents.mask_row]
+    if contents.areas is not None:
+        parts.append(contents.areas)
+    if len(contents.boxes):
+        parts += [contents.boxes, contents.box_mask]
+    for part in parts:
         digest.update(part.tobytes())
     for writer in (images, masks):
         digest.update(writer.digest.digest())

@@ -28,7 +28,7 @@ from raysearch.data._spec import REGIONS, AnySpec, DataSpec, JoinedSpec, parse_d
 from raysearch.data.kinds import get_kind
 from raysearch.errors import DataError, StorageError
 
-_VERSION = 1
+_VERSION = 2
 """Raised whenever decoding or the layout of a cache folder changes."""
 
 
@@ -127,6 +127,9 @@ def load_collection(folder: Path | str) -> Collection:
         official=contents.official,
         fingerprint=contents.fingerprint,
         folder=str(folder),
+        areas=contents.areas,
+        boxes=contents.boxes,
+        box_mask=contents.box_mask,
         notes=contents.notes,
     )
 
@@ -146,6 +149,9 @@ def load_contents(folder: Path) -> Contents:
         labels=read_npy(folder / "labels.npy"),
         truth=read_npy(folder / "truth.npy"),
         mask_row=read_npy(folder / "mask_row.npy"),
+        areas=read_npy(folder / "areas.npy") if meta["padded"] else None,
+        boxes=read_npy(folder / "boxes.npy"),
+        box_mask=read_npy(folder / "box_mask.npy"),
     )
 
 
@@ -166,7 +172,7 @@ def _build(spec: DataSpec, view: View, manifest: Manifest, folder: Path, progres
     shutil.rmtree(building, ignore_errors=True)  # what a killed process left; the lock says that none is at work
     building.mkdir()
     try:
-        contents = write_contents(manifest, spec.size, building, progress)
+        contents = write_contents(manifest, spec.size, spec.fit, building, progress)
         if contents.problems:
             raise UnusableDataError(spec, contents.problems, contents)
         arrays = {
@@ -176,7 +182,11 @@ def _build(spec: DataSpec, view: View, manifest: Manifest, folder: Path, progres
             "labels": contents.labels,
             "truth": contents.truth,
             "mask_row": contents.mask_row,
+            "boxes": contents.boxes,
+            "box_mask": contents.box_mask,
         }
+        if contents.areas is not None:
+            arrays["areas"] = contents.areas
         for name, array in arrays.items():
             np.save(building / f"{name}.npy", array, allow_pickle=False)
         meta = {
@@ -185,6 +195,7 @@ def _build(spec: DataSpec, view: View, manifest: Manifest, folder: Path, progres
             "view": view,
             "classes": contents.classes,
             "fingerprint": contents.fingerprint,
+            "padded": contents.areas is not None,
             "sizes": contents.sizes,
             "shares": contents.shares,
             "notes": contents.notes,

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
-from raysearch.data._manifest import FileManifest
-from raysearch.data._picture import UnreadableError, read_image
-from raysearch.data._regions import read_region
+from raysearch.data._manifest import Boxes, FileManifest
+from raysearch.data._picture import FitMode, UnreadableError, read_image
+from raysearch.data._regions import place_boxes, read_region
 
 
 @dataclass(frozen=True)
@@ -22,6 +22,8 @@ class Decoded:
         source: (width, height) of the file; (0, 0) if it cannot be read.
         shares: class index -> foreground share of the picture, without the padding, in [0, 1].
         problems: one line each, with the file's name.
+        area: x1, y1, x2, y2, half-open: the picture's own pixels; None if they are all.
+        boxes: class index -> (B, 4) float64, x1, y1, x2, y2 in pixels, of the regions that are boxes.
     """
 
     pixels: NDArray[np.uint8] | None
@@ -29,21 +31,27 @@ class Decoded:
     source: tuple[int, int]
     shares: dict[int, float]
     problems: tuple[str, ...]
+    area: tuple[int, int, int, int] | None = None
+    boxes: dict[int, NDArray[np.float64]] = field(default_factory=dict)
 
 
-def decode(manifest: FileManifest, row: int, size: int) -> Decoded:
+def decode(manifest: FileManifest, row: int, size: int, mode: FitMode) -> Decoded:
     """Reads the image and the regions of one row; what cannot be read is told in `problems`."""
     try:
-        pixels, fit = read_image(manifest.paths[row], size, manifest.channels)
+        pixels, fit = read_image(manifest.paths[row], size, manifest.channels, mode)
     except UnreadableError as error:
         return Decoded(None, {}, (0, 0), {}, (f"{manifest.ids[row]}: {error}",))
     masks: dict[int, NDArray[np.uint8]] = {}
     shares: dict[int, float] = {}
+    boxes: dict[int, NDArray[np.float64]] = {}
     problems = []
     for label, region in manifest.regions.get(row, {}).items():
         try:
             masks[label] = read_region(region, fit)
             shares[label] = float(masks[label][fit.window].mean())
+            if isinstance(region, Boxes):
+                boxes[label] = place_boxes(region, fit)
         except UnreadableError as error:
             problems.append(f"{manifest.ids[row]}: {error}")
-    return Decoded(pixels, masks, fit.source, shares, tuple(problems))
+    area = None if fit.area == (0, 0, size, size) else fit.area
+    return Decoded(pixels, masks, fit.source, shares, tuple(problems), area, boxes)

@@ -106,12 +106,22 @@ def join(spec: JoinedSpec, parts: Mapping[str, Collection], view: View) -> Colle
         official=np.concatenate([part.official for part in own]),
         fingerprint=_fingerprint(names, own),
         folder="",
+        areas=_areas(own),
+        boxes=parts[REGIONS].boxes if REGIONS in parts else np.empty((0, 4)),
+        box_mask=parts[REGIONS].box_mask if REGIONS in parts else np.empty(0, np.int32),
         notes=tuple(note for name, part in zip(names, own, strict=True) for note in _notes(name, part)),
         sources=names,
         source_classes=tuple(index for index, part in enumerate(own) for _ in part.classes),
         source_images=tuple(map(len, own)),
         parts=own,
     )
+
+
+def _areas(parts: Sequence[Collection]) -> NDArray[np.int32] | None:
+    if all(part.areas is None for part in parts):
+        return None
+    whole = [np.tile(np.array([0, 0, *part.size[::-1]], np.int32), (len(part), 1)) for part in parts]
+    return np.concatenate([all_of if p.areas is None else p.areas for p, all_of in zip(parts, whole, strict=True)])
 
 
 def _classes(names: Sequence[str], parts: Sequence[Collection]) -> tuple[str, ...]:

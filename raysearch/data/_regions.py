@@ -59,7 +59,9 @@ def place_mask(mask: NDArray[np.bool_], fit: Fit) -> NDArray[np.uint8]:
     """
     if not mask.any():
         return np.zeros((fit.size, fit.size), np.uint8)
-    area = np.asarray(Image.fromarray(mask.astype(np.float32)).resize(fit.placed, Image.Resampling.BOX))
+    area = np.asarray(fit.resized(Image.fromarray(mask.astype(np.float32)), Image.Resampling.BOX))
+    if not area.any():
+        return np.zeros((fit.size, fit.size), np.uint8)  # it lies in what a crop leaves out
     half = 0.5 if area.max() >= 0.5 - _ROUNDING else area.max() / 2
     return _on_canvas(area >= half - _ROUNDING, fit)
 
@@ -114,32 +116,44 @@ def _at_source(mask: NDArray[np.bool_], fit: Fit) -> NDArray[np.bool_]:
 
 def draw_boxes(region: Boxes, fit: Fit) -> NDArray[np.uint8]:
     """Union of boxes as (size, size) uint8 in {0, 1}: pixels whose centre is inside a half-open box, at least the one
-    that holds the box's centre. Boxes are clipped to the picture.
+    that holds the box's centre. Boxes are clipped to the picture; all zero if none is in what a crop leaves of it.
+
+    Raises:
+        UnreadableError: as `place_boxes`.
+    """
+    mask = np.zeros((fit.size, fit.size), np.uint8)
+    for x1, y1, x2, y2 in place_boxes(region, fit):
+        rows, columns = (_covered(*span, window) for span, window in zip(((y1, y2), (x1, x2)), fit.window, strict=True))
+        mask[rows, columns] = 1
+    return mask
+
+
+def place_boxes(region: Boxes, fit: Fit) -> NDArray[np.float64]:
+    """(B, 4) x1, y1, x2, y2 in pixels of the canvas, clipped to the picture; without those that a crop leaves out.
 
     Raises:
         UnreadableError: a box that does not meet the picture.
     """
     frame = region.frame or fit.source
-    scale = np.divide(fit.placed, frame)
-    mask = np.zeros((fit.placed[1], fit.placed[0]), bool)
     for x, y, width, height in region.boxes:
         if not (x < frame[0] and y < frame[1] and x + width > 0 and y + height > 0):
             raise UnreadableError(
                 f"box [{x:g}, {y:g}, {width:g}, {height:g}] is outside the image of {frame[0]}x{frame[1]}; "
                 "expected left, top, width and height in pixels"
             )
-        columns = _covered(x * scale[0], (x + width) * scale[0], fit.placed[0])
-        rows = _covered(y * scale[1], (y + height) * scale[1], fit.placed[1])
-        mask[rows, columns] = True
-    return _on_canvas(mask, fit)
+    corners = np.hstack([region.boxes[:, :2], region.boxes[:, :2] + region.boxes[:, 2:]])
+    placed = fit.to_canvas(corners.reshape(-1, 2), frame).reshape(-1, 4)
+    x1, y1, x2, y2 = fit.area
+    placed = placed.clip((x1, y1, x1, y1), (x2, y2, x2, y2))
+    return placed[(placed[:, 0] < placed[:, 2]) & (placed[:, 1] < placed[:, 3])]
 
 
-def _covered(start: float, stop: float, length: int) -> slice:
+def _covered(start: float, stop: float, window: slice) -> slice:
     first, last = int(np.ceil(start - 0.5)), int(np.ceil(stop - 0.5))
     if last <= first:
         first = int(np.floor((start + stop) / 2))
         last = first + 1
-    return slice(min(max(first, 0), length - 1), max(min(last, length), 1))
+    return slice(min(max(first, window.start), window.stop - 1), max(min(last, window.stop), window.start + 1))
 
 
 def _on_canvas(mask: NDArray[np.bool_], fit: Fit) -> NDArray[np.uint8]:

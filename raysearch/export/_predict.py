@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
 
-from raysearch.data._picture import RAW, Fit, UnreadableError, read_image
+from raysearch.data._picture import RAW, Fit, FitMode, UnreadableError, read_image
 from raysearch.data.kinds._files import IMAGES
 from raysearch.errors import ExportError, StorageError
 from raysearch.export._bundle import Bundle
@@ -83,7 +83,7 @@ def predict_images(bundle: Bundle, images: Sequence[Path], out: Path) -> Iterato
     files = list(_files(images))
     task = bundle.method.task
     for file in files:
-        _read(file, task.size[0], task.channels)
+        _read(file, task.size[0], task.channels, bundle.fit)
     if any(file.absolute().parent.samefile(out) for file in files if out.exists()):
         raise ExportError(f"--out {out} holds an image to predict; give another folder, so that nothing is overwritten")
     try:
@@ -114,9 +114,11 @@ def predict_image(bundle: Bundle, file: Path) -> list[PredictedImage]:
     """One image, at the size and by the rule that the model was scored with; the masks are then brought back to the
     file's own pixels by the nearest one. The classes are those of `predict_images`, in the task's order."""
     task = bundle.method.task
-    pixels, fit = _read(file, task.size[0], task.channels)
+    pixels, fit = _read(file, task.size[0], task.channels, bundle.fit)
+    inside = torch.zeros(1, *task.size, dtype=torch.bool)
+    inside[(0, *fit.window)] = True
     with torch.no_grad():
-        prediction = bundle.method.predict(bundle.model, torch.from_numpy(pixels)[None].float() / 255)
+        prediction = bundle.method.predict(bundle.model, torch.from_numpy(pixels)[None].float() / 255, inside)
     scores = prediction.scores[0].numpy()
     top = int(scores.argmax())
     maps = quantise(prediction.maps[0].numpy())
@@ -126,19 +128,19 @@ def predict_image(bundle: Bundle, file: Path) -> list[PredictedImage]:
     answers = []
     for index in range(len(task.classes)) if several else (top,):
         values = maps[index % len(maps)]
-        mask = _to_source(binarise(values, levels[index]), fit)
+        mask = fit.to_source(binarise(values, levels[index]))
         if index == top or mask.any():
             answers.append(
                 PredictedImage(
                     source=file,
                     mask=mask,
-                    map=_to_source(values, fit),
+                    map=fit.to_source(values),
                     label=task.classes[index],
                     score=float(scores[index]),
                     threshold=levels[index] / 255,
                     boxes=_boxes(mask, each=task.view == "multi")
                     if rule is None
-                    else _rule_boxes(boxes_at(values, levels[index], rule), values.shape, fit),
+                    else _rule_boxes(boxes_at(values[fit.window], levels[index], rule), fit),
                 )
             )
     return answers
@@ -184,16 +186,12 @@ def _boxes(mask: NDArray[np.bool_], *, each: bool) -> tuple[Box, ...]:
     return tuple((x.start, y.start, x.stop, y.stop) for y, x in ndimage.find_objects(regions))
 
 
-def _rule_boxes(boxes: Boxes, size: tuple[int, ...], fit: Fit) -> tuple[Box, ...]:
-    """Boxes in pixels of the model, at the file's pixels by the nearest one; without those that have none there."""
-    placed = (_box(_to_source(cover(box[None], (size[0], size[1])), fit)) for box in boxes)
+def _rule_boxes(boxes: Boxes, fit: Fit) -> tuple[Box, ...]:
+    """Boxes in the model's pixels of the picture, at the file's pixels by the nearest one; without those that have none
+    there."""
+    on_canvas = boxes + np.array([*fit.offset, *fit.offset])
+    placed = (_box(fit.to_source(cover(box[None], (fit.size, fit.size)))) for box in on_canvas)
     return tuple(box for box in placed if box is not None)
-
-
-def _to_source(values: NDArray[Any], fit: Fit) -> NDArray[Any]:
-    """(H, W) bool or uint8 of the model's size, at the file's pixels by the nearest one."""
-    placed = Image.fromarray(values[fit.window].astype(np.uint8))
-    return np.asarray(placed.resize(fit.source, Image.Resampling.NEAREST)).astype(values.dtype)
 
 
 def _files(images: Sequence[Path]) -> Iterator[Path]:
@@ -238,9 +236,9 @@ def _distinct(stems: Sequence[str], endings: Sequence[str]) -> list[str]:
     return names
 
 
-def _read(file: Path, size: int, channels: int) -> tuple[NDArray[np.uint8], Fit]:
+def _read(file: Path, size: int, channels: int, mode: FitMode) -> tuple[NDArray[np.uint8], Fit]:
     try:
-        return read_image(file, size, channels)
+        return read_image(file, size, channels, mode)
     except UnreadableError as error:
         raise ExportError(
             f"image {file} cannot be read ({error}); leave it out or save it as PNG, in which 0 is black; nothing"

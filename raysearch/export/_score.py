@@ -78,7 +78,7 @@ def summarise(
         evidence = observations.evidence[each.evidence]
         if isinstance(each, LevelMetric) and isinstance(evidence, Sweep) and not each.pooled:
             scores = scores_at(evidence, each, levels)
-            found, own_classes = _of_pairs(evidence, scores)
+            found, own_classes = _of_pairs(evidence, scores, each)
             for r in np.flatnonzero(np.isfinite(scores)):
                 per_image[int(evidence.image[r]), int(evidence.label[r])][each.name] = float(scores[r])
         else:
@@ -111,8 +111,8 @@ def _pairs(counts: Counts, collection: Collection, levels: Levels) -> dict[tuple
     }
 
 
-def _of_pairs(evidence: Sweep, scores: NDArray[np.float64]) -> tuple[Interval, dict[str, float]]:
-    """A mean over pairs with its interval, and by class; pairs that are NaN do not enter."""
+def _of_pairs(evidence: Sweep, scores: NDArray[np.float64], metric: LevelMetric) -> tuple[Interval, dict[str, float]]:
+    """The metric of pairs that have these values, with its interval, and by class; pairs that are NaN do not enter."""
     enters = np.isfinite(scores)
     if not enters.any():
         return NOTHING, {}
@@ -121,7 +121,8 @@ def _of_pairs(evidence: Sweep, scores: NDArray[np.float64]) -> tuple[Interval, d
         for k, name in enumerate(evidence.classes)
         if (own := enters & (evidence.label == k)).any()
     }
-    return bootstrap(scores, evidence.patient), by_class
+    classes = evidence.label if metric.average == "classes" else None
+    return bootstrap(scores, evidence.patient, classes=classes), by_class
 
 
 def _of_all(evidence: Evidence, metric: Metric, levels: Levels) -> tuple[Interval, dict[str, float]]:

@@ -123,7 +123,7 @@ def rethreshold(
         UserError: an unknown metric, or a one-sided one.
         StudyError: no such trial, or nothing could be computed; the message says what is missing.
     """
-    asked = {name: objective(name) for name in metrics} or {study.config.metric: find_metric(study.config.metric)}
+    asked = {m.name: m for m in map(objective, metrics)} or {study.config.metric: find_metric(study.config.metric)}
     beside = {} if metrics else _beside(study)
     records = _records(study, trial)
     by_class = per_class or study.config.per_class

@@ -18,7 +18,7 @@ from raysearch.thresholds._logits import Logits, one_label
 from raysearch.thresholds._map_metrics import MapMetric
 from raysearch.thresholds._maps import Maps
 from raysearch.thresholds._metrics import MaskMetric
-from raysearch.thresholds._pairs import Pairs, known_pairs
+from raysearch.thresholds._pairs import NO_OUTLINES, Outlines, Pairs, known_pairs
 from raysearch.thresholds._quantise import BINS, LEVELS, binarise, level, quantise, threshold
 from raysearch.thresholds._ranks import PERCENTILES, Ranks
 from raysearch.thresholds._regions import Regions
@@ -35,6 +35,7 @@ __all__ = [
     "KINDS",
     "LEVELS",
     "METRICS",
+    "NO_OUTLINES",
     "PERCENTILES",
     "BoxChoice",
     "BoxChoices",
@@ -56,6 +57,7 @@ __all__ = [
     "MaskMetric",
     "MaskSweep",
     "Metric",
+    "Outlines",
     "Pairs",
     "PlainMetric",
     "Ranks",

@@ -127,7 +127,8 @@ def chooser_of(aim: Metric) -> SweepMetric:
 
 def reported_metrics(evidence: Mapping[str, Evidence], names: Sequence[str]) -> list[Metric]:
     """All registered metrics, and those of `names` beside, whose evidence is there."""
-    return [m for m in {**METRICS, **{name: find_metric(name) for name in names}}.values() if m.evidence in evidence]
+    named = {metric.name: metric for metric in map(find_metric, names)}
+    return [m for m in {**METRICS, **named}.values() if m.evidence in evidence]
 
 
 def named_thresholds(levels: Mapping[str, int], *, per_class: bool) -> dict[str, float]:

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from raysearch.data import Collection
 from raysearch.data._collection import PRESENT
-from raysearch.data._loader import evaluation_batches
+from raysearch.data._loader import evaluation_batches, inside_of
 from raysearch.data._pool import places_in, pool_of
 from raysearch.errors import DamagedFileError
 from raysearch.method import Outcome, Pool, Upstream
@@ -45,7 +45,7 @@ class PoolImages:
 
     def inside(self, rows: NDArray[np.int64]) -> Tensor | None:
         places_in(self.pool, rows, "upstream work")
-        return None
+        return inside_of(self._collection, rows)
 
     def regions(self, rows: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
         truth = self.pool.truth[places_in(self.pool, rows, "upstream work")]

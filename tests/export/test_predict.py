@@ -199,7 +199,7 @@ class Blobs(Method):
 def blobs(tmp_path: Path) -> Bundle:
     """Classes 0 and 1 have masks, 2 and 3 have none, and 3 has the highest score."""
     method = Blobs({}, Task(classes=CLASSES, view="multi", channels=1, size=(32, 32)))
-    return Bundle(tmp_path, {}, method, method.build(), {}, {"mask_threshold": 0.5}, {})
+    return Bundle(tmp_path, {"data": {"source": "phantom"}}, method, method.build(), {}, {"mask_threshold": 0.5}, {})
 
 
 def blob_picture() -> NDArray[np.uint8]:

@@ -58,11 +58,13 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
 
 def test_gap_closed() -> None:
     """The paper's own: 57.2 % of the gap between the weak baseline and the radiologists."""
-    found = Reference("iou_pooled", {"a": 0.5, "b": 0.7}, {"a": 0.1, "b": 0.3}).beside({"a": 0.3, "b": 0.8, "c": 1.0})
+    found = Reference("iou_pooled:classes", {"a": 0.5, "b": 0.7}, {"a": 0.1, "b": 0.3}).beside(
+        {"a": 0.3, "b": 0.8, "c": 1.0}
+    )
     assert found["classes"]["a"]["gap_closed"] == pytest.approx(0.5)
     assert found["classes"]["b"]["gap_closed"] == pytest.approx(1.25), "better than the reference"
     assert found["mean"] == pytest.approx({"model": 0.55, "reference": 0.6, "baseline": 0.2, "gap_closed": 0.875})
-    paper = Reference("iou_pooled", {"a": 1.0}, {"a": 0.0}).beside({"a": 0.572})
+    paper = Reference("iou_pooled:classes", {"a": 1.0}, {"a": 0.0}).beside({"a": 0.572})
     assert paper["mean"]["gap_closed"] == pytest.approx(0.572)
 
 
