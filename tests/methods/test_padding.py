@@ -200,8 +200,10 @@ def test_losses_over_patches_are_the_pictures_own(relaxation: str) -> None:
 
 def _patches(method: type[LimitedAnnotation] | type[LiBase]) -> tuple[LimitedAnnotation | LiBase, Batch]:
     """On a grid of 4 x 4; pictures are the lower three rows of it and some of the first."""
-    settings = {"backbone": "resnetv2_10_slim", "weights": "random", "patches": 4, "hidden": 8}
+    settings: dict[str, Any] = {"backbone": "resnetv2_10_slim", "weights": "random", "patches": 4, "hidden": 8}
     config = LiBaseConfig if method is LiBase else LimitedAnnotationConfig
+    if method is LimitedAnnotation:
+        settings |= {"tau_hat": 1.0, "crf_strength": 1.0}  # all patches and all messages matter
     made = method(config(**settings), Task(classes=("a", "b"), view="multi", channels=1, size=(32, 32)))  # type: ignore[arg-type]
     own = torch.zeros(2, 32, 32, dtype=torch.bool)
     own[0, 7:], own[1, 8:] = True, True
