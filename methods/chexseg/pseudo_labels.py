@@ -144,9 +144,9 @@ class WalkLabels(PseudoLabels):
 
 def inside_of(images: TrainingImages, rows: NDArray[np.int64], image: Tensor) -> Tensor | None:
     """(M, H, W) bool: of each of M pairs the pixels of its picture, by index into `rows`; None where all pixels are."""
-    named, place = image.unique(return_inverse=True)
-    inside = images.inside(rows[named.numpy()])
-    return None if inside is None else inside[place]
+    named, place = np.unique(image.numpy(), return_inverse=True)
+    inside = images.inside(rows[named])
+    return None if inside is None else inside[torch.from_numpy(place)]
 
 
 def region_of(masks: Tensor, truth: Tensor, image: Tensor, label: Tensor) -> Tensor:

@@ -71,7 +71,7 @@ class LimitedAnnotation(PatchMethod):
     def training_step(self, model: nn.Module, batch: Batch, step: Step) -> dict[str, Tensor]:
         network = cast(Network, model)
         regions = self.regions(batch)
-        z = network.train_crf(batch.images, regions.own) if step.stage == "crf" else network(batch.images, regions.own)
+        z = network.train_crf(batch.images, regions.own) if step.stage == "crf" else network(batch.images)
         loss, annotated, unannotated = self.loss(z, regions, batch.labels)
         step.backward(loss)
         empty = (~regions.cells.flatten(1).any(1)).sum()

@@ -200,8 +200,10 @@ def test_losses_over_patches_are_the_pictures_own(relaxation: str) -> None:
 
 def _patches(method: type[LimitedAnnotation] | type[LiBase]) -> tuple[LimitedAnnotation | LiBase, Batch]:
     """On a grid of 4 x 4; pictures are the lower three rows of it and some of the first."""
-    settings = {"backbone": "resnetv2_10_slim", "weights": "random", "patches": 4, "hidden": 8}
+    settings: dict[str, Any] = {"backbone": "resnetv2_10_slim", "weights": "random", "patches": 4, "hidden": 8}
     config = LiBaseConfig if method is LiBase else LimitedAnnotationConfig
+    if method is LimitedAnnotation:
+        settings |= {"tau_hat": 1.0, "crf_strength": 1.0}  # all patches and all messages matter
     made = method(config(**settings), Task(classes=("a", "b"), view="multi", channels=1, size=(32, 32)))  # type: ignore[arg-type]
     own = torch.zeros(2, 32, 32, dtype=torch.bool)
     own[0, 7:], own[1, 8:] = True, True
@@ -336,3 +338,46 @@ def test_a_score_is_the_highest_value_in_the_picture(method: type[Method], confi
     found = made.predict(made.build().eval(), batch.images, batch.inside)
     for scores, maps, own in zip(found.scores, found.maps, batch.inside, strict=True):
         assert torch.equal(scores, maps[:, own].amax(1))
+
+
+@pytest.mark.parametrize(
+    ("method", "stage"), [(LimitedAnnotation, "unary"), (LimitedAnnotation, "crf"), (LiBase, "train")]
+)
+def test_a_step_learns_no_patch_of_the_padding(method: type[LimitedAnnotation] | type[LiBase], stage: str) -> None:
+    made, batch = _patches(method)
+    losses = []
+    for value in (0.0, 30.0):
+        torch.manual_seed(0)
+        model = made.build().train()
+        head = model.get_submodule("unary" if method is LimitedAnnotation else "").get_submodule("head")
+
+        def loud(_: object, __: object, logits: Tensor, value: float = value) -> Tensor:
+            logits = logits.clone()
+            logits[1, :, 0] = value
+            return logits
+
+        head.register_forward_hook(loud)
+        step = Step(epoch=0, stage=stage, generator=torch.Generator(), backward=lambda loss: None)
+        losses.append(made.training_step(model, batch, step))
+    torch.testing.assert_close(losses[0], losses[1])
+
+
+def test_multimix_compares_no_pixel_of_the_padding() -> None:
+    made = MultiMix(MultiMix.Config(width=4, pad=0, dropout=0.0), synthetic_task(MultiMix))
+    (stage,) = made.stages(1)
+    batch = padded(synthetic_batch(MultiMix, made.task, stage=stage))
+    both = [batch.beside[name].inside for name in ("masked", "unmasked")]
+    own = torch.cat([inside for inside in both if inside is not None])[:, None]
+    losses = []
+    for value in (0.0, 9.0):
+        torch.manual_seed(0)
+        model = made.build().train()
+        model.get_submodule("decoder").register_forward_hook(
+            lambda _, __, logits, value=value: torch.where(
+                own, logits, value * torch.arange(len(own))[:, None, None, None]
+            )
+        )
+        step = Step(epoch=0, stage="train", generator=torch.Generator(), backward=torch.autograd.backward)
+        losses.append(made.training_step(model, batch, step))
+    assert float(losses[0]["loss_divergence"]) > 0
+    torch.testing.assert_close(losses[0], losses[1])
