@@ -109,7 +109,7 @@ def find_depth(paths: Sequence[Path], stated: int | None) -> FoundDepth:
         return FoundDepth(Depth(DEPTHS[-1], stated=False))
     said = f"{counted(files, 'image')} of 16-bit pixels: no value is above {highest:,}"
     if bits in _UNCERTAIN:
-        return FoundDepth(Depth(DEPTHS[-1], stated=True), problem=f"{said}, {_question(bits)}")
+        return FoundDepth(Depth(DEPTHS[-1], stated=True), problem=f"{said}, {_question(bits, 'bits=')}")
     return FoundDepth(
         Depth(bits, stated=False), note=f"{said}, they are read as {bits} bits (bits=16 if that is what they are)"
     )
@@ -136,17 +136,20 @@ def _bits(file: ImageFile, highest: int, depth: Depth | None) -> int:
     bits = depth_of(highest)
     if depth is None:
         if bits in _UNCERTAIN:
-            raise UnreadableError(f"16-bit pixels: no value is above {highest:,}, {_question(bits)}")
+            raise UnreadableError(f"16-bit pixels: no value is above {highest:,}, {_question(bits, '--bits ')}")
         return bits
     if highest >= 1 << depth.bits:
-        raise UnreadableError(f"a value of {highest:,}; expected at most {(1 << depth.bits) - 1:,}, {depth.bits} bits")
+        raise UnreadableError(
+            f"a value of {highest:,}, expected at most {(1 << depth.bits) - 1:,}, the highest of the {depth.bits} bits"
+            " that were stated; state others, or save all images at the same depth"
+        )
     if not depth.stated and highest < 1 << (depth.bits - 4):
         raise UnreadableError(
             f"16-bit pixels: no value is above {highest:,}, less than a sixteenth of the {depth.bits} bits of other"
-            f" images; save all at the same depth, or set bits={depth.bits} if it is so dark"
+            f" images; save all at the same depth, or set bits={depth.bits} if it is as dark as that"
         )
     return depth.bits
 
 
-def _question(bits: int) -> str:
-    return f"which is {bits} bits, or {bits + 2} and dark; tell it by bits={bits} or bits={bits + 2} (predict: --bits)"
+def _question(bits: int, option: str) -> str:
+    return f"which is {bits} bits, or {bits + 2} and dark; tell which by {option}{bits} or {option}{bits + 2}"

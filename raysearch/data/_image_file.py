@@ -16,8 +16,10 @@ MAX_PIXELS = 80_000_000
 """Larger pictures are refused: a few bytes of PNG can ask for any amount of memory."""
 
 _PHOTOMETRIC, _BITS, _FORMAT = 262, 258, 339
+_SIGNED = 2
+"""Of TIFF's SampleFormat."""
 _HIGHEST = (281, 341)
-"""TIFF's MaxSampleValue and SMaxSampleValue."""
+"""Tags of TIFF: MaxSampleValue and SMaxSampleValue."""
 _UPRIGHT = range(2, 9)
 """EXIF orientations that turn or mirror; 1 is upright, and anything else says nothing."""
 
@@ -81,7 +83,7 @@ class ImageFile:
         """
         found = np.asarray(self.image).astype(np.int64)
         if found.min() < 0 or found.max() > 65535:
-            raise UnreadableError("32-bit or signed pixels; save it with 8 or 16 bits")
+            raise UnreadableError("32-bit pixels; save it with 8 or 16 bits")
         return found
 
     def converted(self, mode: Literal["L", "RGB", "RGBA"]) -> Image.Image:
@@ -96,8 +98,9 @@ class ImageFile:
                 image = image.convert("RGBA")  # Pillow warns of it otherwise
             return image.convert(mode)
         except ValueError:
+            to = "gray" if mode == "L" else "RGB"
             raise UnreadableError(
-                f"{self.image.mode} pixels, which cannot be converted; save it in gray or RGB"
+                f"{self.image.mode} pixels, which cannot be converted to {to}; save it in gray or RGB"
             ) from None
 
 
@@ -162,7 +165,8 @@ def load_raw(path: Path, raw: RawPixels) -> ImageFile:
 def _opened(path: Path) -> Iterator[Image.Image]:
     if path.stat().st_size == 0:
         raise UnreadableError("zero bytes")
-    with Image.open(path) as image:
+    # by its name Pillow would map an uncompressed file, and garble a TIFF of which the orientation swaps the sides
+    with open(path, "rb") as stream, Image.open(stream) as image:
         if image.width * image.height > MAX_PIXELS:
             raise UnreadableError(f"oversized: {image.width}x{image.height}, at most {MAX_PIXELS:,} pixels are read")
         yield image
@@ -197,9 +201,9 @@ def _said(image: Image.Image) -> tuple[bool, int | None]:
     if not isinstance(image, TiffImagePlugin.TiffImageFile):
         return False, None
     tags = image.tag_v2
-    if image.mode.startswith("I") and tags.get(_FORMAT, (1,))[0] == 2:
-        raise UnreadableError("signed pixels; save it with 8 or 16 bits, without a sign")
     bits = [int(tags.get(_BITS, (1,))[0])]
+    if bits == [16] and tags.get(_FORMAT, (1,))[0] == _SIGNED:
+        raise UnreadableError("16-bit pixels with a sign, expected none: save it with 8 or 16 bits")
     # any other highest value may be that of this picture alone
     highest = [int(np.ravel(tags[tag])[0]) for tag in _HIGHEST if tag in tags]
     bits += [value.bit_length() for value in highest if value & (value + 1) == 0]

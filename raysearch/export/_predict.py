@@ -127,7 +127,7 @@ def predict_images(
 def stated_bits(bundle: Bundle) -> int | None:
     """The bits that the model's data was given with (``bits=12``); None where they were not."""
     try:
-        return parse_data(bundle.config["data"]["source"]).bits
+        return parse_data(bundle.config.get("data", {}).get("source", "")).bits
     except DataError:  # a kind of data that is not known here
         return None
 
