@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
 
+from raysearch._draw import COLOURS, Box, Mark, draw, heat_map
 from raysearch.data._picture import RAW, Fit, UnreadableError, read_image
 from raysearch.data.kinds._files import IMAGES
 from raysearch.errors import ExportError, StorageError
 from raysearch.export._bundle import Bundle
-from raysearch.export._draw import COLOURS, Box, Mark, draw, heat_map
 from raysearch.method import Task
 from raysearch.study._study import is_disk_full
 from raysearch.thresholds import binarise, boxes_at, quantise
