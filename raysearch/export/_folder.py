@@ -14,8 +14,19 @@ from raysearch.study._study import is_disk_full
 
 
 def refuse_taken(out: Path, option: str = "--out") -> None:
-    """Refuses a folder that would be written over, with an `ExportError`."""
-    if os.path.lexists(out) and (not out.is_dir() or any(out.iterdir())):
+    """Refuses what would be written over.
+
+    Args:
+        option: what the user named it by.
+
+    Raises:
+        ExportError: `out` exists and is not an empty folder, or cannot be looked into.
+    """
+    try:
+        taken = os.path.lexists(out) and (not out.is_dir() or any(out.iterdir()))
+    except OSError as error:
+        raise ExportError(f"{out} cannot be read ({error.strerror}); give another {option}") from None
+    if taken:
         raise ExportError(f"{out} exists and is not an empty folder; give another {option}")
 
 
