@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
 
+from raysearch._draw import COLOURS, Box, Mark, draw, heat_map
 from raysearch.data import parse_data
 from raysearch.data._depth import Depth
 from raysearch.data._fit import Fit, FitMode
@@ -24,7 +25,6 @@ from raysearch.data._picture import Picture, read_image
 from raysearch.data.kinds._files import IMAGES, files_in
 from raysearch.errors import DataError, ExportError, StorageError
 from raysearch.export._bundle import Bundle
-from raysearch.export._draw import COLOURS, Box, Mark, draw, heat_map
 from raysearch.method import Task
 from raysearch.study._study import is_disk_full
 from raysearch.thresholds import binarise, boxes_at, quantise

@@ -14,9 +14,9 @@ Rule = Literal["any", "centre", "half"]
 """Which cells a region covers: those of which it covers some area, those whose centre it holds, or those of which it
 covers at least half."""
 
-_ROUNDING = 1e-9
-"""Share of a cell that a box covers for no other reason than that a decimal is rounded: 614.4 of 1024 pixels is where the
-twelfth of 20 cells ends, and its nearest binary number lies beyond."""
+_ROUNDING = 1e-14
+"""Share of a cell's side that a box reaches into it for no other reason than that numbers are rounded: 539.6 + 74.8 of
+1024 pixels may end a few units in the last place beyond 614.4, which is where the twelfth of 20 cells ends."""
 
 
 def covered_cells(masks: Tensor, cells: tuple[int, int], rule: Rule, boxes: RegionBoxes | None = None) -> Tensor:

@@ -52,7 +52,7 @@ SEARCH = frozenset(
 TABLE: dict[str, tuple[tuple[str, ...], frozenset[str]]] = {
     "methods": ((), frozenset({"--json"})),
     "spaces": (("method",), frozenset({"--json", "--preset", "--space"})),
-    "data check": (("source",), frozenset({"--json"})),
+    "data check": (("source",), frozenset({"--json", "--pictures"})),
     "plan": ((), SEARCH | {"--json"}),
     "tune": ((), SEARCH),
     "resume": (("study",), frozenset({"--address", "--samples", "--time"})),

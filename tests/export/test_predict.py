@@ -19,11 +19,11 @@ from PIL import Image
 from torch import Tensor, nn
 
 from export.finished_studies import SMALL, finished_study
+from raysearch._draw import COLOURS
 from raysearch.cli import main
 from raysearch.data import Collection, DataSpec, open_collection, parse_data
 from raysearch.errors import ExportError
 from raysearch.export import Bundle, export_study, load_bundle, predict_images
-from raysearch.export._draw import COLOURS
 from raysearch.export._score import observe_rows
 from raysearch.method import Batch, Method, Prediction, Stage, Step, Task
 from raysearch.thresholds import BOX_RULES, BoxRule, Components, Counts, region_boxes
