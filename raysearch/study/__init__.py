@@ -9,6 +9,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from raysearch.study._against_trivial import Beside, beside_of, beside_trivial
     from raysearch.study._book import Book, TrialRecord, best_of
     from raysearch.study._cluster import Cluster, parse_address
     from raysearch.study._config import Budget, Resources, StudyConfig
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from raysearch.study._study import Study, list_studies, open_study, studies_root
 
 _WHERE = {
+    "_against_trivial": ("Beside", "beside_of", "beside_trivial"),
     "_book": ("Book", "TrialRecord", "best_of"),
     "_cluster": ("Cluster", "parse_address"),
     "_config": ("Budget", "Resources", "StudyConfig"),
@@ -43,6 +45,7 @@ _WHERE = {
 _MODULE_OF = {name: module for module, names in _WHERE.items() for name in names}
 
 __all__ = [
+    "Beside",
     "Book",
     "Budget",
     "Cluster",
@@ -57,6 +60,8 @@ __all__ = [
     "StudyConfig",
     "Table",
     "TrialRecord",
+    "beside_of",
+    "beside_trivial",
     "best_of",
     "extend",
     "fit",

@@ -27,6 +27,7 @@ from raysearch.thresholds._solve import Solution, solve
 from raysearch.thresholds._store import encode_evidence, load_evidence
 from raysearch.thresholds._sweep import LevelMetric, Metric, PlainMetric, Sweep, SweepMetric
 from raysearch.thresholds._sweep_boxes import BoxSweep, dense_ranks, sweep_boxes
+from raysearch.thresholds._trivial import AgainstTrivial, against_trivial, degenerate
 
 __all__ = [
     "BINS",
@@ -36,6 +37,7 @@ __all__ = [
     "LEVELS",
     "METRICS",
     "PERCENTILES",
+    "AgainstTrivial",
     "BoxChoice",
     "BoxChoices",
     "BoxMetric",
@@ -63,6 +65,7 @@ __all__ = [
     "Solution",
     "Sweep",
     "SweepMetric",
+    "against_trivial",
     "areas_at",
     "at",
     "at_by_class",
@@ -73,6 +76,7 @@ __all__ = [
     "cross_fit",
     "cross_fitted_box_acc_v2",
     "curves",
+    "degenerate",
     "dense_ranks",
     "encode_evidence",
     "find_metric",

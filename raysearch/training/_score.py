@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,13 +12,16 @@ from numpy.typing import NDArray
 from raysearch.method import LossThreshold
 from raysearch.thresholds import (
     METRICS,
+    AgainstTrivial,
     Evidence,
     LevelMetric,
     Metric,
     PlainMetric,
     Sweep,
     SweepMetric,
+    against_trivial,
     at,
+    at_by_class,
     cross_fit,
     find_metric,
     level,
@@ -49,6 +52,8 @@ class Score:
         thresholds: decision thresholds to use on other images: ``mask_threshold``, shared by all classes, or
             ``mask_threshold.<class>``; chosen on the whole split.
         per_pair: (R,) objective of each pair of the evidence, NaN where it does not enter; empty if pooled.
+        against: the metric that chose the thresholds beside its value for masks of the whole picture, and both by
+            class; None where no region is known.
     """
 
     value: float
@@ -56,6 +61,16 @@ class Score:
     metrics: dict[str, float]
     thresholds: dict[str, float]
     per_pair: NDArray[np.float64]
+    against: AgainstTrivial | None
+
+    def row(self) -> dict[str, Any]:
+        """What is recorded of it: entries of a line of metrics.jsonl."""
+        return {
+            "value": self.value,
+            "metrics": self.metrics,
+            "thresholds": self.thresholds,
+            "against_trivial": None if self.against is None else asdict(self.against),
+        }
 
 
 def score(
@@ -83,6 +98,7 @@ def score(
     per_pair = np.zeros(0)
     levels = {name: level(given[name] if isinstance(given, Mapping) else given) for name in sweep.classes}
     chosen = named_thresholds(levels, per_class=isinstance(given, Mapping))
+    against = None
     if not sweep.present.any():
         if isinstance(aim, SweepMetric):
             raise ValueError(f"no image with a known region to score {aim.name} on")
@@ -90,11 +106,14 @@ def score(
         fallback = threshold(levels[sweep.classes[0]])
         fit = cross_fit(sweep, chooser, fallback=fallback, seed=rule.seed, per_class=rule.per_class)
         metrics.update({m.name: fit.rescore(own, m).value for m, own in levelled})
+        against = against_trivial(sweep, chooser, fit.value, fit.by_class)
         per_pair = fit.scores if fit.scores is not None else per_pair
         if not fit.notes:
             chosen = named_thresholds(solve(sweep, chooser, per_class=rule.per_class).levels, per_class=rule.per_class)
     else:
         metrics.update({m.name: at(own, m, levels) for m, own in levelled})
+        by_class = at_by_class(sweep, chooser, levels)
+        against = against_trivial(sweep, chooser, metrics[chooser.name], by_class) if by_class else None
         per_pair = per_pair if chooser.pooled else scores_at(sweep, chooser, levels)
     finite = {name: value for name, value in metrics.items() if np.isfinite(value)}
     if aim.name not in finite:
@@ -106,6 +125,7 @@ def score(
         metrics=finite,
         thresholds=chosen,
         per_pair=per_pair,
+        against=against,
     )
 
 
