@@ -28,6 +28,7 @@ from raysearch.thresholds._solve import Solution, solve
 from raysearch.thresholds._store import encode_evidence, load_evidence
 from raysearch.thresholds._sweep import LevelMetric, Metric, PlainMetric, Sweep, SweepMetric
 from raysearch.thresholds._sweep_boxes import BoxSweep, dense_ranks, sweep_boxes
+from raysearch.thresholds._trivial import AgainstTrivial, against_trivial, degenerate
 from raysearch.thresholds._winner import Winner, winner
 
 __all__ = [
@@ -39,6 +40,7 @@ __all__ = [
     "METRICS",
     "NO_OUTLINES",
     "PERCENTILES",
+    "AgainstTrivial",
     "BoxChoice",
     "BoxChoices",
     "BoxMetric",
@@ -68,6 +70,7 @@ __all__ = [
     "Sweep",
     "SweepMetric",
     "Winner",
+    "against_trivial",
     "areas_at",
     "at",
     "at_by_class",
@@ -79,6 +82,7 @@ __all__ = [
     "cross_fit",
     "cross_fitted_box_acc_v2",
     "curves",
+    "degenerate",
     "dense_ranks",
     "encode_evidence",
     "find_metric",

@@ -60,8 +60,9 @@ def entering_rows(evidence: Evidence, metric: Metric) -> NDArray[np.bool_]:
 def deciding_rows(evidence: Evidence, metric: Metric) -> NDArray[np.bool_]:
     """(R,) the rows without which the metric has no value: of a pooled one those of present pairs."""
     enters = entering_rows(evidence, metric)
-    pooled = isinstance(metric, LevelMetric) and metric.pooled and isinstance(evidence, Pairs)
-    return enters & evidence.present if pooled else enters
+    if isinstance(metric, LevelMetric) and metric.pooled and isinstance(evidence, Pairs):
+        return enters & evidence.present
+    return enters
 
 
 def class_values(pairs: Pairs, statistics: tuple[Counted, ...], metric: LevelMetric, weights: Floats) -> ClassValues:

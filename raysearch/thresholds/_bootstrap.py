@@ -62,8 +62,8 @@ def bootstrap(
 def _mean_of(draws: Floats, sums: Floats, sizes: Floats) -> Floats:
     """(B,) mean over columns of each one's mean, of (B, G) draws of groups whose values have sums and sizes (G, C)."""
     total = draws @ sizes
-    means = (draws @ sums) / np.maximum(total, 1)
-    return means.sum(axis=1) / (total > 0).sum(axis=1)
+    values: Floats = ((draws @ sums) / np.maximum(total, 1)).sum(axis=1) / (total > 0).sum(axis=1)
+    return values
 
 
 def paired_bootstrap(

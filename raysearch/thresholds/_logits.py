@@ -81,13 +81,15 @@ def _int8(labels: NDArray[Any]) -> NDArray[np.int8]:
 
 def labelled(logits: Logits) -> NDArray[np.bool_]:
     """(R,) images of which a label is known."""
-    return (logits.labels >= 0).any(axis=1)
+    known: NDArray[np.bool_] = (logits.labels >= 0).any(axis=1)
+    return known
 
 
 def labelled_in_both(logits: Logits) -> NDArray[np.bool_]:
     """(R,) images of which a label is known of a class that has both: of others `auc` takes no notice."""
     both = (logits.labels > 0).any(axis=0) & (logits.labels == 0).any(axis=0)
-    return (logits.labels[:, both] >= 0).any(axis=1)
+    known: NDArray[np.bool_] = (logits.labels[:, both] >= 0).any(axis=1)
+    return known
 
 
 def classification_error(logits: Logits, weights: Floats, label: int | None = None) -> Floats:
