@@ -20,6 +20,7 @@ def test_options_take_the_kinds_defaults() -> None:
         "subset": 0,
         "normal": 0,
         "seed": 0,
+        "frame": "1024",
         "missing": "error",
     }
     assert str(spec) == "chestxray14:/data/nih"
