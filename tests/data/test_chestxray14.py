@@ -102,6 +102,10 @@ def test_abnormal_is_the_union_of_all_boxes(tmp_path: Path) -> None:
     assert data.labels[:, 0].tolist() == [ABSENT, ABSENT, PRESENT, ABSENT, ABSENT, ABSENT]
     assert data.truth[:, 1].tolist() == [UNKNOWN, UNKNOWN, ABSENT, UNKNOWN, UNKNOWN, PRESENT]
     assert data.mask(5, 1).mean() == 0.5
+    assert not any("of some of their findings" in note for note in data.notes)
+    partly = opened(make_nih(tmp_path / "partly", boxes=boxes[:1]), ",task=normal-vs-abnormal")
+    expected = "1 images have boxes of some of their findings alone: the region of abnormal is that of these"
+    assert expected in partly.notes
 
 
 def test_the_2017_table_and_the_numbered_archives_give_the_same(tmp_path: Path) -> None:

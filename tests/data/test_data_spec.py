@@ -21,8 +21,8 @@ def test_options_take_the_kinds_defaults() -> None:
         "subset": 0,
         "normal": 0,
         "seed": 0,
-        "missing": "error",
         "frame": "1024",
+        "missing": "error",
         "fit": "pad",
     }
     assert str(spec) == "chestxray14:/data/nih"

@@ -25,6 +25,7 @@ def mask_of(*boxes: Box, side: int = 32) -> np.ndarray:
         [(2, 2, 14, 14), (14, 14, 28, 28)],
         [(2, 2, 14, 20), (14, 5, 28, 28)],
         [(2, 2, 12, 12), (11, 11, 20, 20), (19, 2, 30, 13)],
+        [(2, 2, 12, 20), (12, 6, 28, 14)],  # one alongside the other
         [(0, 0, 32, 32)],
         [(3, 4, 4, 5)],
     ],
@@ -48,6 +49,7 @@ def test_a_disc_is_one_region(radius: float) -> None:
         [(4, 8, 14, 9), (10, 9, 20, 10)],  # a stair of two rows
         [(10, 4, 11, 20), (6, 11, 16, 12)],  # a cross of thin lines
         [(4, 4, 20, 10), (6, 6, 24, 12)],  # two that share most of each
+        [(4, 4, 10, 20), (4, 14, 20, 20)],  # an L, which two cuts take apart equally well
     ],
 )
 def test_what_outlines_are_made_of_is_not_taken_apart(boxes: list[Box]) -> None:

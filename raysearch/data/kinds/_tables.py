@@ -154,7 +154,10 @@ def absent_table(folder: Path, name: str, known: Iterable[str] = ()) -> tuple[st
     Args:
         known: names of files that mean something else.
     """
-    files = {path.name.lower(): path.name for path in folder.iterdir() if path.name not in known and path.is_file()}
+    try:
+        files = {path.name.lower(): path.name for path in folder.iterdir() if path.name not in known and path.is_file()}
+    except OSError:  # what can be found in the folder by name needs no list of it
+        files = {}
     similar = difflib.get_close_matches(name.lower(), files, n=1, cutoff=0.75)
     if similar:
         return f"{name} is absent, but {files[similar[0]]} is there: rename it if it is the same", True

@@ -137,6 +137,8 @@ class ChestXray14(Kind):
             official, wrong, said = read_official(lists, names, entry.name)
             tables, problems, notes = [*tables, *lists], problems + wrong, notes + said
         ids = names.to_numpy()[rows].tolist()
+        if spec["task"] == "normal-vs-abnormal":
+            notes += _partly_boxed(boxes, dict(zip(ids, positive[rows].sum(axis=1).tolist(), strict=True)))
         return FileManifest(
             root=root,
             channels=1,
@@ -240,6 +242,14 @@ def _boxes(
             " pixels of the release's 1024x1024: set frame=image if they were scaled along with the images"
         )
     return boxes, None if frame == "image" else FRAME
+
+
+def _partly_boxed(boxes: NihBoxes, findings: dict[str, int]) -> list[str]:
+    """A note on images of which some findings have boxes and others none, by the number of findings of each image."""
+    partly = sum(0 < len(boxes.get(image, {})) < count for image, count in findings.items())
+    if not partly:
+        return []
+    return [f"{partly} images have boxes of some of their findings alone: the region of abnormal is that of these"]
 
 
 def _image_files(root: Path) -> dict[str, Path]:

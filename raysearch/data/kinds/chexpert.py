@@ -107,7 +107,7 @@ class CheXpert(Kind):
         folders = {part: part_folders(root, part) for part in table["part"].unique()}
         finder = Finder()
         files, doubled = find_files(zip(table["part"], table["below"], strict=True), folders, finder)
-        table = table.assign(file=files)
+        table = table.assign(file=pd.Series(files, index=table.index, dtype=object))
         problems += doubled
         notes += finder.notes("the tables")
         there = table["file"].notna()

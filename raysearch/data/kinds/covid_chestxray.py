@@ -224,7 +224,8 @@ def _multi(findings: pd.Series[str], masks: _Masks) -> _Labelled:
     known = (findings == _NORMAL).to_numpy().copy()
     known[sorted(masks.annotated)] = True
     labels = np.where(known[:, None], ABSENT, UNKNOWN).astype(np.int8).repeat(shape[1], axis=1)
-    labels[np.ix_((findings != _NORMAL).to_numpy(), [name in masks.lacking for name in masks.files])] = UNKNOWN
+    lacking = np.array([name in masks.lacking for name in masks.files], bool)
+    labels[np.ix_((findings != _NORMAL).to_numpy(), lacking)] = UNKNOWN
     truth = labels.copy()
     for row, of_row in regions.items():
         labels[row, list(of_row)], truth[row, list(of_row)] = PRESENT, UNKNOWN
