@@ -14,6 +14,7 @@ from methods.layers.backbone import Backbone, build_backbone
 from methods.layers.blur import anti_alias
 from methods.layers.grid import to_grid, to_pixels
 from methods.layers.images import Normalize
+from methods.layers.inside import own_cells
 from methods.layers.regions import masks_and_truth
 from raysearch.method import Augmentation, Batch, Method, RegionBoxes, covered_cells
 
@@ -49,11 +50,14 @@ class AnnotatedPairs:
     Attributes:
         image, label: (M,) int64, rows and classes.
         cells: (M, P, P) bool, the patches of the region, b.
+        own: (N, P, P) bool, the patches of each image of the batch that hold some of the picture, or None for all. What
+            lies wholly in the padding is absent for certain: it enters no sum and no count of patches.
     """
 
     image: Tensor
     label: Tensor
     cells: Tensor
+    own: Tensor | None = None
 
     def of(self, grid: Tensor) -> Tensor:
         """(M, P, P) of (N, K, P, P)."""
@@ -107,4 +111,7 @@ class PatchMethod(Method):
         masks, truth = masks_and_truth(batch, self.name)
         image, label = (truth == 1).nonzero().unbind(1)
         side = self.config.patches
-        return AnnotatedPairs(image=image, label=label, cells=self.region_cells(masks, (side, side), batch.boxes))
+        cells = self.region_cells(masks, (side, side), batch.boxes)
+        own = own_cells(batch.inside, (side, side))
+        # the outline of a box may go a fraction of a pixel beyond the picture
+        return AnnotatedPairs(image=image, label=label, cells=cells if own is None else cells & own[image], own=own)

@@ -39,8 +39,9 @@ def show_notes(prepared: Prepared) -> None:
 
 def run_and_report(study: Study, cluster: Cluster) -> None:
     """Runs what is left of a study. Exits 130 if it was interrupted."""
+    from raysearch.cli._trivial import trial_lines
     from raysearch.display import Progress
-    from raysearch.study import best_of, read_records, run_study
+    from raysearch.study import beside_trivial, best_of, corrected_winner, read_records, run_study, winner_lines
     from raysearch.study._quiet import chatter_to
 
     config = study.config
@@ -57,10 +58,14 @@ def run_and_report(study: Study, cluster: Cluster) -> None:
         settings = " ".join(f"{k}={v:.6g}" if isinstance(v, float) else f"{k}={v}" for k, v in best.params.items())
         thresholds = " ".join(f"{k}={v:.4f}" for k, v in best.result.get("thresholds", {}).items())
         click.echo(f"best: trial {best.number}, {config.metric} {best.value:.4f} on the tuning split (cross-fitted)")
+        for line in winner_lines(corrected_winner(study, records)):
+            click.echo(f"  {line}")
         click.echo(f"  {settings}")
         click.echo(f"  {thresholds}")
         for name, by_class in best.result.get("alternation", {}).get("thresholds", {}).items():
             click.echo(f"  {name}: {_values(by_class)}")
+        for line in trial_lines(beside_trivial(study, best)):
+            click.echo(line)
     failed = [r for r in records if r.state in ("failed", "crashed")]
     if failed:
         click.echo(f"{counted(len(failed), 'trial')} failed: 'raysearch status {config.name}' shows why")

@@ -14,12 +14,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from raysearch._text import counted
 from raysearch.data._collection import ABSENT, PRESENT, UNKNOWN
 from raysearch.data._decode import Decoded, decode
+from raysearch.data._depth import Depth, find_depth
+from raysearch.data._fit import FitMode
 from raysearch.data._glance import Looks
 from raysearch.data._manifest import ArrayManifest, FileManifest, Manifest, MaskFiles
 from raysearch.data._npy import NpyWriter, read_npy
-from raysearch.data._picture import FitMode
 from raysearch.data._thumbnails import SIDE, same_pictures, thumbnail
 from raysearch.data._twins import Twins
 
@@ -67,7 +69,12 @@ class Contents:
 
 
 def write_contents(
-    manifest: Manifest, size: int, mode: FitMode, folder: Path, progress: Progress | None = None
+    manifest: Manifest,
+    size: int,
+    mode: FitMode,
+    folder: Path,
+    progress: Progress | None = None,
+    bits: int | None = None,
 ) -> Contents:
     """Writes ``images.npy`` (N, C, size, size), ``masks.npy`` (M, size, size) and ``thumbnails.npy`` (N, SIDE, SIDE),
     all uint8, and returns the rest.
@@ -83,7 +90,7 @@ def write_contents(
         NpyWriter(folder / "masks.npy", (size, size), np.uint8) as masks,
         NpyWriter(folder / "thumbnails.npy", (SIDE, SIDE), np.uint8) as thumbnails,
     ):
-        contents = read_contents(manifest, size, mode, (images, masks, thumbnails), progress)
+        contents = read_contents(manifest, size, mode, (images, masks, thumbnails), progress, bits)
     contents.fingerprint = _fingerprint(contents, images, masks)
     if not contents.problems:
         picture = same_pictures(read_npy(folder / "thumbnails.npy", mapped=True))
@@ -98,9 +105,14 @@ def read_contents(
     mode: FitMode,
     writers: tuple[NpyWriter, NpyWriter, NpyWriter] | None = None,
     progress: Progress | None = None,
+    bits: int | None = None,
 ) -> Contents:
     """Reads every image and region of a manifest to the end, whatever is wrong with some, and hands the pixels, the
-    masks and the thumbnails to the writers."""
+    masks and the thumbnails to the writers.
+
+    Args:
+        bits: of the values in 16-bit files; None to find it out.
+    """
     contents = Contents(
         manifest.classes,
         manifest.ids,
@@ -113,12 +125,19 @@ def read_contents(
         notes=manifest.notes,
     )
     problems = list(manifest.problems) if isinstance(manifest, FileManifest) else []
-    empty = failed = 0
+    empty = failed = turned = 0
     areas = np.tile(np.array([0, 0, size, size], np.int32), (len(manifest.ids), 1))
     boxes: list[NDArray[np.float64]] = []
-    rows = _decoded(manifest, size, mode) if isinstance(manifest, FileManifest) else _rendered(manifest)
+    if isinstance(manifest, FileManifest):
+        found = find_depth(manifest.paths, bits)
+        problems += [found.problem] if found.problem else []
+        contents.notes += (found.note,) if found.note else ()
+        rows = _decoded(manifest, size, mode, found.depth)
+    else:
+        rows = _rendered(manifest)
     for row, decoded in enumerate(rows):
         problems += decoded.problems
+        turned += decoded.turned
         areas[row] = areas[row] if decoded.area is None else decoded.area
         if decoded.pixels is not None:
             contents.sizes["x".join(map(str, decoded.source))] += 1
@@ -150,6 +169,11 @@ def read_contents(
         contents.notes += (f"{empty} masks are empty: these regions are absent",)
     if failed:
         contents.notes += (f"{failed} masks are empty though the image shows its object: these regions are unknown",)
+    if turned:
+        contents.notes += (
+            f"{counted(turned, 'image')} turned upright, as the EXIF orientation says: masks and boxes are taken to be"
+            " of the upright image",
+        )
     contents.problems = tuple(problems)
     return contents
 
@@ -159,11 +183,11 @@ def _is_shown(manifest: Manifest, row: int, label: int) -> bool:
     return isinstance(region, MaskFiles) and region.shown
 
 
-def _decoded(manifest: FileManifest, size: int, mode: FitMode) -> Iterator[Decoded]:
+def _decoded(manifest: FileManifest, size: int, mode: FitMode, depth: Depth) -> Iterator[Decoded]:
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
         for start in range(0, len(manifest.ids), _CHUNK):
             chunk = range(start, min(start + _CHUNK, len(manifest.ids)))
-            yield from pool.map(lambda row: decode(manifest, row, size, mode), chunk)
+            yield from pool.map(lambda row: decode(manifest, row, size, mode, depth), chunk)
 
 
 def _rendered(manifest: ArrayManifest) -> Iterator[Decoded]:

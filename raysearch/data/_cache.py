@@ -177,7 +177,7 @@ def _build(spec: DataSpec, view: View, manifest: Manifest, folder: Path, progres
     shutil.rmtree(building, ignore_errors=True)  # what a killed process left; the lock says that none is at work
     building.mkdir()
     try:
-        contents = write_contents(manifest, spec.size, spec.fit, building, progress)
+        contents = write_contents(manifest, spec.size, spec.fit, building, progress, spec.bits)
         if contents.problems:
             raise UnusableDataError(spec, contents.problems, contents)
         assert contents.twins is not None  # there are no problems

@@ -123,7 +123,7 @@ def _report(
     spec: DataSpec, view: View, manifest: Manifest | None, cache_root: Path | str | None, progress: Progress | None
 ) -> CheckReport:
     if isinstance(manifest, FileManifest) and manifest.problems:
-        return report_on(spec, view, read_contents(manifest, spec.size, spec.fit, progress=progress))
+        return report_on(spec, view, read_contents(manifest, spec.size, spec.fit, progress=progress, bits=spec.bits))
     try:
         return report_on(spec, view, load_contents(Path(open_collection(spec, view, cache_root, progress).folder)))
     except UnusableDataError as error:

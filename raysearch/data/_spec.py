@@ -7,8 +7,9 @@ import re
 from dataclasses import dataclass
 from typing import cast
 
-from raysearch.data._picture import FitMode
+from raysearch.data._fit import FitMode
 from raysearch.data.kinds import OptionValue, all_kinds, get_kind
+from raysearch.data.kinds._base import BITS
 from raysearch.errors import DataError, nearest
 
 LABELS, REGIONS = "cls", "seg"
@@ -75,6 +76,12 @@ class DataSpec:
         return cast(FitMode, dict(self.options).get("fit", "pad"))
 
     @property
+    def bits(self) -> int | None:
+        """Of the values in 16-bit files, where they are given."""
+        bits = dict(self.options).get(BITS.name, BITS.default)
+        return None if bits == BITS.default else int(bits)
+
+    @property
     def needs_path(self) -> bool:
         """Whether it lies in a folder, and is not computed."""
         return get_kind(self.kind).needs_path
@@ -136,6 +143,12 @@ class JoinedSpec:
     def fit(self) -> FitMode:
         """How pictures become square."""
         return next((spec.fit for _, spec in self.sources if spec.needs_path), "pad")
+
+    @property
+    def bits(self) -> int | None:
+        """Of the values in 16-bit files, where all sources that lie in folders give the same."""
+        bits = {spec.bits for _, spec in self.sources if spec.needs_path}
+        return bits.pop() if len(bits) == 1 else None
 
     @property
     def needs_path(self) -> bool:

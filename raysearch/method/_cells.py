@@ -14,6 +14,10 @@ Rule = Literal["any", "centre", "half"]
 """Which cells a region covers: those of which it covers some area, those whose centre it holds, or those of which it
 covers at least half."""
 
+_ROUNDING = 1e-14
+"""Share of a cell's side that a box reaches into it for no other reason than that numbers are rounded: 539.6 + 74.8 of
+1024 pixels may end a few units in the last place beyond 614.4, which is where the twelfth of 20 cells ends."""
+
 
 def covered_cells(masks: Tensor, cells: tuple[int, int], rule: Rule, boxes: RegionBoxes | None = None) -> Tensor:
     """(M, P, Q) bool of masks (M, H, W) in {0, 1}, whose pixels are half-open squares; of a region with `boxes` the
@@ -47,7 +51,7 @@ def cells_of_boxes(boxes: Tensor, size: tuple[int, int], cells: tuple[int, int],
         for edges, low, high in ((down, top, bottom), (across, left, right))
     )
     if rule == "any":
-        return (height > 0)[:, :, None] & (width > 0)[:, None, :]
+        return (height > _ROUNDING * size[0])[:, :, None] & (width > _ROUNDING * size[1])[:, None, :]
     return 2 * height[:, :, None] * width[:, None, :] >= size[0] * size[1]
 
 

@@ -9,6 +9,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from raysearch.study._against_trivial import Beside, beside_of, beside_trivial
     from raysearch.study._book import Book, TrialRecord, best_of
     from raysearch.study._cluster import Cluster, parse_address
     from raysearch.study._config import Budget, Resources, StudyConfig
@@ -23,8 +24,10 @@ if TYPE_CHECKING:
     from raysearch.study._save import extend, save_study
     from raysearch.study._split_file import read_parts
     from raysearch.study._study import Study, list_studies, open_study, studies_root
+    from raysearch.study._winner import Corrected, corrected_winner, winner_json, winner_lines
 
 _WHERE = {
+    "_against_trivial": ("Beside", "beside_of", "beside_trivial"),
     "_book": ("Book", "TrialRecord", "best_of"),
     "_cluster": ("Cluster", "parse_address"),
     "_config": ("Budget", "Resources", "StudyConfig"),
@@ -39,13 +42,16 @@ _WHERE = {
     "_save": ("extend", "save_study"),
     "_split_file": ("read_parts",),
     "_study": ("Study", "list_studies", "open_study", "studies_root"),
+    "_winner": ("Corrected", "corrected_winner", "winner_json", "winner_lines"),
 }
 _MODULE_OF = {name: module for module, names in _WHERE.items() for name in names}
 
 __all__ = [
+    "Beside",
     "Book",
     "Budget",
     "Cluster",
+    "Corrected",
     "Machine",
     "Optimum",
     "Prepared",
@@ -57,7 +63,10 @@ __all__ = [
     "StudyConfig",
     "Table",
     "TrialRecord",
+    "beside_of",
+    "beside_trivial",
     "best_of",
+    "corrected_winner",
     "extend",
     "fit",
     "list_studies",
@@ -73,6 +82,8 @@ __all__ = [
     "studies_root",
     "task_of",
     "this_machine",
+    "winner_json",
+    "winner_lines",
 ]
 
 

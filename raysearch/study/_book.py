@@ -35,6 +35,9 @@ groups died under it, time after time. ``pruned``: the scheduler stopped it."""
 RESULT_ATTR = "result"
 """User attribute of an Optuna trial: how it ended, and the row that it is judged by."""
 
+INFLUENCE = "influence"
+"""What patients add to an epoch's value: in metrics.jsonl alone, the journal is read too often for so much."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Assigned:
@@ -162,7 +165,8 @@ class Book:
         if rows and not math.isfinite(rows[-1]["value"]) and state in ("complete", "pruned"):
             state, reason = "failed", f"non-finite {self._folders.config.metric} in epoch {rows[-1]['epoch']}"
         judged = judge(rows, maximise=self._maximise, select=self._folders.config.select)
-        trial.set_user_attr(RESULT_ATTR, {"state": state, "reason": reason, "row": judged, "epochs": len(rows)})
+        kept = None if judged is None else {name: value for name, value in judged.items() if name != INFLUENCE}
+        trial.set_user_attr(RESULT_ATTR, {"state": state, "reason": reason, "row": kept, "epochs": len(rows)})
         value = float(judged["value"]) if state == "complete" and judged is not None else None
         if value is not None:
             self._optuna.tell(trial, value)

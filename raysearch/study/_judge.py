@@ -17,14 +17,19 @@ def judge(rows: Sequence[dict[str, Any]], *, maximise: bool, select: str) -> dic
     The last one of an alternating trial is that of its last kept round: what was taken back is not where it ended.
     Rows without a finite value do not count; None if there is no other.
     """
+    sign = 1.0 if maximise else -1.0
+    return max(eligible(rows, select=select), key=lambda row: (sign * row["value"], row["epoch"]), default=None)
+
+
+def eligible(rows: Sequence[dict[str, Any]], *, select: str) -> list[dict[str, Any]]:
+    """The rows among which `judge` takes the best one: none, one, or all that count."""
     usable = [row for row in rows if math.isfinite(row["value"])]
     if not usable:
-        return None
+        return []
     if select == "last":
-        return _last(rows, usable)
-    sign = 1.0 if maximise else -1.0
-    trained = [row for row in usable if row["last_stage"]]
-    return max(trained or usable, key=lambda row: (sign * row["value"], row["epoch"]))
+        last = _last(rows, usable)
+        return [] if last is None else [last]
+    return [row for row in usable if row["last_stage"]] or usable
 
 
 def _last(rows: Sequence[dict[str, Any]], usable: list[dict[str, Any]]) -> dict[str, Any] | None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,17 +12,22 @@ from numpy.typing import NDArray
 from raysearch.method import LossThreshold
 from raysearch.thresholds import (
     METRICS,
+    AgainstTrivial,
     Evidence,
     LevelMetric,
     Metric,
     PlainMetric,
     Sweep,
     SweepMetric,
+    against_trivial,
     at,
+    at_by_class,
+    class_levels,
     cross_fit,
     find_metric,
+    influence,
     level,
-    scores_at,
+    pack,
     solve,
     sweep_metric,
     threshold,
@@ -48,14 +53,28 @@ class Score:
             are left out.
         thresholds: decision thresholds to use on other images: ``mask_threshold``, shared by all classes, or
             ``mask_threshold.<class>``; chosen on the whole split.
-        per_pair: (R,) objective of each pair of the evidence, NaN where it does not enter; empty if pooled.
+        influence: (U,) how much each patient adds to `value` (`raysearch.thresholds.influence`), at thresholds as they
+            were chosen.
+        against: the metric that chose the thresholds beside its value for masks of the whole picture, and both by
+            class; None where no region is known.
     """
 
     value: float
     localization: float
     metrics: dict[str, float]
     thresholds: dict[str, float]
-    per_pair: NDArray[np.float64]
+    influence: NDArray[np.float64]
+    against: AgainstTrivial | None
+
+    def row(self) -> dict[str, Any]:
+        """What is recorded of it: entries of a line of metrics.jsonl."""
+        return {
+            "value": self.value,
+            "metrics": self.metrics,
+            "thresholds": self.thresholds,
+            "influence": pack(self.influence),
+            "against_trivial": None if self.against is None else asdict(self.against),
+        }
 
 
 def score(
@@ -80,9 +99,10 @@ def score(
     reported = reported_metrics(evidence, (aim.name, *reports))
     metrics = plain_metrics(observations, reported)
     levelled = [(m, s) for m in reported if isinstance(m, LevelMetric) and isinstance(s := evidence[m.evidence], Sweep)]
-    per_pair = np.zeros(0)
+    row_levels: NDArray[np.int64] | None = None
     levels = {name: level(given[name] if isinstance(given, Mapping) else given) for name in sweep.classes}
     chosen = named_thresholds(levels, per_class=isinstance(given, Mapping))
+    against = None
     if not sweep.present.any():
         if isinstance(aim, SweepMetric):
             raise ValueError(f"no image with a known region to score {aim.name} on")
@@ -90,12 +110,15 @@ def score(
         fallback = threshold(levels[sweep.classes[0]])
         fit = cross_fit(sweep, chooser, fallback=fallback, seed=rule.seed, per_class=rule.per_class)
         metrics.update({m.name: fit.rescore(own, m).value for m, own in levelled})
-        per_pair = fit.scores if fit.scores is not None else per_pair
+        row_levels = fit.applied(sweep).T
+        against = against_trivial(sweep, chooser, fit.value, fit.by_class)
         if not fit.notes:
             chosen = named_thresholds(solve(sweep, chooser, per_class=rule.per_class).levels, per_class=rule.per_class)
     else:
         metrics.update({m.name: at(own, m, levels) for m, own in levelled})
-        per_pair = per_pair if chooser.pooled else scores_at(sweep, chooser, levels)
+        row_levels = class_levels(sweep, levels)[sweep.label][:, None]
+        by_class = at_by_class(sweep, chooser, levels)
+        against = against_trivial(sweep, chooser, metrics[chooser.name], by_class) if by_class else None
     finite = {name: value for name, value in metrics.items() if np.isfinite(value)}
     if aim.name not in finite:
         what = "label" if aim.evidence == "logits" else "region"
@@ -105,7 +128,8 @@ def score(
         localization=finite.get(chooser.name, float("nan")),
         metrics=finite,
         thresholds=chosen,
-        per_pair=per_pair,
+        influence=influence(evidence[aim.evidence], aim, row_levels),
+        against=against,
     )
 
 
@@ -127,7 +151,8 @@ def chooser_of(aim: Metric) -> SweepMetric:
 
 def reported_metrics(evidence: Mapping[str, Evidence], names: Sequence[str]) -> list[Metric]:
     """All registered metrics, and those of `names` beside, whose evidence is there."""
-    return [m for m in {**METRICS, **{name: find_metric(name) for name in names}}.values() if m.evidence in evidence]
+    named = {metric.name: metric for metric in map(find_metric, names)}
+    return [m for m in {**METRICS, **named}.values() if m.evidence in evidence]
 
 
 def named_thresholds(levels: Mapping[str, int], *, per_class: bool) -> dict[str, float]:

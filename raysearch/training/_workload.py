@@ -129,9 +129,7 @@ class Workload:
         row = {
             "time": time.time(),
             "epoch": trainer.epoch,
-            "value": evaluation.score.value,
-            "metrics": evaluation.score.metrics,
-            "thresholds": evaluation.score.thresholds,
+            **evaluation.score.row(),
             "losses": losses,
             "evaluate_seconds": evaluation.seconds,
             "last_stage": trainer.in_last_stage,

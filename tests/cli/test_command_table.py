@@ -66,7 +66,7 @@ TABLE: dict[str, tuple[tuple[str, ...], frozenset[str]]] = {
     ),
     "verify": (("folder",), frozenset({"--data", "--json"})),
     "evaluate": (("folder",), frozenset({"--baseline", "--data", "--json", "--part", "--reference"})),
-    "predict": (("folder", "images"), frozenset({"--json", "--out"})),
+    "predict": (("folder", "images"), frozenset({"--bits", "--json", "--out"})),
     "dashboard": (("study",), frozenset({"--host", "--port"})),
 }
 """Command to its arguments, in order, and its options."""

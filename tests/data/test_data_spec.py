@@ -17,10 +17,12 @@ def test_options_take_the_kinds_defaults() -> None:
         "task": "findings",
         "classes": "14",
         "size": 512,
+        "bits": "auto",
         "subset": 0,
         "normal": 0,
         "seed": 0,
         "missing": "error",
+        "frame": "1024",
         "fit": "pad",
     }
     assert str(spec) == "chestxray14:/data/nih"

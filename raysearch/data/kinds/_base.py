@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from raysearch.data._collection import View
+from raysearch.data._depth import DEPTHS
+from raysearch.data._fit import FIT_MODES
 from raysearch.data._manifest import Manifest
-from raysearch.data._picture import FIT_MODES
 from raysearch.errors import DataError, nearest
 
 if TYPE_CHECKING:
@@ -79,6 +80,13 @@ MISSING = Option(
     about="what to do about images that a table lists and the folder does not hold",
 )
 
+BITS = Option(
+    name="bits",
+    default="auto",
+    choices=("auto", *map(str, DEPTHS)),
+    about="how many bits the values in 16-bit files have; auto finds it out or asks",
+)
+
 
 FIT = Option(
     name="fit",
@@ -108,7 +116,7 @@ class Kind(abc.ABC):
     @property
     def all_options(self) -> tuple[Option, ...]:
         """Its own options and those of all kinds that read pictures."""
-        return (*self.options, FIT) if self.needs_path else self.options
+        return (*self.options, FIT, BITS) if self.needs_path else self.options
 
     @property
     def tasks(self) -> tuple[str, ...]:
