@@ -36,6 +36,7 @@ def model_card(study: Study, record: TrialRecord, results: dict[str, Any], thres
             "",
             *_table(results),
             "",
+            *_overtuned(results["winner"]),
             *_skipped(results["skipped"]["auc"]),
             *_reference(results.get("reference")),
             *_optimistic(results.get("optimistic")),
@@ -90,6 +91,10 @@ def _table(scores: dict[str, Any]) -> list[str]:
             for name, value in scores["metrics"].items()
         ),
     ]
+
+
+def _overtuned(winner: dict[str, Any] | None) -> list[str]:
+    return [] if winner is None else [" ".join(winner["says"]), ""]
 
 
 def _skipped(classes: list[str]) -> list[str]:
