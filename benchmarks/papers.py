@@ -96,7 +96,7 @@ def saliency(seed: int) -> dict[str, dict[str, float]]:
 
 
 def chexseg(seed: int) -> dict[str, dict[str, float]]:
-    return {f"p = {p:g}": train("chexseg", seed, p=p).score("iou_pooled") for p in (0.0, 0.5, 0.9, 1.0)}
+    return {f"p = {p:g}": train("chexseg", seed, p=p).score("iou_pooled:classes") for p in (0.0, 0.5, 0.9, 1.0)}
 
 
 def multimix(seed: int) -> dict[str, dict[str, float]]:
@@ -129,7 +129,7 @@ COMPARISONS: dict[str, Comparison] = {
         (("Mix", "Sal"), ("Mix", "Det")),
     ),
     "chexseg": Comparison(
-        chexseg, ("iou_pooled", "iou"), (("p = 0.9", "p = 0"), ("p = 0.9", "p = 1"), ("p = 0.9", "p = 0.5"))
+        chexseg, ("iou_pooled:classes", "iou"), (("p = 0.9", "p = 0"), ("p = 0.9", "p = 1"), ("p = 0.9", "p = 0.5"))
     ),
     "multimix": Comparison(
         multimix,

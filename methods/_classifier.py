@@ -73,14 +73,14 @@ class MapClassifierMethod(Method):
         step.backward(loss)
         return {"loss": loss.detach()}
 
-    def predict(self, model: nn.Module, images: Tensor) -> Prediction:
+    def predict(self, model: nn.Module, images: Tensor, inside: Tensor | None = None) -> Prediction:
         network = cast(MapClassifier, model)
         with evaluating(network):
             scores, coarse = self.score_and_localize(network, images)
             height, width = images.shape[-2:]
-            maps = min_max(resized_aligned(coarse, (height, width)), fill=0.0)
+            maps = min_max(resized_aligned(coarse, (height, width)), fill=0.0, inside=inside)
             if self.config.postprocess == "crf":
-                maps = dense_crf(maps, images, self.config.crf_settings())
+                maps = dense_crf(maps, images, self.config.crf_settings(), inside)
         return Prediction(scores=scores.softmax(1), maps=maps)
 
     def score_and_localize(self, network: MapClassifier, images: Tensor) -> tuple[Tensor, Tensor]:

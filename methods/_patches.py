@@ -12,10 +12,11 @@ from methods._augmentation import augmentation
 from methods._config import PatchConfig
 from methods.layers.backbone import Backbone, build_backbone
 from methods.layers.blur import anti_alias
-from methods.layers.grid import covered, to_grid, to_pixels
+from methods.layers.grid import to_grid, to_pixels
 from methods.layers.images import Normalize
+from methods.layers.inside import own_cells
 from methods.layers.regions import masks_and_truth
-from raysearch.method import Augmentation, Batch, Method
+from raysearch.method import Augmentation, Batch, Method, RegionBoxes, covered_cells
 
 
 class PatchNetwork(nn.Module):
@@ -49,11 +50,14 @@ class AnnotatedPairs:
     Attributes:
         image, label: (M,) int64, rows and classes.
         cells: (M, P, P) bool, the patches of the region, b.
+        own: (N, P, P) bool, the patches of each image of the batch that hold some of the picture, or None for all. What
+            lies wholly in the padding is absent for certain: it enters no sum and no count of patches.
     """
 
     image: Tensor
     label: Tensor
     cells: Tensor
+    own: Tensor | None = None
 
     def of(self, grid: Tensor) -> Tensor:
         """(M, P, P) of (N, K, P, P)."""
@@ -90,16 +94,14 @@ class PatchMethod(Method):
     def augmentation(self) -> Augmentation:
         return augmentation(self.config, self.task.size)
 
-    def region_cells(self, masks: Tensor, cells: tuple[int, int]) -> Tensor:
-        if self.config.box_rule == "any":
-            return super().region_cells(masks, cells)
-        return covered(masks, cells, self.config.box_rule)
+    def region_cells(self, masks: Tensor, cells: tuple[int, int], boxes: RegionBoxes | None = None) -> Tensor:
+        return covered_cells(masks, cells, self.config.box_rule, boxes)
 
-    def scored_regions(self, masks: Tensor) -> Tensor:
+    def scored_regions(self, masks: Tensor, boxes: RegionBoxes | None = None) -> Tensor:
         if self.config.geometry == "exact":
             return masks
         side = self.config.patches
-        cells = self.region_cells(masks, (side, side))
+        cells = self.region_cells(masks, (side, side), boxes)
         # a region without a patch stays what it is: an empty mask must not be right about it
         missed = ~cells.flatten(1).any(1)[:, None, None]
         return torch.where(missed, masks, to_pixels(cells[None].to(masks.dtype), (masks.shape[1], masks.shape[2]))[0])
@@ -109,4 +111,7 @@ class PatchMethod(Method):
         masks, truth = masks_and_truth(batch, self.name)
         image, label = (truth == 1).nonzero().unbind(1)
         side = self.config.patches
-        return AnnotatedPairs(image=image, label=label, cells=self.region_cells(masks, (side, side)))
+        cells = self.region_cells(masks, (side, side), batch.boxes)
+        own = own_cells(batch.inside, (side, side))
+        # the outline of a box may go a fraction of a pixel beyond the picture
+        return AnnotatedPairs(image=image, label=label, cells=cells if own is None else cells & own[image], own=own)

@@ -39,7 +39,7 @@ class AllOnes(Method):
     def training_step(self, model: nn.Module, batch: Batch, step: Step) -> dict[str, Tensor]:
         raise RuntimeError("all_ones has no training stages: there is no step to take")
 
-    def predict(self, model: nn.Module, images: Tensor) -> Prediction:
+    def predict(self, model: nn.Module, images: Tensor, inside: Tensor | None = None) -> Prediction:
         count, _, height, width = images.shape
         classes = len(self.task.classes)
         return Prediction(

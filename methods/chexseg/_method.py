@@ -21,6 +21,7 @@ from methods.chexseg.losses import class_average_dice
 from methods.chexseg.pseudo_labels import CamLabels, WalkLabels, pseudo_regions
 from methods.layers.deeplab import DeepLabV3Plus
 from methods.layers.images import Normalize
+from methods.layers.inside import own_highest
 from methods.layers.mode import evaluating
 from methods.layers.regions import masks_and_truth, region_targets
 from methods.layers.stages import Stages
@@ -29,8 +30,8 @@ from raysearch.method import Augmentation, Batch, Method, Pool, Prediction, Pseu
 
 
 class CheXseg(Method):
-    """DeepLabV3+ on expert masks and pseudo-labels. An image's score is the maximum of the class's map: the network has
-    no other."""
+    """DeepLabV3+ on expert masks and pseudo-labels. An image's score is the maximum of the class's map on the picture:
+    the network has no other."""
 
     name: ClassVar[str] = "chexseg"
     title: ClassVar[str] = (
@@ -39,8 +40,8 @@ class CheXseg(Method):
     Config = CheXsegConfig
     view: ClassVar[Literal["single", "multi"]] = "multi"
     supervision: ClassVar[Literal["image", "region", "pixel", "none"]] = "region"
-    metric: ClassVar[str] = "iou_pooled"
-    reports: ClassVar[tuple[str, ...]] = ("iou", "iou_per_image", "auc")
+    metric: ClassVar[str] = "iou_pooled:classes"
+    reports: ClassVar[tuple[str, ...]] = ("iou", "iou_per_image:classes", "auc")
     config: CheXsegConfig
 
     @classmethod
@@ -133,14 +134,14 @@ class CheXseg(Method):
 
     def training_step(self, model: nn.Module, batch: Batch, step: Step) -> dict[str, Tensor]:
         masks, truth = masks_and_truth(batch, self.name)
-        loss = class_average_dice(model(batch.images), region_targets(masks, truth), truth >= 0)
+        loss = class_average_dice(model(batch.images), region_targets(masks, truth), truth >= 0, batch.inside)
         step.backward(of_all_workers(loss, batch.share))
         return {"loss": loss.detach()}
 
-    def predict(self, model: nn.Module, images: Tensor) -> Prediction:
+    def predict(self, model: nn.Module, images: Tensor, inside: Tensor | None = None) -> Prediction:
         with evaluating(model):
             maps = model(images).sigmoid()
-        return Prediction(scores=maps.amax((2, 3)), maps=maps)
+        return Prediction(scores=own_highest(maps, inside), maps=maps)
 
 
 def encoder_classifier(config: CheXsegConfig) -> type[Classifier] | None:

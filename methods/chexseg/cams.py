@@ -15,6 +15,7 @@ from methods.chexseg._config import CheXsegConfig
 from methods.chexseg._upstream import at, expert_rows, weak_rows
 from methods.chexseg.classifier import Classifier, load_classifier
 from methods.layers.grad_cam import grad_cams
+from methods.layers.inside import continued, own_cells
 from raysearch.method import Outcome, Pool, TrainingImages, Upstream
 
 
@@ -26,7 +27,8 @@ class SaliencyMaps:
         rows: (n,) int64, sorted rows of the collection.
         weak: (n,) bool, images that are to get pseudo-labels; the others have known regions.
         image, label: (M,) int64, the pairs: index into `rows`, class.
-        maps: (M, h, w) float32, at least 0, unscaled, at the resolution of the features.
+        maps: (M, h, w) float32, at least 0, unscaled, at the resolution of the features; cells that lie wholly in the
+            padding around a picture have the value of the nearest of its own.
     """
 
     rows: NDArray[np.int64]
@@ -91,7 +93,9 @@ class Cams(Upstream):
             with torch.no_grad():
                 features = network.features(inputs)
             maps = grad_cams(features, lambda a: network.head(a)[0])[1].float().cpu()
-            found.append(maps[positive[done : done + len(part)]])
+            chosen = positive[done : done + len(part)]
+            own = own_cells(images.inside(part), (maps.shape[2], maps.shape[3]))
+            found.append(continued(maps[chosen], None if own is None else own[chosen.nonzero()[:, 0]]))
             done += len(part)
         image, label = positive.nonzero().unbind(1)
         return {

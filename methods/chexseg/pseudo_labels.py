@@ -8,6 +8,7 @@ from typing import ClassVar
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from methods.chexseg._config import CheXsegConfig
@@ -15,7 +16,17 @@ from methods.chexseg._upstream import CHUNK, at
 from methods.chexseg.cams import Cams, SaliencyMaps, over_maximum
 from methods.chexseg.irnet import IrNet
 from methods.chexseg.irnet.walk import walk
-from methods.chexseg.thresholds import GRID, best_thresholds, counts_by_level, enlarged, otsu_masks, packed
+from methods.chexseg.thresholds import (
+    GRID,
+    best_thresholds,
+    counts_by_level,
+    enlarged,
+    otsu_masks,
+    packed,
+    reached,
+)
+from methods.layers.inside import continued, own_cells
+from methods.layers.rounding import exceeds
 from raysearch.method import Outcome, PseudoRegions, TrainingImages, Upstream, by_class
 
 
@@ -61,13 +72,15 @@ class CamLabels(PseudoLabels):
         unit, thresholds = self.thresholds(images) if c.threshold_rule != "otsu" else (None, None)
         for i in range(0, len(maps.maps), CHUNK):
             part, label = maps.maps[i : i + CHUNK], maps.label[i : i + CHUNK]
+            inside = inside_of(images, maps.rows, maps.image[i : i + CHUNK])
             if unit is None or thresholds is None:
-                masks = otsu_masks(enlarged(over_maximum(part), self.task.size))
+                masks = otsu_masks(enlarged(over_maximum(part), self.task.size), inside)
             else:
                 scaled = enlarged(self.scaled(part, label, unit), self.task.size)
                 # a map of zeros shows nothing, whatever the threshold
-                masks = (scaled.double() >= thresholds[label][:, None, None]) & (part.amax((1, 2)) > 0)[:, None, None]
-            yield masks & seen[i : i + CHUNK, None, None]
+                masks = reached(scaled, thresholds[label]) & (part.amax((1, 2)) > 0)[:, None, None]
+            masks = masks & seen[i : i + CHUNK, None, None]
+            yield masks if inside is None else masks & inside
 
     def scaled(self, maps: Tensor, label: Tensor, unit: Tensor) -> Tensor:
         """Maps (M, h, w) over their own maximum, or over their class's `unit` (K,)."""
@@ -96,7 +109,8 @@ class CamLabels(PseudoLabels):
             targets = region_of(regions, truth, image, label)
             known = truth[image, label] >= 0
             scaled = enlarged(self.scaled(maps.maps[chosen], label, unit), self.task.size)
-            counts += counts_by_level(scaled[known], targets[known], label[known], len(self.task.classes))
+            inside = inside_of(images, rows, image[known])
+            counts += counts_by_level(scaled[known], targets[known], label[known], len(self.task.classes), inside)
         return counts
 
 
@@ -116,9 +130,23 @@ class WalkLabels(PseudoLabels):
         for i in range(0, len(maps.rows), step):
             chosen = (maps.image >= i) & (maps.image < i + step)
             image, edges = (maps.image[chosen] - i).to(device), boundary[i : i + step].to(device)
-            start = enlarged(over_maximum(maps.maps[chosen].to(device)), (edges.shape[1], edges.shape[2]))
+            grid = (edges.shape[1], edges.shape[2])
+            start = enlarged(over_maximum(maps.maps[chosen].to(device)), grid)
+            inside = images.inside(maps.rows[i : i + step])
+            own = own_cells(None if inside is None else inside.to(device), grid)
+            if own is not None:
+                edges = edges.masked_fill(~own, 1.0)  # no walk goes through a sure boundary
             end = walk(start, edges, image, radius=c.walk_radius, beta=c.walk_beta, steps=2**c.walk_times)
-            yield (over_maximum(enlarged(end, self.task.size)) > c.walk_background).cpu()
+            end = enlarged(continued(end, None if own is None else own[image]), self.task.size)
+            masks = exceeds(over_maximum(end), c.walk_background).cpu()
+            yield masks if inside is None else masks & inside[image.cpu()]
+
+
+def inside_of(images: TrainingImages, rows: NDArray[np.int64], image: Tensor) -> Tensor | None:
+    """(M, H, W) bool: of each of M pairs the pixels of its picture, by index into `rows`; None where all pixels are."""
+    named, place = np.unique(image.numpy(), return_inverse=True)
+    inside = images.inside(rows[named])
+    return None if inside is None else inside[torch.from_numpy(place)]
 
 
 def region_of(masks: Tensor, truth: Tensor, image: Tensor, label: Tensor) -> Tensor:

@@ -3,8 +3,6 @@ columns likewise."""
 
 from __future__ import annotations
 
-from typing import Literal
-
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -30,27 +28,3 @@ def to_pixels(grid: Tensor, size: tuple[int, int]) -> Tensor:
         for pixels, cells in zip(size, grid.shape[-2:], strict=True)
     )
     return grid[..., rows[:, None], columns]
-
-
-def covered(masks: Tensor, cells: tuple[int, int], rule: Literal["centre", "half"]) -> Tensor:
-    """Patches (M, P, Q) bool that masks (M, H, W) in {0, 1} cover, by their centre or by at least half of their area.
-
-    A pixel is a half-open square, and a patch may end inside one.
-    """
-    height, width = masks.shape[-2:]
-    if rule == "centre":
-        rows, columns = (
-            ((2 * torch.arange(n, device=masks.device) + 1) * pixels) // (2 * n)
-            for n, pixels in zip(cells, (height, width), strict=True)
-        )
-        return masks[:, rows[:, None], columns] > 0
-    down, across = (_overlap(n, pixels, masks.device) for n, pixels in zip(cells, (height, width), strict=True))
-    # whole numbers: areas are exact in double precision
-    return 2 * (down @ masks.double() @ across.T) >= height * width
-
-
-def _overlap(cells: int, pixels: int, device: torch.device) -> Tensor:
-    """(cells, pixels) lengths that they share, in units in which a pixel is `cells` long and a cell `pixels`."""
-    cell = torch.arange(cells, device=device)[:, None] * pixels
-    pixel = torch.arange(pixels, device=device)[None] * cells
-    return (torch.minimum(cell + pixels, pixel + cells) - torch.maximum(cell, pixel)).clamp(min=0).double()

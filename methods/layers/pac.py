@@ -21,12 +21,14 @@ ROOM = 2**22
 """Numbers in the matrices of the images that are computed at a time, unless one image has more."""
 
 
-def gaussian_kernel(features: Tensor) -> Tensor:
-    """``G = exp(-|f_i - f_j|^2 / 2)`` between all J patches: (N, J, F) to (N, J, J) in (0, 1]."""
+def gaussian_kernel(features: Tensor, sends: Tensor | None = None) -> Tensor:
+    """``G = exp(-|f_i - f_j|^2 / 2)`` between all J patches: (N, J, F) to (N, J, J) in (0, 1]; 0 for a j that does not
+    send, of (N, J) bool."""
     square = features.square().sum(2)
     products = features @ features.transpose(1, 2)
     # rounding may leave a square below 0
-    return torch.exp(-0.5 * (square[:, :, None] + square[:, None, :] - 2 * products).clamp(min=0))
+    kernel = torch.exp(-0.5 * (square[:, :, None] + square[:, None, :] - 2 * products).clamp(min=0))
+    return kernel if sends is None else kernel * sends[:, None]
 
 
 def between_patches(weights: Tensor, grid: tuple[int, int]) -> Tensor:
@@ -43,7 +45,14 @@ def between_patches(weights: Tensor, grid: tuple[int, int]) -> Tensor:
     return views.flatten(-4, -3).flatten(-2, -1)
 
 
-def binary_mean_field(logits: Tensor, features: Tensor, weights: Tensor, unary_weight: Tensor, steps: int) -> Tensor:
+def binary_mean_field(
+    logits: Tensor,
+    features: Tensor,
+    weights: Tensor,
+    unary_weight: Tensor,
+    steps: int,
+    sends: Tensor | None = None,
+) -> Tensor:
     """A CRF with the labels absent and present for each class, unaries log(1 - p) and log p.
 
     As Q(absent) = 1 - Q(present), the logit of Q(present) hears ``(G V) Q(present) + (G v) 1``, with
@@ -55,6 +64,7 @@ def binary_mean_field(logits: Tensor, features: Tensor, weights: Tensor, unary_w
         weights: W (K, 2, 2, window, window), label 1 is present; the window is odd.
         unary_weight: scalar.
         steps: of mean field, from Q = p.
+        sends: (N, P, Q) bool, patches that others hear from; None for all.
 
     Returns:
         (N, K, P, Q) logits of Q(present).
@@ -63,8 +73,8 @@ def binary_mean_field(logits: Tensor, features: Tensor, weights: Tensor, unary_w
     pair = weights[:, 1, 1] - weights[:, 0, 1] - alone
     pair, alone = (between_patches(part, (logits.shape[2], logits.shape[3])) for part in (pair, alone))
 
-    def infer(unary: Tensor, features: Tensor) -> Tensor:
-        kernel = gaussian_kernel(features)
+    def infer(unary: Tensor, features: Tensor, sends: Tensor | None) -> Tensor:
+        kernel = gaussian_kernel(features, sends)
         absent = torch.einsum("nij,kij->nki", kernel, alone)
         matrix = kernel[:, None] * pair
         found = unary
@@ -74,10 +84,17 @@ def binary_mean_field(logits: Tensor, features: Tensor, weights: Tensor, unary_w
             found = unary_weight * unary - heard - absent
         return found
 
-    return _few_at_a_time(infer, logits, features, pair[:, 0].numel() * pair.shape[1])
+    return _few_at_a_time(infer, logits, features, sends, pair[:, 0].numel() * pair.shape[1])
 
 
-def softmax_mean_field(unary: Tensor, features: Tensor, weights: Tensor, unary_weight: Tensor, steps: int) -> Tensor:
+def softmax_mean_field(
+    unary: Tensor,
+    features: Tensor,
+    weights: Tensor,
+    unary_weight: Tensor,
+    steps: int,
+    sends: Tensor | None = None,
+) -> Tensor:
     """A CRF with L labels a patch.
 
     Args:
@@ -86,6 +103,7 @@ def softmax_mean_field(unary: Tensor, features: Tensor, weights: Tensor, unary_w
         weights: W (L, L, window, window); the window is odd.
         unary_weight: scalar.
         steps: of mean field, from log Q = `unary`.
+        sends: (N, P, Q) bool, patches that others hear from; None for all.
 
     Returns:
         (N, L, P, Q) log Q, not normalised.
@@ -93,22 +111,32 @@ def softmax_mean_field(unary: Tensor, features: Tensor, weights: Tensor, unary_w
     labels = unary.shape[1]
     pair = between_patches(weights, (unary.shape[2], unary.shape[3])).transpose(1, 2)
 
-    def infer(unary: Tensor, features: Tensor) -> Tensor:
-        matrix = (gaussian_kernel(features)[:, None, :, None] * pair).flatten(3, 4).flatten(1, 2)
+    def infer(unary: Tensor, features: Tensor, sends: Tensor | None) -> Tensor:
+        matrix = (gaussian_kernel(features, sends)[:, None, :, None] * pair).flatten(3, 4).flatten(1, 2)
         found = unary
         for _ in range(steps):
             heard = matrix @ found.softmax(1).flatten(1).unsqueeze(2)
             found = unary_weight * unary - heard.view_as(unary)
         return found
 
-    return _few_at_a_time(infer, unary, features, labels * labels * pair.shape[1] * pair.shape[3])
+    return _few_at_a_time(infer, unary, features, sends, labels * labels * pair.shape[1] * pair.shape[3])
 
 
-def _few_at_a_time(infer: Callable[[Tensor, Tensor], Tensor], unary: Tensor, features: Tensor, numbers: int) -> Tensor:
+def _few_at_a_time(
+    infer: Callable[[Tensor, Tensor, Tensor | None], Tensor],
+    unary: Tensor,
+    features: Tensor,
+    sends: Tensor | None,
+    numbers: int,
+) -> Tensor:
     """`infer` on images whose matrices, of so many `numbers` each, fit in `ROOM`; patches in one axis."""
     count = max(1, ROOM // numbers)
+    unaries = torch.split(unary.flatten(2), count)
     parts = zip(
-        torch.split(unary.flatten(2), count), torch.split(features.flatten(2).transpose(1, 2), count), strict=True
+        unaries,
+        torch.split(features.flatten(2).transpose(1, 2), count),
+        [None] * len(unaries) if sends is None else torch.split(sends.flatten(1), count),
+        strict=True,
     )
     found = [checkpoint(infer, *part, use_reentrant=False, preserve_rng_state=False) for part in parts]
     return torch.cat(found).view_as(unary)

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from methods._optim import adam_stage
 from methods._patches import PatchMethod, PatchNetwork
 from methods.layers.grid import to_pixels
+from methods.layers.inside import own_cells, without_padding
 from methods.layers.mode import evaluating
 from methods.li_base._config import LiBaseConfig
 from methods.li_base.losses import annotated_loss, log_presence, log_probabilities, unannotated_loss
@@ -33,6 +34,7 @@ class LiBase(PatchMethod):
     def training_step(self, model: nn.Module, batch: Batch, step: Step) -> dict[str, Tensor]:
         regions = self.regions(batch)
         present, absent = log_probabilities(cast(PatchNetwork, model)(batch.images), self.config.rescale_min)
+        absent = without_padding(absent, regions.own)  # the logarithm of 1
         loss, annotated, unannotated = regions.total(
             annotated_loss(regions.of(present), regions.of(absent), regions.cells),
             unannotated_loss(absent, batch.labels),
@@ -45,10 +47,12 @@ class LiBase(PatchMethod):
             "loss_unannotated": unannotated.detach(),
         }
 
-    def predict(self, model: nn.Module, images: Tensor) -> Prediction:
+    def predict(self, model: nn.Module, images: Tensor, inside: Tensor | None = None) -> Prediction:
         with evaluating(model):
             logits = cast(PatchNetwork, model)(images)
+            own = own_cells(inside, (logits.shape[2], logits.shape[3]))
             # eq. 2, the probability that the loss is about
-            log_some, _ = log_presence(log_probabilities(logits, self.config.rescale_min)[1])
+            absent = without_padding(log_probabilities(logits, self.config.rescale_min)[1], own)
+            log_some, _ = log_presence(absent)
             height, width = images.shape[-2:]
             return Prediction(scores=log_some.exp(), maps=to_pixels(logits.sigmoid(), (height, width)))

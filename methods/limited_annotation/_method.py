@@ -11,6 +11,7 @@ from methods._optim import adam_stage
 from methods._patches import AnnotatedPairs, PatchMethod
 from methods._stages import expect_epochs
 from methods.layers.grid import to_pixels
+from methods.layers.inside import own_cells, without_padding
 from methods.layers.mode import evaluating
 from methods.limited_annotation import losses
 from methods.limited_annotation._config import LimitedAnnotationConfig
@@ -69,8 +70,8 @@ class LimitedAnnotation(PatchMethod):
 
     def training_step(self, model: nn.Module, batch: Batch, step: Step) -> dict[str, Tensor]:
         network = cast(Network, model)
-        z = network.train_crf(batch.images) if step.stage == "crf" else network(batch.images)
         regions = self.regions(batch)
+        z = network.train_crf(batch.images, regions.own) if step.stage == "crf" else network(batch.images)
         loss, annotated, unannotated = self.loss(z, regions, batch.labels)
         step.backward(loss)
         empty = (~regions.cells.flatten(1).any(1)).sum()
@@ -84,9 +85,14 @@ class LimitedAnnotation(PatchMethod):
     def loss(self, z: Tensor, regions: AnnotatedPairs, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Eq. 12 (or eq. 5 and 8) of patch values z (N, K, P, P) and labels (N, K), and its two parts."""
         c = self.config
-        patches = z.shape[2] * z.shape[3]
+        z = without_padding(z, regions.own)
+        patches: float | Tensor = z.shape[2] * z.shape[3]
+        of_pairs = None
+        if regions.own is not None:
+            patches = regions.own.sum((1, 2)).to(z.dtype)[:, None]
+            of_pairs = patches[regions.image, 0]
         tau, rho, tau_hat, rho_hat = (self._thresholds(z, v) for v in (c.tau, c.rho, c.tau_hat, c.rho_hat))
-        inside = (regions.of(z), regions.cells, tau[regions.label], rho[regions.label])
+        inside = (regions.of(z), regions.cells, tau[regions.label], rho[regions.label], of_pairs)
         counts = (z, labels, tau_hat * patches, rho_hat * patches)
         if c.relaxation == "sigmoid":
             annotated = losses.annotated_loss_sigmoid(*inside)
@@ -96,10 +102,11 @@ class LimitedAnnotation(PatchMethod):
             unannotated = losses.unannotated_loss(*counts, self._gamma(z))
         return regions.total(annotated, unannotated, c.lambda_ann)
 
-    def predict(self, model: nn.Module, images: Tensor) -> Prediction:
+    def predict(self, model: nn.Module, images: Tensor, inside: Tensor | None = None) -> Prediction:
+        own = own_cells(inside, (self.config.patches, self.config.patches))
         with evaluating(model):
             # log Q of the softmax reading may leave [0, 1]
-            grid = cast(Network, model)(images).clamp(0.0, 1.0)
+            grid = without_padding(cast(Network, model)(images, own).clamp(0.0, 1.0), own)
         height, width = images.shape[-2:]
         return Prediction(scores=grid.amax((2, 3)), maps=to_pixels(grid, (height, width)), grid=grid)
 

@@ -22,7 +22,7 @@ class PacCrf(nn.Module):
     ``binary``: a CRF a class, with labels absent and present and unaries log(1 - p) and log p; the answer is the
     probability of present, p itself if no message is passed. Several classes may hold in a patch, as in the unary
     model. ``softmax``: one CRF over the K classes with unary p, as in PAC's own use; the answer is log Q, p minus
-    the messages, which may leave [0, 1].
+    the messages, which may leave [0, 1]. Patches that are not `own` (N, P, P) send no message.
     """
 
     def __init__(
@@ -53,11 +53,11 @@ class PacCrf(nn.Module):
         self.compatibility = nn.Parameter(strength * potts(shape, window))
         self.unary_weight = nn.Parameter(torch.ones(()))
 
-    def forward(self, logits: Tensor, images: Tensor) -> Tensor:
+    def forward(self, logits: Tensor, images: Tensor, own: Tensor | None = None) -> Tensor:
         settings = (self.features(images), self.compatibility, self.unary_weight, self.steps)
         if self.reading == "binary":
-            return binary_mean_field(logits, *settings).sigmoid()
-        return softmax_mean_field(logits.sigmoid(), *settings)
+            return binary_mean_field(logits, *settings, own).sigmoid()
+        return softmax_mean_field(logits.sigmoid(), *settings, own)
 
     def features(self, images: Tensor) -> Tensor:
         """f (N, K, P, P): as many channels as classes, "a tensor with the same size" as the unary terms.

@@ -10,27 +10,33 @@ import torch
 from torch import Tensor
 
 
-def region_sums(z: Tensor, cells: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """S_in, S_out, |b| and |b_bar| of z (M, P, Q) and regions (M, P, Q) bool, each (M,) in the type of z."""
+def region_sums(z: Tensor, cells: Tensor, patches: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """S_in, S_out, |b| and |b_bar| of z (M, P, Q) and regions (M, P, Q) bool, each (M,) in the type of z.
+
+    Args:
+        patches: (M,) how many patches a picture has, P Q without; z is 0 and the region is not in the others.
+    """
     inside = cells.to(z.dtype)
     size = inside.sum((1, 2))
-    return (z * inside).sum((1, 2)), (z * (1 - inside)).sum((1, 2)), size, cells[0].numel() - size
+    whole = cells[0].numel() if patches is None else patches
+    return (z * inside).sum((1, 2)), (z * (1 - inside)).sum((1, 2)), size, whole - size
 
 
-def annotated_loss(z: Tensor, cells: Tensor, tau: Tensor, rho: Tensor) -> Tensor:
+def annotated_loss(z: Tensor, cells: Tensor, tau: Tensor, rho: Tensor, patches: Tensor | None = None) -> Tensor:
     """Eq. 9 of M annotated pairs: ``relu(tau |b| - S_in) / |b| + relu(S_out - rho |b_bar|) / |b_bar|``.
 
     Args:
         z: (M, P, Q) patch values of the pair's class.
         cells: (M, P, Q) bool, the patches of its region, b.
         tau, rho: (M,) shares in [0, 1].
+        patches: as in `region_sums`.
 
     Returns:
         (M,), not negative. The term of an empty b, or of an empty complement, is 0 (the paper's 0 / 0).
     """
     if not len(z):
         return z.new_zeros(0)
-    inside, outside, size, rest = region_sums(z, cells)
+    inside, outside, size, rest = region_sums(z, cells, patches)
     few = torch.relu(tau * size - inside) / size.clamp(min=1)
     many = torch.relu(outside - rho * rest) / rest.clamp(min=1)
     # without patches the sums are 0, and so is the excess of either
@@ -43,7 +49,7 @@ def unannotated_loss(z: Tensor, labels: Tensor, tau_hat: Tensor, rho_hat: Tensor
     Args:
         z: (N, K, P, Q) patch values.
         labels: (N, K) 1 present, 0 absent, anything else unknown.
-        tau_hat, rho_hat: (K,) counts of patches.
+        tau_hat, rho_hat: (K,) counts of patches, or (N, K) where pictures have patches of the grid in different number.
         gamma: (K,) weights of absent classes.
 
     Returns:
@@ -54,11 +60,11 @@ def unannotated_loss(z: Tensor, labels: Tensor, tau_hat: Tensor, rho_hat: Tensor
     return torch.where(labels == 1, few, torch.where(labels == 0, many, 0.0))
 
 
-def annotated_loss_sigmoid(z: Tensor, cells: Tensor, tau: Tensor, rho: Tensor) -> Tensor:
+def annotated_loss_sigmoid(z: Tensor, cells: Tensor, tau: Tensor, rho: Tensor, patches: Tensor | None = None) -> Tensor:
     """Eq. 5, arguments as `annotated_loss`: ``-sigma(S_in - tau |b|) sigma(rho |b_bar| - S_out)``, (M,) in (-1, 0)."""
     if not len(z):
         return z.new_zeros(0)
-    inside, outside, size, rest = region_sums(z, cells)
+    inside, outside, size, rest = region_sums(z, cells, patches)
     return -torch.sigmoid(inside - tau * size) * torch.sigmoid(rho * rest - outside)
 
 

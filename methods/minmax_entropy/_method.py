@@ -72,7 +72,7 @@ class MinMaxEntropy(Method):
 
         def localize(erased: Tensor) -> tuple[Tensor, Tensor]:
             logits, maps = network.localize(erased, erased=erased is not images)
-            return logits, self._mask(self._map(logits, maps, erased, c.map_normalization))
+            return logits, self._mask(self._map(logits, maps, erased, batch.inside, c.map_normalization))
 
         mined = mine(
             localize,
@@ -98,26 +98,32 @@ class MinMaxEntropy(Method):
             "passes": images.new_tensor(float(mined.passes)),
         }
 
-    def predict(self, model: nn.Module, images: Tensor) -> Prediction:
+    def predict(self, model: nn.Module, images: Tensor, inside: Tensor | None = None) -> Prediction:
         network = cast(Network, model)
         with evaluating(network):
             inputs = network.normalize(images)
             logits, maps = network.localize(inputs)
             # over a batch, an image's answer would depend on its neighbours
             alone: MapNormalization = "none" if self.config.map_normalization == "none" else "sample"
-            fine = self._map(logits, maps, inputs, alone)
+            fine = self._map(logits, maps, inputs, inside, alone)
             mask = self._mask(fine)
             scores = network.classify(inputs * mask).softmax(1)
             prediction = Prediction(scores=scores, maps=fine.clamp(0.0, 1.0))
             if self.config.postprocess == "crf":
-                prediction = replace(prediction, maps=dense_crf(mask, images, self.config.crf_settings()))
+                prediction = replace(prediction, maps=dense_crf(mask, images, self.config.crf_settings(), inside))
         return prediction
 
-    def _map(self, logits: Tensor, maps: Tensor, images: Tensor, normalization: MapNormalization) -> Tensor:
+    def _map(
+        self, logits: Tensor, maps: Tensor, images: Tensor, inside: Tensor | None, normalization: MapNormalization
+    ) -> Tensor:
         height, width = images.shape[-2:]
         coarse = masks.localization_map(logits.detach(), maps.detach())
         return masks.full_resolution(
-            coarse, (height, width), normalization=normalization, sigma_prime=self.config.sigma_prime
+            coarse,
+            (height, width),
+            normalization=normalization,
+            sigma_prime=self.config.sigma_prime,
+            inside=inside,
         )
 
     def _mask(self, fine: Tensor) -> Tensor:

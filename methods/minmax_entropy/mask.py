@@ -15,18 +15,24 @@ def localization_map(logits: Tensor, maps: Tensor) -> Tensor:
 
 
 def full_resolution(
-    coarse: Tensor, size: tuple[int, int], *, normalization: MapNormalization, sigma_prime: float
+    coarse: Tensor,
+    size: tuple[int, int],
+    *,
+    normalization: MapNormalization,
+    sigma_prime: float,
+    inside: Tensor | None = None,
 ) -> Tensor:
     """T at image resolution, (N, 1, h, w) to (N, 1, H, W), detached (App. A.2) and scaled to [0, 1].
 
     The paper names no scaling, but sigma' = 0.5 means something only with one; its code scales over the batch. A
-    constant map becomes sigma', so that its mask is 0.5. With ``none`` the values are unbounded.
+    constant map becomes sigma', so that its mask is 0.5. With ``none`` the values are unbounded. Pixels that are not
+    `inside` a picture, (N, H, W), have no part in the scaling.
     """
     fine = resized_aligned(coarse.detach(), size)
     if normalization == "sample":
-        return min_max(fine, fill=sigma_prime)
+        return min_max(fine, fill=sigma_prime, inside=inside)
     if normalization == "batch":
-        return min_max_batch(fine, fill=sigma_prime)
+        return min_max_batch(fine, fill=sigma_prime, inside=inside)
     return fine
 
 

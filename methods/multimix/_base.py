@@ -112,7 +112,7 @@ class MultiMixFamily(Method):
         columns = self.region_columns
         return region_targets(masks, truth)[:, columns], truth[:, columns] >= 0
 
-    def predict(self, model: nn.Module, images: Tensor) -> Prediction:
+    def predict(self, model: nn.Module, images: Tensor, inside: Tensor | None = None) -> Prediction:
         """Scores are 0 for classes of regions. One class of regions has the only map; of several each has its own, and
         classes of images have maps of 0, as methods that do not segment have."""
         with evaluating(model):

@@ -8,6 +8,7 @@ from typing import ClassVar, Literal, cast
 import torch
 from torch import Tensor, nn
 
+from methods.layers.inside import in_both, own_highest
 from methods.layers.mode import evaluating
 from methods.multimix import _streams
 from methods.multimix._base import Losses, MultiMixFamily, mean_of, mean_of_known
@@ -48,14 +49,14 @@ class MultiMixUNet(MultiMixFamily):
     def losses(self, network: Network, batch: Batch, step: Step) -> Iterator[Losses]:
         del step
         target, known = self.regions(batch)
-        dice = dice_loss(network.segment(batch.images), target)
+        dice = dice_loss(network.segment(batch.images), target, batch.inside)
         yield {"loss_dice": (1.0, mean_of_known(dice, known, batch))}
 
-    def predict(self, model: nn.Module, images: Tensor) -> Prediction:
+    def predict(self, model: nn.Module, images: Tensor, inside: Tensor | None = None) -> Prediction:
         with evaluating(model):
             _, regions = model(images)
         maps = regions.sigmoid()
-        return Prediction(scores=maps.amax((2, 3)), maps=maps)
+        return Prediction(scores=own_highest(maps, inside), maps=maps)
 
 
 class _Segments(Enc):
@@ -84,7 +85,7 @@ class _Segments(Enc):
     def dice(self, logits: Tensor | None, masked: Batch, batch: Batch) -> Tensor:
         """Mean over the known pairs of all workers; None are the logits of no image."""
         target, known = self.regions(masked)
-        values = target.new_zeros(known.shape) if logits is None else dice_loss(logits, target)
+        values = target.new_zeros(known.shape) if logits is None else dice_loss(logits, target, masked.inside)
         return mean_of_known(values, known, batch)
 
 
@@ -146,7 +147,8 @@ class MultiMix(UmtlSslS):
             # the i-th of either batch, unrelated images, as eq. 5 has it
             pairs = min(len(masked.images), len(unmasked.images))
             measure = bernoulli_divergence if c.kl == "bernoulli" else channel_divergence
-            divergence = measure(logits[:pairs], logits[len(masked.images) :][:pairs])
+            common = in_both(masked.inside, unmasked.inside, pairs)
+            divergence = measure(logits[:pairs], logits[len(masked.images) :][:pairs], common)
         return {
             "loss_dice": (c.alpha, self.dice(one, masked, batch)),
             "loss_divergence": (c.beta, mean_of(divergence, masked, batch)),

@@ -6,6 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from methods.layers.inside import own_mean
+
 
 def pseudo_label_loss(weak: Tensor, strong: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
     """L_u of eq. 1: cross-entropy of the strongly augmented image where the weakly augmented one is sure of its class.
@@ -23,37 +25,41 @@ def pseudo_label_loss(weak: Tensor, strong: Tensor, t: Tensor) -> tuple[Tensor, 
     return torch.where(sure, F.cross_entropy(strong, label, reduction="none"), 0.0), sure
 
 
-def dice_loss(logits: Tensor, target: Tensor) -> Tensor:
+def dice_loss(logits: Tensor, target: Tensor, inside: Tensor | None = None) -> Tensor:
     """``1 - (2 sum(s g) + 1) / (sum(s) + sum(g) + 1)`` of s = sigmoid(logits), as in the released code.
 
     Args:
         logits, target: (N, S, H, W), target in {0, 1}.
+        inside: (N, H, W) bool, the pixels that the sums are over; None for all.
 
     Returns:
         (N, S) in [0, 1); 0 for an empty target that is predicted empty.
     """
     s = logits.sigmoid()
+    if inside is not None:
+        s, target = s * inside[:, None], target * inside[:, None]
     overlap, total = (s * target).sum((2, 3)), s.sum((2, 3)) + target.sum((2, 3))
     return 1 - (2 * overlap + 1) / (total + 1)
 
 
-def bernoulli_divergence(one: Tensor, other: Tensor) -> Tensor:
+def bernoulli_divergence(one: Tensor, other: Tensor, inside: Tensor | None = None) -> Tensor:
     """KL divergence of foreground probabilities, the consistency of eq. 2, with a gradient to both sides.
 
     Args:
         one, other: (N, S, H, W) logits of N pairs of images.
+        inside: (N, H, W) bool, the pixels that both pictures have; None for all.
 
     Returns:
-        (N,) in nats, not negative, the mean over classes and pixels.
+        (N,) in nats, not negative, the mean over classes and these pixels.
     """
     p = one.sigmoid()
     foreground = p * (F.logsigmoid(one) - F.logsigmoid(other))
     background = (1 - p) * (F.logsigmoid(-one) - F.logsigmoid(-other))
-    return (foreground + background).mean((1, 2, 3))
+    return own_mean(foreground + background, inside)
 
 
-def channel_divergence(one: Tensor, other: Tensor) -> Tensor:
+def channel_divergence(one: Tensor, other: Tensor, inside: Tensor | None = None) -> Tensor:
     """As `bernoulli_divergence`, of a softmax over the channel axis, as in the released code: with one channel every
     probability is 1, and divergence and gradient are 0."""
     p, q = one.log_softmax(1), other.log_softmax(1)
-    return (p.exp() * (p - q)).sum(1).mean((1, 2))
+    return own_mean((p.exp() * (p - q)).sum(1, keepdim=True), inside)

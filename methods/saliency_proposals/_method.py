@@ -16,13 +16,14 @@ from methods.layers.activation import leak
 from methods.layers.backbone import build_backbone
 from methods.layers.features import build_features
 from methods.layers.images import Normalize
+from methods.layers.maps import resized_evenly
 from methods.layers.mode import evaluating
 from methods.layers.statistics import batch_norms
 from methods.saliency_proposals._config import SaliencyProposalsConfig
 from methods.saliency_proposals.anchors import Anchors
 from methods.saliency_proposals.crop import bilinear_crop, gaussian_crop
 from methods.saliency_proposals.gumbel import gumbel_noise, straight_through
-from methods.saliency_proposals.inference import detection_map, percentiles, resize, scaled
+from methods.saliency_proposals.inference import detection_map, percentiles, scaled
 from methods.saliency_proposals.losses import Counted, balanced_loss, positive_shares
 from methods.saliency_proposals.network import Classification, CropClassifier, Detection, Network, Seen
 from methods.saliency_proposals.proposals import ProposalHead
@@ -42,11 +43,12 @@ class SaliencyProposals(Method):
     metric: ClassVar[str] = "box_iou"
     reports: ClassVar[tuple[str, ...]] = (
         "auc",
-        "iou",
-        "cdice",
-        "box_accuracy@0.3",
-        "box_accuracy@0.5",
-        "box_accuracy@0.6",
+        "iou:classes",
+        "box_iou:classes",
+        "cdice:classes",
+        "box_accuracy@0.3:classes",
+        "box_accuracy@0.5:classes",
+        "box_accuracy@0.6:classes",
     )
     initial_weights: ClassVar[tuple[str, ...]] = ("weights", "crop_weights")
     config: SaliencyProposalsConfig
@@ -95,24 +97,26 @@ class SaliencyProposals(Method):
             "temperature": loss.new_tensor(tau),
         }
 
-    def predict(self, model: nn.Module, images: Tensor) -> Prediction:
+    def predict(self, model: nn.Module, images: Tensor, inside: Tensor | None = None) -> Prediction:
         network = cast(Network, model)
         with evaluating(network):
             # features of all classes and proposals at once: no more images than a step has
-            parts = [self._answer(network, part) for part in torch.split(images, self.batch_size)]
+            pictures = torch.split(images, self.batch_size)
+            own = [None] * len(pictures) if inside is None else torch.split(inside, self.batch_size)
+            parts = [self._answer(network, *part) for part in zip(pictures, own, strict=True)]
         scores, maps = (torch.cat(each) for each in zip(*parts, strict=True))
         return Prediction(scores=scores, maps=maps)
 
-    def _answer(self, network: Network, images: Tensor) -> tuple[Tensor, Tensor]:
+    def _answer(self, network: Network, images: Tensor, inside: Tensor | None) -> tuple[Tensor, Tensor]:
         """Scores (N, K) and maps (N, K, H, W), both in [0, 1]."""
         c = self.config
         seen = network.classification(images)
         size = (images.shape[2], images.shape[3])
-        maps = resize(self._map(network, seen, size), size)
+        maps = resized_evenly(self._map(network, seen, size), size)
         if c.scale == "percentile":
-            maps = percentiles(maps)
+            maps = percentiles(maps, inside)
         elif c.map != "sal":
-            maps = scaled(maps)
+            maps = scaled(maps, inside)
         return seen.logits.sigmoid(), maps.clamp(0.0, 1.0)
 
     def _map(self, network: Network, seen: Seen, size: tuple[int, int]) -> Tensor:
@@ -124,7 +128,7 @@ class SaliencyProposals(Method):
         cells = (saliency.shape[2], saliency.shape[3])
         confidences, boxes = network.detection.proposals(seen.features, seen.saliency, size)
         found = detection_map(confidences, boxes, cells, size, reading=c.rpn_map, confidence=c.confidence)
-        return found if c.map == "det" else found * resize(saliency, (found.shape[2], found.shape[3]))
+        return found if c.map == "det" else found * resized_evenly(saliency, (found.shape[2], found.shape[3]))
 
     def _seen(self, network: Network, images: Tensor, *, frozen: bool) -> Seen:
         if not frozen:

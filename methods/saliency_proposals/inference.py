@@ -6,9 +6,9 @@ from typing import Literal
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from methods.layers.maps import min_max
+from methods.layers.rounding import SLACK, constant
 
 Confidence = Literal["sigmoid", "softmax", "linear"]
 Reading = Literal["avg", "norm", "sum"]
@@ -26,7 +26,8 @@ def proposal_map(confidences: Tensor, boxes: Tensor, cells: tuple[int, int], siz
     rows, columns = cells
     scale = boxes.new_tensor([columns / size[1], rows / size[0]] * 2)
     # cell j is from the first on whose centre j + 1/2 is not left of x1, and below x2
-    ends = (boxes * scale - 0.5).ceil().long().clamp(min=0)
+    # a side on a centre, which rounding may have put right of it, is not right of it
+    ends = (boxes * scale - 0.5 - SLACK * max(cells)).ceil().long().clamp(min=0)
     left, right = ends[..., 0].clamp(max=columns), ends[..., 2].clamp(max=columns)
     top, bottom = ends[..., 1].clamp(max=rows), ends[..., 3].clamp(max=rows)
     right, bottom = torch.maximum(left, right), torch.maximum(top, bottom)
@@ -65,27 +66,34 @@ def detection_map(
     return total / weights.sum(2)[..., None, None].clamp(min=torch.finfo(weights.dtype).tiny)
 
 
-def resize(maps: Tensor, size: tuple[int, int]) -> Tensor:
-    """(N, K, h, w) to (N, K, H, W), bilinear. In double precision, so that equal values stay equal."""
-    if maps.shape[-2:] == size:
-        return maps
-    return F.interpolate(maps.double(), size=size, mode="bilinear", align_corners=False).to(maps.dtype)
-
-
-def percentiles(maps: Tensor) -> Tensor:
+def percentiles(maps: Tensor, inside: Tensor | None = None) -> Tensor:
     """Each pixel of (N, K, H, W) replaced by the share of its map's pixels that are not above it; 0 where it is the
-    map's lowest. A threshold q on this is the percentile q of the map: pixels from the q H W-th lowest on.
+    map's lowest. A threshold q on this is the percentile q of the map: pixels from the q H W-th lowest on. A map of one
+    value, but for rounding, has lowest pixels alone. Of a picture `inside` (N, H, W) a canvas all this is of its own
+    pixels, H W their number; what the others become is in [0, 1] and means nothing.
 
     Shares below 1 are 254 / 255 at most: what is closer to 1 would become 1 when quantised to 256 values, and the map's
     maximum could not be told from it.
     """
     flat = maps.flatten(2)
-    ordered = flat.sort(2).values
-    ranks = torch.searchsorted(ordered, flat.contiguous(), right=True) / flat.shape[2]
-    ranks = torch.where(flat == ordered[..., -1:], 1.0, ranks.clamp(max=254 / 255))
-    return torch.where(flat == ordered[..., :1], 0.0, ranks).float().view_as(maps)
+    ordered, pixels = _ordered(flat, inside)
+    lowest, highest = ordered[..., :1], ordered.gather(2, (pixels - 1).clamp(min=0))
+    ranks = torch.searchsorted(ordered, flat.contiguous(), right=True) / pixels.clamp(min=1)
+    ranks = torch.where(flat == highest, 1.0, ranks.clamp(max=254 / 255))
+    return torch.where((flat == lowest) | constant(lowest, highest), 0.0, ranks).float().view_as(maps)
 
 
-def scaled(maps: Tensor) -> Tensor:
-    """Each map of (N, K, H, W) to [0, 1] by its own extrema; a map of one value becomes 0."""
-    return min_max(maps.flatten(0, 1)[:, None], fill=0.0).view_as(maps)
+def scaled(maps: Tensor, inside: Tensor | None = None) -> Tensor:
+    """Each map of (N, K, H, W) to [0, 1] by its own extrema, those `inside` (N, H, W) if given; a map of one value
+    becomes 0."""
+    each = None if inside is None else inside.repeat_interleave(maps.shape[1], 0)
+    return min_max(maps.flatten(0, 1)[:, None], fill=0.0, inside=each).view_as(maps)
+
+
+def _ordered(flat: Tensor, inside: Tensor | None) -> tuple[Tensor, Tensor]:
+    """Values (N, K, H W) in ascending order, those of the picture first, and how many these are, (N, K, 1)."""
+    if inside is None:
+        return flat.sort(2).values, torch.full_like(flat[..., :1], flat.shape[2], dtype=torch.int64)
+    own = inside.flatten(1)[:, None]
+    ordered = flat.masked_fill(~own, torch.inf).sort(2).values
+    return ordered, own.sum(2, keepdim=True).expand(-1, flat.shape[1], -1)

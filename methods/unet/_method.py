@@ -11,6 +11,7 @@ from torch.nn import functional as F
 from methods._augmentation import augmentation
 from methods._optim import single_stage
 from methods.layers.images import Normalize
+from methods.layers.inside import own_mean
 from methods.layers.mode import evaluating
 from methods.layers.regions import masks_and_truth
 from methods.layers.workers import mean_over_known
@@ -37,9 +38,9 @@ def foreground_target(masks: Tensor, truth: Tensor, labels: Tensor) -> tuple[Ten
     return regions.clamp(max=1)[:, None], known
 
 
-def pixel_loss(logits: Tensor, target: Tensor) -> Tensor:
-    """Binary cross-entropy per image, mean over pixels: two (N, 1, H, W) to (N,)."""
-    return F.binary_cross_entropy_with_logits(logits, target, reduction="none").mean((1, 2, 3))
+def pixel_loss(logits: Tensor, target: Tensor, inside: Tensor | None = None) -> Tensor:
+    """Binary cross-entropy per image, mean over its pixels, `inside` (N, H, W) if given: two (N, 1, H, W) to (N,)."""
+    return own_mean(F.binary_cross_entropy_with_logits(logits, target, reduction="none"), inside)
 
 
 class UNet(Method):
@@ -69,13 +70,15 @@ class UNet(Method):
         masks, truth = masks_and_truth(batch, self.name)
         scores, logits = model(batch.images)
         target, known = foreground_target(masks, truth, batch.labels)
-        pixel = mean_over_known(pixel_loss(logits, target), known, batch.share)
+        if batch.inside is not None:
+            known = known & batch.inside.flatten(1).any(1)  # a crop may hold padding alone
+        pixel = mean_over_known(pixel_loss(logits, target, batch.inside), known, batch.share)
         label = F.cross_entropy(scores, batch.labels)
         loss = pixel + label
         step.backward(loss)
         return {"loss": loss.detach(), "loss_pixel": pixel.detach(), "loss_label": label.detach()}
 
-    def predict(self, model: nn.Module, images: Tensor) -> Prediction:
+    def predict(self, model: nn.Module, images: Tensor, inside: Tensor | None = None) -> Prediction:
         with evaluating(model):
             scores, logits = model(images)
             return Prediction(scores=scores.softmax(1), maps=logits.sigmoid())

@@ -7,6 +7,8 @@ from typing import Any
 
 import click
 
+from raysearch.cli._trivial import against_lines
+
 reference_option = click.option(
     "--reference",
     metavar="FILE",
@@ -22,10 +24,27 @@ baseline_option = click.option(
 
 
 def echo_metrics(scores: dict[str, Any]) -> None:
-    """A line a metric, with its interval where it has one."""
+    """A line a metric, with its interval where it has one, and what a mask of the whole picture has where it has a
+    threshold; below them the metric that judges masks by class."""
+    for line in metric_lines(scores):
+        click.echo(line)
+
+
+def metric_lines(scores: dict[str, Any]) -> list[str]:
+    """See `echo_metrics`."""
+    from raysearch.thresholds import AgainstTrivial
+
+    width = max(map(len, scores["metrics"]), default=0)
+    lines = []
+    if scores["trivial"]:
+        lines.append(f"  {'':<{width}}  value   95% interval      whole picture")
     for name, value in scores["metrics"].items():
-        bounds = scores["intervals"].get(name)
-        click.echo(f"  {name:<22} {value:.4f}" + (f"  [{bounds[0]:.4f}, {bounds[1]:.4f}]" if bounds else ""))
+        bounds, trivial = scores["intervals"].get(name), scores["trivial"].get(name)
+        spread = f"[{bounds[0]:.4f}, {bounds[1]:.4f}]" if bounds else ""
+        everything = "" if trivial is None else f"{trivial:.4f}"
+        lines.append(f"  {name:<{width}}  {value:.4f}  {spread:<16}  {everything}".rstrip())
+    against = scores["against_trivial"]
+    return [*lines, *against_lines(None if against is None else AgainstTrivial(**against), scores["notes"])]
 
 
 def echo_reference(standing: dict[str, Any]) -> None:

@@ -39,8 +39,9 @@ def show_notes(prepared: Prepared) -> None:
 
 def run_and_report(study: Study, cluster: Cluster) -> None:
     """Runs what is left of a study. Exits 130 if it was interrupted."""
+    from raysearch.cli._trivial import trial_lines
     from raysearch.display import Progress
-    from raysearch.study import best_of, corrected_winner, read_records, run_study, winner_lines
+    from raysearch.study import beside_trivial, best_of, corrected_winner, read_records, run_study, winner_lines
     from raysearch.study._quiet import chatter_to
 
     config = study.config
@@ -63,6 +64,8 @@ def run_and_report(study: Study, cluster: Cluster) -> None:
         click.echo(f"  {thresholds}")
         for name, by_class in best.result.get("alternation", {}).get("thresholds", {}).items():
             click.echo(f"  {name}: {_values(by_class)}")
+        for line in trial_lines(beside_trivial(study, best)):
+            click.echo(line)
     failed = [r for r in records if r.state in ("failed", "crashed")]
     if failed:
         click.echo(f"{counted(len(failed), 'trial')} failed: 'raysearch status {config.name}' shows why")

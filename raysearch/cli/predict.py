@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 import click
@@ -16,8 +17,13 @@ from raysearch.cli._options import json_option, print_json
 @click.option(
     "--out", required=True, metavar="OUT", type=click.Path(path_type=Path), help="Folder for masks, overlays, CSV."
 )
+@click.option(
+    "--bits",
+    type=click.Choice(["8", "10", "12", "14", "16"]),
+    help="How many bits the values in 16-bit files have. Without: as in the model's data, or by the file itself.",
+)
 @json_option
-def predict(folder: Path, images: tuple[Path, ...], out: Path, as_json: bool) -> None:
+def predict(folder: Path, images: tuple[Path, ...], out: Path, bits: str | None, as_json: bool) -> None:
     """Predict masks of images (files, or folders of them) with an exported model.
 
     \b
@@ -27,7 +33,12 @@ def predict(folder: Path, images: tuple[Path, ...], out: Path, as_json: bool) ->
     from raysearch.export import load_bundle, predict_images
 
     rows = []
-    for p in predict_images(load_bundle(folder), images, out):
+    notes: Counter[str] = Counter()
+    last = None
+    for p in predict_images(load_bundle(folder), images, out, int(bits) if bits else None):
+        if p.source != last:  # an image may have several answers
+            notes.update(p.notes)
+        last = p.source
         if not as_json:
             click.echo(f"{p.source}: {p.label} ({p.score:.2f}), mask {100 * p.area:.1f}% of the image")
         rows.append(
@@ -39,9 +50,12 @@ def predict(folder: Path, images: tuple[Path, ...], out: Path, as_json: bool) ->
                 "area": p.area,
                 "box": p.box,
                 "boxes": p.boxes,
+                "notes": p.notes,
             }
         )
     if as_json:
         print_json(rows)
     else:
+        for note, count in notes.items():
+            click.echo(f"note: {counted(count, 'image')}: {note}")
         click.echo(f"wrote {counted(len(rows), 'mask')}, overlays and {out / 'predictions.csv'}")

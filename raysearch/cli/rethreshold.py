@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from raysearch.cli._options import json_option, print_json, study_argument
+from raysearch.cli._trivial import against_lines
 
 if TYPE_CHECKING:
     from raysearch.study import Optimum, Table
@@ -98,7 +99,8 @@ def _lines(table: Table) -> list[str]:
         gone = "" if winner.weights else "; its weights are gone, so it cannot be exported"
         lines.append(f"best by {name}: trial {number}" + (f", {thresholds}" if thresholds else "") + gone)
         lines += [f"  {line}" for line in winner_lines(table.corrected.get(name))]
-        lines += [f"  {note}" for note in winner.optima[name].notes]
+        optimum = winner.optima[name]
+        lines += against_lines(optimum.against, optimum.notes, classes=name == table.metrics[0])
     return lines
 
 

@@ -30,7 +30,16 @@ def status(study: str | None, mean_over: str | None, as_json: bool) -> None:
     raysearch status minmax_entropy-1 --json
     raysearch status chexseg-1 --mean-over subset
     """
-    from raysearch.study import best_of, corrected_winner, open_study, read_records, winner_json, winner_lines
+    from raysearch.cli._trivial import trial_lines
+    from raysearch.study import (
+        beside_trivial,
+        best_of,
+        corrected_winner,
+        open_study,
+        read_records,
+        winner_json,
+        winner_lines,
+    )
     from raysearch.study import mean_over as group_trials
 
     found = open_study(study)
@@ -41,6 +50,7 @@ def status(study: str | None, mean_over: str | None, as_json: bool) -> None:
     if mean_over is not None:
         _show_groups(config, mean_over, group_trials(records, mean_over, maximise=maximise), as_json=as_json)
         return
+    beside = None if best is None else beside_trivial(found, best)
     if as_json:
         print_json(
             {
@@ -51,7 +61,7 @@ def status(study: str | None, mean_over: str | None, as_json: bool) -> None:
                 "metric": config.metric,
                 "running": found.running,
                 "samples": config.budget.samples,
-                "best": None if best is None else _row(best),
+                "best": None if best is None else {**_row(best), "notes": list(beside.notes) if beside else []},
                 "winner": winner_json(corrected_winner(found, records)),
                 "trials": [_row(r) for r in records],
             }
@@ -71,7 +81,8 @@ def status(study: str | None, mean_over: str | None, as_json: bool) -> None:
     click.echo(f"{finished} of {counted(config.budget.samples, 'trial')} finished{running}")
     if best is not None:
         lines = winner_lines(corrected_winner(found, records))
-        for line in [f"best: trial {best.number}, {config.metric} {best.value:.4f}", *(f"  {line}" for line in lines)]:
+        click.echo(f"best: trial {best.number}, {config.metric} {best.value:.4f}")
+        for line in [*(f"  {line}" for line in lines), *trial_lines(beside)]:
             click.echo(line)
 
 
@@ -101,6 +112,7 @@ def _row(record: Any) -> dict[str, Any]:
         "thresholds": record.result.get("thresholds", {}),
         "loss_thresholds": record.result.get("alternation", {}).get("thresholds", {}),
         "metrics": record.result.get("metrics", {}),
+        "against_trivial": record.result.get("against_trivial"),
     }
 
 

@@ -13,6 +13,7 @@ from raysearch.data._joined import join
 from raysearch.data._labelled import Labelling, choose_labelled
 from raysearch.data._parts import PARTS, UNUSED
 from raysearch.data._phantom import PHANTOM_OPTIONS, PHANTOM_VERSION, phantom_arrays
+from raysearch.data._sheet import write_sheets
 from raysearch.data._spec import LABELS, REGIONS, SOURCES, AnySpec, DataSpec, JoinedSpec, parse_data
 from raysearch.data._split import Split, make_folds, make_split
 from raysearch.data.kinds import all_kinds, get_kind
@@ -55,4 +56,5 @@ __all__ = [
     "parse_data",
     "phantom_arrays",
     "reopen_collection",
+    "write_sheets",
 ]

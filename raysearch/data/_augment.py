@@ -89,6 +89,26 @@ def augment(
     return images, masks
 
 
+def augment_inside(
+    inside: Tensor | None,
+    augmentation: Augmentation,
+    *,
+    seed: int,
+    epoch: int,
+    rows: NDArray[np.int64],
+    copies: NDArray[np.int64] | None = None,
+) -> Tensor | None:
+    """Where the pixels of pictures, (N, H, W) bool, lie after `augment` of the same arguments; None stays None.
+
+    What a rotation fills with zeros counts as the picture's, as it does where a picture fills its image. RandAugment's
+    operations are not followed.
+    """
+    if inside is None:
+        return None
+    draws = torch.from_numpy(uniforms(seed, epoch, rows, _DRAWS, copies)).float()
+    return _geometry((~inside).float()[:, None], augmentation, draws, "nearest")[:, 0] < 0.5
+
+
 def check_augmentation(how: Augmentation, height: int, width: int, *, masks: bool) -> None:
     """Refuses what cannot be done to images of (height, width) pixels, with `masks` that follow them or without.
 
@@ -182,12 +202,17 @@ def _window(layer: Tensor, row: Tensor, column: Tensor) -> Tensor:
 
 def _turn(layer: Tensor, rotation: float, draws: Tensor) -> Tensor:
     """Turns by the multiples of 90 degrees within `rotation` to either side, all equally likely."""
-    turns = torch.tensor([0, 1, 3] if rotation < 180 else [0, 1, 2, 3])
-    chosen = turns[(draws[:, _ANGLE] * len(turns)).long().clamp(max=len(turns) - 1)]
+    chosen = quarter_turns(rotation, draws)
     out = layer.clone()
     for quarter in (1, 2, 3):
         out[chosen == quarter] = torch.rot90(layer[chosen == quarter], quarter, (2, 3))
     return out
+
+
+def quarter_turns(rotation: float, draws: Tensor) -> Tensor:
+    """(n,) int64, how many quarter turns each image makes."""
+    turns = torch.tensor([0, 1, 3] if rotation < 180 else [0, 1, 2, 3])
+    return turns[(draws[:, _ANGLE] * len(turns)).long().clamp(max=len(turns) - 1)]
 
 
 def _jitter(images: Tensor, strength: tuple[float, float, float, float], draws: Tensor) -> Tensor:

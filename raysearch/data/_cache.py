@@ -21,14 +21,16 @@ from filelock import FileLock
 from raysearch._text import counted
 from raysearch.data._build import Contents, Progress, write_contents
 from raysearch.data._collection import Collection, View
+from raysearch.data._glance import Looks
 from raysearch.data._joined import join
 from raysearch.data._manifest import FileManifest, Manifest, MaskFiles
 from raysearch.data._npy import read_npy
 from raysearch.data._spec import REGIONS, AnySpec, DataSpec, JoinedSpec, parse_data
+from raysearch.data._twins import Twins
 from raysearch.data.kinds import get_kind
 from raysearch.errors import DataError, StorageError
 
-_VERSION = 1
+_VERSION = 3
 """Raised whenever decoding or the layout of a cache folder changes."""
 
 
@@ -127,7 +129,11 @@ def load_collection(folder: Path | str) -> Collection:
         official=contents.official,
         fingerprint=contents.fingerprint,
         folder=str(folder),
+        areas=contents.areas,
+        boxes=contents.boxes,
+        box_mask=contents.box_mask,
         notes=contents.notes,
+        twins=contents.twins,
     )
 
 
@@ -146,6 +152,11 @@ def load_contents(folder: Path) -> Contents:
         labels=read_npy(folder / "labels.npy"),
         truth=read_npy(folder / "truth.npy"),
         mask_row=read_npy(folder / "mask_row.npy"),
+        areas=read_npy(folder / "areas.npy") if meta["padded"] else None,
+        boxes=read_npy(folder / "boxes.npy"),
+        box_mask=read_npy(folder / "box_mask.npy"),
+        looks=Looks(read_npy(folder / "values.npy"), meta["pixels"], meta["framed"]),
+        twins=Twins(named=read_npy(folder / "named.npy"), picture=read_npy(folder / "picture.npy")),
     )
 
 
@@ -166,9 +177,10 @@ def _build(spec: DataSpec, view: View, manifest: Manifest, folder: Path, progres
     shutil.rmtree(building, ignore_errors=True)  # what a killed process left; the lock says that none is at work
     building.mkdir()
     try:
-        contents = write_contents(manifest, spec.size, building, progress)
+        contents = write_contents(manifest, spec.size, spec.fit, building, progress, spec.bits)
         if contents.problems:
             raise UnusableDataError(spec, contents.problems, contents)
+        assert contents.twins is not None  # there are no problems
         arrays = {
             "ids": np.array(contents.ids),
             "patients": contents.patients,
@@ -176,7 +188,14 @@ def _build(spec: DataSpec, view: View, manifest: Manifest, folder: Path, progres
             "labels": contents.labels,
             "truth": contents.truth,
             "mask_row": contents.mask_row,
+            "boxes": contents.boxes,
+            "box_mask": contents.box_mask,
+            "values": contents.looks.values,
+            "named": contents.twins.named,
+            "picture": contents.twins.picture,
         }
+        if contents.areas is not None:
+            arrays["areas"] = contents.areas
         for name, array in arrays.items():
             np.save(building / f"{name}.npy", array, allow_pickle=False)
         meta = {
@@ -185,8 +204,11 @@ def _build(spec: DataSpec, view: View, manifest: Manifest, folder: Path, progres
             "view": view,
             "classes": contents.classes,
             "fingerprint": contents.fingerprint,
+            "padded": contents.areas is not None,
             "sizes": contents.sizes,
             "shares": contents.shares,
+            "pixels": contents.looks.pixels,
+            "framed": contents.looks.framed,
             "notes": contents.notes,
         }
         (building / "meta.json").write_text(json.dumps(meta), "utf-8")

@@ -12,8 +12,10 @@ from raysearch._text import counted
 from raysearch.data._build import Contents, Progress, read_contents
 from raysearch.data._cache import UnusableDataError, load_contents, open_collection
 from raysearch.data._collection import ABSENT, PRESENT, UNKNOWN, View
+from raysearch.data._glance import ClassLooks, glance, glance_notes
 from raysearch.data._manifest import FileManifest, Manifest
 from raysearch.data._spec import AnySpec, DataSpec
+from raysearch.data._twins import across_notes, within_notes
 from raysearch.data.kinds import get_kind
 from raysearch.errors import DataError
 
@@ -47,6 +49,8 @@ class CheckReport:
     """Counts, sizes (``WxH`` of the files -> how many), every problem and every note of a source in one view.
 
     Attributes:
+        patients: those who share a picture are one.
+        glance: lines on the values of the images and the sizes of the regions.
         other_view: one line on what the other view holds; empty where it holds the same, or where it was not looked at.
     """
 
@@ -59,6 +63,7 @@ class CheckReport:
     sizes: dict[str, int]
     problems: tuple[str, ...]
     notes: tuple[str, ...]
+    glance: tuple[str, ...] = ()
     other_view: str = ""
 
     @property
@@ -70,7 +75,7 @@ class CheckReport:
         return asdict(self) | {"ok": self.ok}
 
     def lines(self) -> list[str]:
-        """For people: a table of the classes, then problems and notes."""
+        """For people: a table of the classes, what is seen at a glance, then notes and problems."""
         width = max(len("class"), *(len(count.name) for count in self.classes))
         sizes = sorted(self.sizes.items(), key=lambda item: (-item[1], item[0]))
         most = ", ".join(f"{size} ({count})" for size, count in sizes[:5])
@@ -93,6 +98,7 @@ class CheckReport:
                 f"{count.name:{width}}  {count.images:>7}  {count.patients:>8}  {count.unlabelled:>10}"
                 f"  {count.present:>7}  {count.absent:>7}  {count.unknown:>7}  {share:>10}"
             )
+        lines += [f"at a glance: {line}" for line in self.glance]
         lines += [f"note: {note}" for note in self.notes]
         lines += [f"problem: {problem}" for problem in self.problems]
         lines.append(counted(len(self.problems), "problem") if self.problems else "no problems")
@@ -117,7 +123,7 @@ def _report(
     spec: DataSpec, view: View, manifest: Manifest | None, cache_root: Path | str | None, progress: Progress | None
 ) -> CheckReport:
     if isinstance(manifest, FileManifest) and manifest.problems:
-        return report_on(spec, view, read_contents(manifest, spec.size, progress=progress))
+        return report_on(spec, view, read_contents(manifest, spec.size, spec.fit, progress=progress, bits=spec.bits))
     try:
         return report_on(spec, view, load_contents(Path(open_collection(spec, view, cache_root, progress).folder)))
     except UnusableDataError as error:
@@ -149,6 +155,9 @@ def _other_view(spec: DataSpec, view: View, manifest: Manifest | None) -> str:
 def report_on(spec: AnySpec, view: View, contents: Contents) -> CheckReport:
     """Counts what was read."""
     parts, counts = np.unique(contents.official[contents.official != ""], return_counts=True)
+    values, looks = contents.looks.values, [_looks(contents, label) for label in range(len(contents.classes))]
+    twins = contents.twins, contents.ids
+    seen = glance_notes(values, contents.ids, looks, contents.official)
     return CheckReport(
         source=str(spec),
         view=view,
@@ -158,13 +167,14 @@ def report_on(spec: AnySpec, view: View, contents: Contents) -> CheckReport:
         official=dict(zip(parts.tolist(), counts.tolist(), strict=True)),
         sizes=dict(contents.sizes),
         problems=contents.problems,
-        notes=contents.notes,
+        notes=(*contents.notes, *across_notes(*twins), *within_notes(*twins), *seen),
+        glance=glance(values, looks),
     )
 
 
 def _count(contents: Contents, label: int) -> ClassCount:
     labels, truth = contents.labels[:, label], contents.truth[:, label]
-    shares = np.array(contents.shares)[contents.mask_row[truth == PRESENT, label]] if contents.shares else np.array([])
+    shares = _looks(contents, label).shares
     return ClassCount(
         name=contents.classes[label],
         images=int((labels == PRESENT).sum()),
@@ -175,4 +185,14 @@ def _count(contents: Contents, label: int) -> ClassCount:
         unknown=int((truth == UNKNOWN).sum()),
         present_patients=len(np.unique(contents.patients[truth == PRESENT])),
         foreground_share=float(shares.mean()) if shares.size else None,
+    )
+
+
+def _looks(contents: Contents, label: int) -> ClassLooks:
+    rows = contents.mask_row[contents.truth[:, label] == PRESENT, label]
+    return ClassLooks(
+        name=contents.classes[label],
+        shares=np.array(contents.shares, np.float64)[rows],
+        pixels=np.array(contents.looks.pixels, np.int64)[rows],
+        framed=np.array(contents.looks.framed, bool)[rows],
     )

@@ -7,11 +7,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from raysearch.data._build import Contents, Progress
 from raysearch.data._cache import load_contents, open_collection
 from raysearch.data._check import CheckReport, check, report_on
 from raysearch.data._collection import View
+from raysearch.data._glance import Looks
 from raysearch.data._spec import REGIONS, JoinedSpec
+from raysearch.data._twins import across_notes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +60,8 @@ def check_joined(
     if any(not report.ok for report in reports.values()):
         return JoinedReport(source=str(spec), sources=reports, joined=None)
     collection = open_collection(spec, view, cache_root, progress)
-    folders = {name: Path(part.folder) for name, part in zip(spec.names, collection.parts, strict=True)}
+    own = {name: load_contents(Path(part.folder)) for name, part in zip(spec.names, collection.parts, strict=True)}
+    looks = own[REGIONS].looks if REGIONS in own else Looks.of(0)
     contents = Contents(
         classes=collection.classes,
         ids=collection.image_ids,
@@ -65,8 +70,9 @@ def check_joined(
         labels=collection.labels,
         truth=collection.truth,
         mask_row=collection.mask_row,
-        shares=load_contents(folders[REGIONS]).shares if REGIONS in folders else [],
+        looks=replace(looks, values=np.concatenate([part.looks.values for part in own.values()])),
+        shares=own[REGIONS].shares if REGIONS in own else [],
         sizes=sum((Counter(report.sizes) for report in reports.values()), Counter()),
-        notes=collection.notes,
+        notes=(*collection.notes, *across_notes(collection.twins, collection.image_ids)),
     )
     return JoinedReport(source=str(spec), sources=reports, joined=report_on(spec, view, contents))

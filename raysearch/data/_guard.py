@@ -49,8 +49,8 @@ class GuardedArray:
 def guard(collection: Collection, rows: NDArray[np.int64]) -> Collection:
     """A view of a collection in which nothing but `rows` can be learned of: the test split is out of reach.
 
-    Labels and region truth of other rows are UNKNOWN (copies), their images and masks are refused with a
-    `RaysearchError` as soon as they are asked for, and there is no cache folder to open the whole collection by.
+    Labels and region truth of other rows are UNKNOWN (copies), their boxes are gone, images and masks are refused
+    with a `RaysearchError` as soon as they are asked for, and there is no cache folder to open the whole collection by.
     """
     allowed = np.zeros(len(collection), bool)
     allowed[rows] = True
@@ -67,7 +67,9 @@ def guard(collection: Collection, rows: NDArray[np.int64]) -> Collection:
             "search may read no other; ask for rows of those two"
         )
 
-    masks = GuardedArray(collection.masks, (owner >= 0) & allowed[owner], lambda mask: refuse(int(owner[mask])))
+    readable = (owner >= 0) & allowed[owner]
+    masks = GuardedArray(collection.masks, readable, lambda mask: refuse(int(owner[mask])))
+    known = readable[collection.box_mask]
     return replace(
         collection,
         images=cast(NDArray[np.uint8], GuardedArray(collection.images, allowed, refuse)),
@@ -75,6 +77,8 @@ def guard(collection: Collection, rows: NDArray[np.int64]) -> Collection:
         truth=np.where(outside, np.int8(UNKNOWN), collection.truth),
         mask_row=np.where(outside, np.int32(-1), collection.mask_row),
         masks=cast(NDArray[np.uint8], masks),
+        boxes=collection.boxes[known],
+        box_mask=collection.box_mask[known],
         folder="",
         parts=(),
     )

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
@@ -14,7 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from raysearch.data._collection import PRESENT, UNKNOWN, Collection, View
+from raysearch.data._npy import read_npy
 from raysearch.data._spec import LABELS, REGIONS, DataSpec, JoinedSpec
+from raysearch.data._thumbnails import same_pictures
+from raysearch.data._twins import Twins
 from raysearch.errors import DataError
 
 
@@ -64,8 +69,8 @@ def join(spec: JoinedSpec, parts: Mapping[str, Collection], view: View) -> Colle
 
     Of ``cls`` the image labels are known and no region truth, of ``seg`` the region truth and no label. What a source
     does not know is UNKNOWN. Images and patients are called ``cls/NAME`` and so on; where two sources are of the same
-    kind and folder, patients of the same name are the same. A class that both sources have is called ``cls/NAME`` and
-    ``seg/NAME``.
+    kind and folder, patients of the same name are the same, and wherever they lie, patients who share a picture are. A
+    class that both sources have is called ``cls/NAME`` and ``seg/NAME``.
 
     Args:
         parts: the collections of the sources by name.
@@ -84,6 +89,7 @@ def join(spec: JoinedSpec, parts: Mapping[str, Collection], view: View) -> Colle
         np.full((sum(map(len, own)), offsets[-1]), fill, dtype)
         for fill, dtype in ((UNKNOWN, np.int8), (UNKNOWN, np.int8), (-1, np.int32))
     )
+    twins = _twins(_patients(spec, own), own)
     rows = np.cumsum([0, *map(len, own)])
     for index, (name, part) in enumerate(zip(names, own, strict=True)):
         block = slice(rows[index], rows[index + 1]), slice(offsets[index], offsets[index + 1])
@@ -97,7 +103,7 @@ def join(spec: JoinedSpec, parts: Mapping[str, Collection], view: View) -> Colle
         view=view,
         classes=_classes(names, own),
         image_ids=tuple(f"{name}/{image}" for name, part in zip(names, own, strict=True) for image in part.image_ids),
-        patients=_patients(spec, own),
+        patients=twins.patients,
         images=own[0].images if len(own) == 1 else cast(NDArray[np.uint8], StackedArray([p.images for p in own])),
         labels=labels,
         truth=truth,
@@ -106,12 +112,23 @@ def join(spec: JoinedSpec, parts: Mapping[str, Collection], view: View) -> Colle
         official=np.concatenate([part.official for part in own]),
         fingerprint=_fingerprint(names, own),
         folder="",
+        areas=_areas(own),
+        boxes=parts[REGIONS].boxes if REGIONS in parts else np.empty((0, 4)),
+        box_mask=parts[REGIONS].box_mask if REGIONS in parts else np.empty(0, np.int32),
         notes=tuple(note for name, part in zip(names, own, strict=True) for note in _notes(name, part)),
+        twins=twins,
         sources=names,
         source_classes=tuple(index for index, part in enumerate(own) for _ in part.classes),
         source_images=tuple(map(len, own)),
         parts=own,
     )
+
+
+def _areas(parts: Sequence[Collection]) -> NDArray[np.int32] | None:
+    if all(part.areas is None for part in parts):
+        return None
+    whole = [np.tile(np.array([0, 0, *part.size[::-1]], np.int32), (len(part), 1)) for part in parts]
+    return np.concatenate([all_of if p.areas is None else p.areas for p, all_of in zip(parts, whole, strict=True)])
 
 
 def _classes(names: Sequence[str], parts: Sequence[Collection]) -> tuple[str, ...]:
@@ -130,7 +147,9 @@ def _patients(spec: JoinedSpec, parts: Sequence[Collection]) -> NDArray[np.str_]
         DataError: an image that two sources share has another patient in each.
     """
     owners = [next(name for name, other in spec.sources if _same_place(source, other)) for _, source in spec.sources]
-    found = [np.char.add(f"{owner}/", part.patients.astype(str)) for owner, part in zip(owners, parts, strict=True)]
+    found = [
+        np.char.add(f"{owner}/", part.named_patients.astype(str)) for owner, part in zip(owners, parts, strict=True)
+    ]
     of_image: dict[tuple[str, str], str] = {}
     for owner, part, patients in zip(owners, parts, found, strict=True):
         for image, patient in zip(part.image_ids, patients.tolist(), strict=True):
@@ -140,6 +159,29 @@ def _patients(spec: JoinedSpec, parts: Sequence[Collection]) -> NDArray[np.str_]
                     " say who a patient is"
                 )
     return np.concatenate(found)
+
+
+def _twins(named: NDArray[np.str_], parts: Sequence[Collection]) -> Twins:
+    """Who is one over all sources; nobody where the images of one have not been compared."""
+    folders = [Path(part.folder) for part in parts if part.folder]
+    if len(folders) < len(parts):
+        return Twins(named=named, picture=np.full(len(named), -1, np.int32))
+    return Twins(named=named, picture=_pictures(folders))
+
+
+def _pictures(folders: Sequence[Path]) -> NDArray[np.int32]:
+    """`same_pictures` of cached collections together, kept beside them: every worker asks for it."""
+    key = hashlib.sha256(json.dumps([folder.name for folder in folders]).encode()).hexdigest()[:20]
+    path = folders[0].parent / f"pictures-{key}.npy"
+    if path.is_file():
+        return read_npy(path)
+    picture = same_pictures(np.concatenate([read_npy(folder / "thumbnails.npy", mapped=True) for folder in folders]))
+    with suppress(OSError):  # where it cannot be kept it is found again
+        part = path.with_name(f".{path.name}-{os.getpid()}")
+        with part.open("wb") as file:
+            np.save(file, picture, allow_pickle=False)
+        part.replace(path)
+    return picture
 
 
 def _same_place(one: DataSpec, other: DataSpec) -> bool:

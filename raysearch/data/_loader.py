@@ -12,12 +12,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from raysearch.data._augment import augment
+from raysearch.data._augment import augment, augment_inside
+from raysearch.data._augment_boxes import augment_boxes
 from raysearch.data._collection import ABSENT, PRESENT, Collection, View
 from raysearch.data._pool_regions import PoolRegions
 from raysearch.data._streams import Hand, deal
 from raysearch.errors import DataError
-from raysearch.method import Batch, Pool, PseudoRegions, Stream
+from raysearch.method import Batch, Pool, PseudoRegions, RegionBoxes, Stream
 
 _Item = TypeVar("_Item")
 _Loaded = TypeVar("_Loaded")
@@ -103,22 +104,28 @@ class Loader:
         whole = len(rows)
         rows, earlier = (np.array_split(every, self._workers)[self._rank] for every in (rows, earlier))
         places = np.searchsorted(self._pool.rows, rows)
-        plain, masks, truth, owner = _images(self._collection, rows), None, None, None
+        plain, masks, truth, owner, boxes = _images(self._collection, rows), None, None, None, None
         if self._regions is not None:
-            masks, truth = self._regions.of(places)
+            masks, truth, boxes = self._regions.of(places)
             owner = (truth == PRESENT).nonzero()[:, 0]
         # an image's views differ, and its first ones in an epoch are those of an image that comes once
         key: dict[str, Any] = {"seed": self._seed, "epoch": epoch, "rows": rows}
-        images, masks = augment(plain, masks, stream.augmentation, owner=owner, copies=2 * earlier, **key)
+        first: dict[str, Any] = {**key, "copies": 2 * earlier}
+        images, masks = augment(plain, masks, stream.augmentation, owner=owner, **first)
+        inside = augment_inside(inside_of(self._collection, rows), stream.augmentation, **first)
         strong = augment(plain, None, stream.strong, copies=2 * earlier + 1, **key)[0] if stream.strong else None
         if masks is not None and truth is not None:
-            masks, truth = _in_sight(masks, truth)
+            if boxes is not None and owner is not None:
+                boxes = augment_boxes(boxes, owner, stream.augmentation, self._collection.size, **first)
+            masks, truth, boxes = _in_sight(masks, truth, boxes)
         return Batch(
             images=images,
             labels=_labels(self._pool.labels[places], self._collection.view),
             index=torch.from_numpy(rows.copy()),
             masks=masks,
             truth=truth,
+            inside=inside,
+            boxes=boxes,
             share=len(rows) / whole if whole else 0.0,
             strong=strong,
         )
@@ -162,9 +169,18 @@ def _labels(known: NDArray[np.int8], view: View) -> Tensor:
     return torch.where(present.any(1), present.long().argmax(1), NO_CLASS)
 
 
-def _in_sight(masks: Tensor, truth: Tensor) -> tuple[Tensor, Tensor]:
+def inside_of(collection: Collection, rows: NDArray[np.int64]) -> Tensor | None:
+    """`Batch.inside` of some rows as they are."""
+    inside = collection.inside(rows)
+    return None if inside is None else torch.from_numpy(inside)
+
+
+def _in_sight(masks: Tensor, truth: Tensor, boxes: RegionBoxes | None) -> tuple[Tensor, Tensor, RegionBoxes | None]:
     """Regions after augmentation: what a crop or a rotation moved out of the image is no longer there."""
     there = masks.flatten(1).any(1)
     image, label = (truth == PRESENT).nonzero()[~there].T
     truth[image, label] = ABSENT
-    return masks[there], truth
+    if boxes is not None:
+        kept = there[boxes.region]
+        boxes = RegionBoxes(boxes.boxes[kept], (there.cumsum(0) - 1)[boxes.region[kept]])
+    return masks[there], truth, boxes

@@ -89,7 +89,8 @@ class MaskFiles:
     ABSENT, or UNKNOWN if it is `shown`.
 
     Attributes:
-        foreground: what of a file is the region; None for every value above zero (instance ids too).
+        foreground: what of a file is the region; None for black and white, and for numbers of regions, see
+            `raysearch.data._mask_levels`. Masks that are drawn into the alpha channel alone are read there.
         shown: whether the image is sure to show the region: an empty mask says nothing of where it is then.
     """
 

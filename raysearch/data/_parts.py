@@ -39,13 +39,7 @@ def official_parts(
     Raises:
         DataError: nothing is published, or the published parts share a patient.
     """
-    train, valid, test = (known & (collection.official == name) for name in ("train", "valid", "test"))
-    if not (train.any() and test.any()):
-        lacks = "has no published split"
-        if (train | test).any():
-            lacks = f"has no labelled image in a published {'test' if train.any() else 'train'} part"
-        raise DataError(f"{collection.source} {lacks}; use --split random or --split FILE{left_out(collection)}")
-    _refuse_shared_patients(collection, (train, valid, test))
+    train, valid, test = _published(collection, known)
     part = np.full(len(collection), -1, np.int64)
     part[train], part[valid], part[test] = TRAIN, TUNING, TEST
     boxed = (collection.truth == PRESENT).any(axis=1)
@@ -60,9 +54,31 @@ def official_parts(
     return part
 
 
+def is_published(collection: Collection, known: NDArray[np.bool_]) -> bool:
+    """Whether `official_parts` can divide it."""
+    try:
+        _published(collection, known)
+    except DataError:
+        return False
+    return True
+
+
+def _published(collection: Collection, known: NDArray[np.bool_]) -> list[NDArray[np.bool_]]:
+    """Known rows of the published train, validation and test parts; raises as `official_parts` does."""
+    train, valid, test = (known & (collection.official == name) for name in ("train", "valid", "test"))
+    if not (train.any() and test.any()):
+        lacks = "has no published split"
+        if (train | test).any():
+            lacks = f"has no labelled image in a published {'test' if train.any() else 'train'} part"
+        raise DataError(f"{collection.source} {lacks}; use --split random or --split FILE{left_out(collection)}")
+    _refuse_shared_patients(collection, (train, valid, test))
+    return [train, valid, test]
+
+
 def _refuse_shared_patients(collection: Collection, published: Sequence[NDArray[np.bool_]]) -> None:
+    """Patients as the data names them: of those who share a picture across parts `twin_warnings` tells."""
     for one, other in combinations(published, 2):
-        shared = np.intersect1d(collection.patients[one], collection.patients[other])
+        shared = np.intersect1d(collection.named_patients[one], collection.named_patients[other])
         if shared.size:
             raise DataError(
                 f"the published parts of {collection.source} share {shared.size} patients, '{shared[0]}' for one, and "

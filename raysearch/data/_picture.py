@@ -1,149 +1,73 @@
-"""Pictures from files onto a square canvas.
-
-One transform for images and regions: the long side becomes `size` pixels, the aspect ratio is kept, the picture is
-centred and the rest of the canvas is zero.
-"""
+"""Pictures from files onto a square canvas, by one transform for images and regions: see `Fit`."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
-MAX_PIXELS = 80_000_000
-"""Larger pictures are refused: a few bytes of PNG can ask for any amount of memory."""
-
-
-class UnreadableError(Exception):
-    """What is wrong with one file, without its name."""
+from raysearch.data._depth import Depth, check_colours, read_eight
+from raysearch.data._fit import Fit, FitMode
+from raysearch.data._image_file import RAW, ImageFile, UnreadableError, guarded, load, load_raw
 
 
-@dataclass(frozen=True)
-class RawPixels:
-    """Layout of gray images without a header: rows from the top, values from 0 to `highest`.
+class Picture(NamedTuple):
+    """An image on its canvas.
 
     Attributes:
-        release: what has images of this layout, for messages.
-        dtype: of numpy, with the byte order.
-        inverted: whether 0 is white.
+        pixels: (channels, size, size) uint8.
+        fit: where it landed; its `source` is that of the upright picture.
+        turned: whether it is stored in another orientation (EXIF), which was undone.
+        bits: that 16-bit values were read as; None for pixels that are stored with 8.
     """
 
-    release: str
-    width: int
-    height: int
-    dtype: str
-    highest: int
-    inverted: bool
+    pixels: NDArray[np.uint8]
+    fit: Fit
+    turned: bool
+    bits: int | None
 
 
-RAW = {".img": RawPixels(release="JSRT", width=2048, height=2048, dtype=">u2", highest=4095, inverted=True)}
-"""Layouts of files without a header by the ending of their names: JSRT's (Shiraishi et al., AJR 2000)."""
+def read_image(path: Path, size: int, channels: int, mode: FitMode = "pad", depth: Depth | None = None) -> Picture:
+    """A picture, gray (ITU-R 601 luma of colour) or RGB, antialiased bilinear, upright.
 
+    16-bit pixels map 0 to the highest value of their depth linearly to 0..255; palettes are looked up, transparency is
+    dropped. Files without a header are known by their names, see `RAW`.
 
-@dataclass(frozen=True)
-class Fit:
-    """Where a picture of (width, height) pixels lands on a size x size canvas."""
-
-    source: tuple[int, int]
-    size: int
-
-    @property
-    def placed(self) -> tuple[int, int]:
-        """(width, height) on the canvas, at least one pixel each."""
-        longest = max(self.source)
-        return max(1, round(self.source[0] * self.size / longest)), max(1, round(self.source[1] * self.size / longest))
-
-    @property
-    def offset(self) -> tuple[int, int]:
-        """(left, top) of the picture on the canvas."""
-        width, height = self.placed
-        return (self.size - width) // 2, (self.size - height) // 2
-
-    @property
-    def window(self) -> tuple[slice, slice]:
-        """(rows, columns) of the picture on the canvas."""
-        (width, height), (left, top) = self.placed, self.offset
-        return slice(top, top + height), slice(left, left + width)
-
-
-def load(path: Path) -> Image.Image:
-    """A file of any known format, decoded.
+    Args:
+        depth: of 16-bit files that do not tell it themselves; None to judge it by this file alone.
 
     Raises:
-        UnreadableError: absent, empty, of no known format, corrupt, truncated or oversized.
-    """
-    try:
-        if path.stat().st_size == 0:
-            raise UnreadableError("zero bytes")
-        with Image.open(path) as image:
-            if image.width * image.height > MAX_PIXELS:
-                raise UnreadableError(
-                    f"oversized: {image.width}x{image.height}, at most {MAX_PIXELS:,} pixels are read"
-                )
-            image.load()
-            return image
-    except UnreadableError:
-        raise
-    except FileNotFoundError:
-        raise UnreadableError("absent") from None
-    except UnidentifiedImageError:
-        raise UnreadableError("not an image of any known format") from None
-    except Image.DecompressionBombError:
-        raise UnreadableError(f"oversized: at most {MAX_PIXELS:,} pixels are read") from None
-    except Exception as error:  # decoders answer damaged bytes with a dozen exception types, SyntaxError among them
-        raise UnreadableError(
-            f"corrupt or truncated ({' '.join(str(error).split()) or type(error).__name__})"
-        ) from None
-
-
-def _load_raw(path: Path, raw: RawPixels) -> Image.Image:
-    """A file without a header, its values linearly mapped to 0..255.
-
-    Raises:
-        UnreadableError: not as many bytes as the layout has, or a value above its highest.
-    """
-    expected = raw.width * raw.height * np.dtype(raw.dtype).itemsize
-    try:
-        found = path.stat().st_size
-        if found != expected:
-            raise UnreadableError(
-                f"{found:,} bytes, expected {expected:,} for {raw.release}'s {raw.width}x{raw.height} pixels"
-            )
-        values = np.fromfile(path, raw.dtype).reshape(raw.height, raw.width).astype(np.int64)
-    except OSError as error:
-        raise UnreadableError(error.strerror or "cannot be read") from None
-    if values.max() > raw.highest:
-        raise UnreadableError(f"a value of {values.max()}, expected at most {raw.highest}")
-    gray = (255 * values + raw.highest // 2) // raw.highest
-    return Image.fromarray((255 - gray if raw.inverted else gray).astype(np.uint8))
-
-
-def read_image(path: Path, size: int, channels: int) -> tuple[NDArray[np.uint8], Fit]:
-    """A picture as (channels, size, size) uint8: gray (ITU-R 601 luma of colour) or RGB, antialiased bilinear.
-
-    16-bit pixels map 0..65535 linearly to 0..255; palettes are looked up, transparency is dropped. Files without a
-    header are known by their names, see `RAW`.
-
-    Raises:
-        UnreadableError: corrupt, truncated, empty or oversized file, or floating-point pixels.
+        UnreadableError: corrupt, truncated, empty or oversized file, floating-point pixels, colours that nothing
+            converts, a depth that cannot be told, or a picture that is in the transparency alone.
     """
     raw = RAW.get(path.suffix.lower())
-    image = _load_raw(path, raw) if raw else load(path)
-    if image.mode == "F":
+    file = load_raw(path, raw) if raw else load(path)
+    with guarded():
+        image, bits = _eight_bits(file, channels, depth)
+        fit = Fit(image.size, size, mode)
+        canvas = np.zeros((channels, size, size), np.uint8)
+        pixels = np.asarray(fit.resized(image, Image.Resampling.BILINEAR))
+        canvas[(slice(None), *fit.window)] = pixels[None] if channels == 1 else pixels.transpose(2, 0, 1)
+    return Picture(canvas, fit, file.turned, bits)
+
+
+def _eight_bits(file: ImageFile, channels: int, depth: Depth | None) -> tuple[Image.Image, int | None]:
+    """The image as gray or RGB, and the bits of 16-bit values."""
+    if file.image.mode == "F":
         raise UnreadableError("floating-point pixels; save it with 8 or 16 bits")
-    if image.mode.startswith("I"):
-        wide = np.asarray(image).astype(np.int64)
-        if wide.min() < 0 or wide.max() > 65535:
-            raise UnreadableError("32-bit pixels; save it with 8 or 16 bits")
-        image = Image.fromarray(((wide + 128) // 257).astype(np.uint8))
-    image = image.convert("L" if channels == 1 else "RGB")
-    fit = Fit(image.size, size)
-    if image.size != fit.placed:
-        image = image.resize(fit.placed, Image.Resampling.BILINEAR)
-    canvas = np.zeros((channels, size, size), np.uint8)
-    pixels = np.asarray(image)
-    canvas[(slice(None), *fit.window)] = pixels[None] if channels == 1 else pixels.transpose(2, 0, 1)
-    return canvas, fit
+    if file.wide:
+        values, bits = read_eight(file, depth)
+        return Image.fromarray(values).convert("L" if channels == 1 else "RGB"), bits
+    check_colours(file, depth)
+    image = file.converted("L" if channels == 1 else "RGB")
+    if file.image.has_transparency_data and _is_flat(image) and not _is_flat(file.converted("RGBA").getchannel("A")):
+        raise UnreadableError("one colour, and the picture in the alpha channel; save it without transparency")
+    return image, 16 if file.high_bytes else None
+
+
+def _is_flat(image: Image.Image) -> bool:
+    extrema = image.getextrema()
+    return all(low == high for low, high in (extrema if isinstance(extrema[0], tuple) else (extrema,)))

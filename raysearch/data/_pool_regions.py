@@ -9,7 +9,7 @@ from torch import Tensor
 
 from raysearch.data._collection import PRESENT, Collection
 from raysearch.data._pool import places_in
-from raysearch.method import Pool, PseudoRegions
+from raysearch.method import Pool, PseudoRegions, RegionBoxes
 
 
 class PoolRegions:
@@ -24,6 +24,7 @@ class PoolRegions:
     """
 
     def __init__(self, collection: Collection, pool: Pool, pseudo: PseudoRegions | None = None) -> None:
+        self._collection = collection
         self._masks = collection.masks
         self._size = collection.size
         self._row = collection.mask_row[pool.rows]
@@ -33,20 +34,22 @@ class PoolRegions:
         if pseudo is not None:
             self._add(pool, pseudo)
 
-    def of(self, places: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
-        """Of places (m,) in the pool: masks (M, H, W) float32 in {0, 1} of the PRESENT pairs in their order, and truth
-        (m, K) int8."""
+    def of(self, places: NDArray[np.int64]) -> tuple[Tensor, Tensor, RegionBoxes | None]:
+        """Of places (m,) in the pool: masks (M, H, W) float32 in {0, 1} of the PRESENT pairs in their order, truth
+        (m, K) int8, and the outlines of the regions that are boxes, None if none is."""
         truth = self._truth[places]
         present = truth == PRESENT
         packed_row = self._packed_row[places][present]
         own = packed_row < 0
         # a dense (m, K, H, W) tensor would be 700 MB for 48 images of 512 x 512 and 14 classes
         masks = np.empty((len(own), *self._size), np.uint8)
-        masks[own] = self._masks[self._row[places][present][own]]
+        rows = self._row[places][present][own]
+        masks[own] = self._masks[rows]
         if not own.all():
             bits = np.unpackbits(self._packed[packed_row[~own]], axis=1, count=self._size[0] * self._size[1])
             masks[~own] = bits.reshape(-1, *self._size)
-        return torch.from_numpy(masks).to(torch.float32), torch.from_numpy(truth)
+        boxes = region_boxes(self._collection, rows, np.flatnonzero(own))
+        return torch.from_numpy(masks).to(torch.float32), torch.from_numpy(truth), boxes
 
     def _add(self, pool: Pool, pseudo: PseudoRegions) -> None:
         present = pseudo.truth == PRESENT
@@ -64,3 +67,14 @@ class PoolRegions:
         self._truth[places[unknown]] = pseudo.truth[unknown]
         self._packed_row[places[unknown]] = numbers[unknown]
         self._packed = pseudo.packed
+
+
+def region_boxes(
+    collection: Collection, masks: NDArray[np.integer], places: NDArray[np.int64] | None = None
+) -> RegionBoxes | None:
+    """The outlines of some rows of `Collection.masks`, as regions 0, 1, ... or at the `places` that are given; None if
+    none of them is a box."""
+    boxes, owner = collection.boxes_of(masks)
+    if not len(boxes):
+        return None
+    return RegionBoxes(torch.from_numpy(boxes), torch.from_numpy(owner if places is None else places[owner]))

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from raysearch.data._collection import Collection
 from raysearch.data._left_out import left_out
 from raysearch.data._parts import PARTS, TEST, TRAIN, TUNING, UNUSED, divide
+from raysearch.data.kinds._names import Meant, meant, meant_by_line, meant_patients
 from raysearch.data.kinds._tables import read_names, read_table
 from raysearch.errors import DataError, nearest
 
@@ -89,12 +90,16 @@ def published_parts(
     """(N,) index into `PARTS`, -1 for no part; and notes. Unlabelled images need not be named. Where nothing is told to
     be tuning, the share `tuning` of the patients in train is; of folds, those of patients that the table names.
 
+    Names that are not as the images are called, with a folder before them or without their ending, mean the only image
+    that fits, which a note says.
+
     Raises:
-        DataError: a name that the collection does not have, a labelled image that is not named, a patient in two parts.
+        DataError: a name that the collection does not have or that may mean several images, a labelled image that is
+            not named, a patient in two parts.
     """
-    keys = _keys(collection, published)
-    named = np.array([key in published.told for key in keys], bool)
-    part = np.array([published.told.get(key, -1) for key in keys], np.int64)
+    keys, told, notes = _matched(collection, published)
+    named = np.array([key in told for key in keys], bool)
+    part = np.array([told.get(key, -1) for key in keys], np.int64)
     _refuse_shared_patients(collection, part, published.origin)
     others = np.flatnonzero(known & ~named)
     if others.size and published.complete:
@@ -103,13 +108,16 @@ def published_parts(
             f"'{collection.image_ids[others[0]]}' for one; give each a line"
         )
     part[others] = _with_their_patient(collection, part, others)
-    if TUNING not in published.told.values():
+    if TUNING not in told.values():
         rows = np.flatnonzero(known & (part == TRAIN) & (named | (not published.divided)))
         divide(collection, rows, part, (TRAIN, TUNING), (1 - tuning, tuning), seed)
         if published.divided:
             part[others] = _with_their_patient(collection, np.where(named, part, -1), others)
-    notes = [f"{others.size} labelled images are not named: they are in train, or where the rest of their patient is"]
-    return part, notes if others.size else []
+    if others.size:
+        notes.append(
+            f"{others.size} labelled images are not named: they are in train, or where the rest of their patient is"
+        )
+    return part, notes
 
 
 def _read_parts(path: Path) -> Published:
@@ -191,39 +199,65 @@ def _name(part: int) -> str:
     return PARTS[part] if part >= 0 else UNUSED
 
 
-def _keys(collection: Collection, published: Published) -> list[str]:
-    """What names an image in the files: itself, or its patient.
+def _matched(collection: Collection, published: Published) -> tuple[list[str], dict[str, int], list[str]]:
+    """What names each image in the files: itself, or its patient; what is told by these names; and notes.
 
     Raises:
-        DataError: the files name what the collection does not have.
+        DataError: the files name what the collection does not have, or may mean several of it, or one twice.
     """
-    found = {"image": list(collection.image_ids), "patient": [str(name) for name in collection.patients]}
-    columns = [published.column] if published.column else list(found)
-    unknown = {column: sorted(set(published.told) - set(found[column])) for column in columns}
-    column = min(columns, key=lambda column: len(unknown[column]))
-    if missing := unknown[column]:
-        close = difflib.get_close_matches(missing[0], found[column], n=1)
-        hint = f"did you mean '{close[0]}'?" if close else f"expected names such as '{found[column][0]}'"
+    names = {"image": list(collection.image_ids), "patient": [str(name) for name in collection.named_patients]}
+    found = {
+        column: _meant(published, column, names[column])
+        for column in ([published.column] if published.column else names)
+    }
+    column = min(found, key=lambda column: len(found[column].unknown))
+    if missing := sorted(found[column].unknown):
+        close = difflib.get_close_matches(missing[0], names[column], n=1)
+        hint = f"did you mean '{close[0]}'?" if close else f"expected names such as '{names[column][0]}'"
         raise DataError(
             f"{published.origin}: {column} '{missing[0]}' is not in {collection.source}; {hint}{left_out(collection)}"
         )
-    return found[column]
+    for said, several in found[column].several.items():
+        raise DataError(
+            f"{published.origin}: {column} '{said}' may be '{several[0]}' or '{several[1]}'; write the whole name"
+        )
+    told: dict[str, int] = {}
+    for said, part in published.told.items():
+        name = found[column].by_name[said]
+        if told.setdefault(name, part) != part:
+            raise DataError(
+                f"{published.origin}: {column} '{name}', also written '{said}', is in {_name(told[name])} and in "
+                f"{_name(part)}; put it in one part"
+            )
+    return names[column], told, found[column].notes(published.origin)
+
+
+def _meant(published: Published, column: str, names: list[str]) -> Meant:
+    if column == "patient":
+        return meant_patients(published.told, names)
+    return meant(published.told, names) if published.column else meant_by_line(published.told, names)
 
 
 def _with_their_patient(collection: Collection, part: NDArray[np.int64], rows: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The part of each row's patient where that has one in `part`, train elsewhere."""
+    """The part of each row's patient where that has one in `part`, train elsewhere. A patient by name comes before the
+    others who share a picture with him, whom the files may have put elsewhere."""
     placed = part >= 0
-    of_patient = dict(zip(collection.patients[placed].tolist(), part[placed].tolist(), strict=True))
-    return np.array([of_patient.get(name, TRAIN) for name in collection.patients[rows].tolist()], np.int64)
+    found = np.full(len(rows), TRAIN, np.int64)
+    for patients in (collection.patients, collection.named_patients):
+        of_patient = dict(zip(patients[placed].tolist(), part[placed].tolist(), strict=True))
+        found = np.array(
+            [of_patient.get(str(patients[row]), own) for row, own in zip(rows, found, strict=True)], np.int64
+        )
+    return found
 
 
 def _refuse_shared_patients(collection: Collection, part: NDArray[np.int64], origin: str) -> None:
     first: dict[str, int] = {}
     for row in np.flatnonzero(part >= 0).tolist():
-        other = first.setdefault(str(collection.patients[row]), row)
+        other = first.setdefault(str(collection.named_patients[row]), row)
         if part[other] != part[row]:
             raise DataError(
-                f"{origin}: patient '{collection.patients[row]}' is in {PARTS[part[other]]} "
+                f"{origin}: patient '{collection.named_patients[row]}' is in {PARTS[part[other]]} "
                 f"('{collection.image_ids[other]}') and {PARTS[part[row]]} ('{collection.image_ids[row]}'); "
                 "put a patient's images in one part"
             )

@@ -9,8 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from raysearch.data._manifest import Boxes, Brighter, Foreground, MaskFiles, OtherColour, Polygons, Region, RunLengths
-from raysearch.data._picture import Fit, UnreadableError, load
+from raysearch.data._box_check import refuse_misplaced
+from raysearch.data._fit import Fit
+from raysearch.data._image_file import UnreadableError
+from raysearch.data._manifest import Boxes, Foreground, MaskFiles, Polygons, Region, RunLengths
+from raysearch.data._mask_file import read_foreground
 from raysearch.data._rle import fill_runs
 
 _ROUNDING = 1e-6
@@ -21,10 +24,11 @@ def read_region(region: Region, fit: Fit) -> NDArray[np.uint8]:
     """A region as (size, size) uint8 in {0, 1}; all zero only if it is empty.
 
     Raises:
-        UnreadableError: a mask that cannot be read or is of another shape than its picture, and a box outside the
-            picture; begins with its name.
+        UnreadableError: a mask that cannot be read or is of another shape than its picture, and a box that is not in
+            the picture; begins with its name.
     """
     if isinstance(region, Boxes):
+        refuse_misplaced(region, fit.source)
         return draw_boxes(region, fit)
     if isinstance(region, MaskFiles):
         return read_mask(region.paths, fit, region.foreground)
@@ -45,7 +49,7 @@ def read_mask(paths: Sequence[Path], fit: Fit, foreground: Foreground | None = N
     union = np.zeros((fit.source[1], fit.source[0]), bool)
     for path in paths:
         try:
-            union |= _at_source(_foreground(path, foreground), fit)
+            union |= _at_source(read_foreground(path, foreground), fit)
         except UnreadableError as error:
             raise UnreadableError(f"mask {path.parent.name}/{path.name}: {error}") from None
     return place_mask(union, fit)
@@ -59,31 +63,11 @@ def place_mask(mask: NDArray[np.bool_], fit: Fit) -> NDArray[np.uint8]:
     """
     if not mask.any():
         return np.zeros((fit.size, fit.size), np.uint8)
-    area = np.asarray(Image.fromarray(mask.astype(np.float32)).resize(fit.placed, Image.Resampling.BOX))
+    area = np.asarray(fit.resized(Image.fromarray(mask.astype(np.float32)), Image.Resampling.BOX))
+    if not area.any():
+        return np.zeros((fit.size, fit.size), np.uint8)  # it lies in what a crop leaves out
     half = 0.5 if area.max() >= 0.5 - _ROUNDING else area.max() / 2
     return _on_canvas(area >= half - _ROUNDING, fit)
-
-
-def _foreground(path: Path, foreground: Foreground | None) -> NDArray[np.bool_]:
-    image = load(path)
-    if isinstance(foreground, OtherColour):
-        off = np.abs(np.asarray(image.convert("RGB")).astype(np.int16) - foreground.colour).max(axis=2)
-        return np.asarray(off > foreground.tolerance)
-    if image.format == "JPEG":
-        raise UnreadableError("a mask as JPEG data, whose values are not exact; expected PNG or BMP data")
-    if isinstance(foreground, Brighter):
-        gray = np.asarray(image.convert("L"))
-        if gray.max(initial=0) == 1:
-            raise UnreadableError("values of 0 and 1 only; expected black and white, 0 to 255")
-        return np.asarray(gray > foreground.level)
-    values = np.asarray(image)  # of a palette image these are the indices, which is what masks mean
-    if image.mode in ("RGBA", "LA", "PA"):
-        values = values[..., :-1]
-    if foreground is not None and not (known := np.isin(values, foreground.known)).all():
-        expected = ", ".join(map(str, foreground.known))
-        raise UnreadableError(f"a value of {values[~known].flat[0]}; expected only {expected}")
-    inside = values > 0 if foreground is None else np.isin(values, foreground.values)
-    return np.asarray(inside if inside.ndim == 2 else inside.any(axis=2))
 
 
 def _fill_runs(region: RunLengths) -> NDArray[np.bool_]:
@@ -102,9 +86,10 @@ def _at_source(mask: NDArray[np.bool_], fit: Fit) -> NDArray[np.bool_]:
     """A mask at the size of its picture. A picture that was shrunk has rounded sides: a pixel of the coarser one."""
     width, height = fit.source
     if abs(mask.shape[1] * height - mask.shape[0] * width) > max(width, mask.shape[1]):
+        turned = mask.shape == (width, height)
         raise UnreadableError(
-            f"{mask.shape[1]}x{mask.shape[0]} does not fit the image of {width}x{height}; "
-            "expected the same size or an exact rescale"
+            f"{mask.shape[1]}x{mask.shape[0]} does not fit the image of {width}x{height}; expected the same size or an"
+            f" exact rescale{', upright as viewers show the image (EXIF orientation)' if turned else ''}"
         )
     if mask.shape == (height, width):
         return mask
@@ -114,32 +99,30 @@ def _at_source(mask: NDArray[np.bool_], fit: Fit) -> NDArray[np.bool_]:
 
 def draw_boxes(region: Boxes, fit: Fit) -> NDArray[np.uint8]:
     """Union of boxes as (size, size) uint8 in {0, 1}: pixels whose centre is inside a half-open box, at least the one
-    that holds the box's centre. Boxes are clipped to the picture.
+    that holds the box's centre. Boxes are clipped to the picture; all zero if none is in what a crop leaves of it."""
+    mask = np.zeros((fit.size, fit.size), np.uint8)
+    for x1, y1, x2, y2 in place_boxes(region, fit):
+        rows, columns = (_covered(*span, window) for span, window in zip(((y1, y2), (x1, x2)), fit.window, strict=True))
+        mask[rows, columns] = 1
+    return mask
 
-    Raises:
-        UnreadableError: a box that does not meet the picture.
-    """
+
+def place_boxes(region: Boxes, fit: Fit) -> NDArray[np.float64]:
+    """(B, 4) x1, y1, x2, y2 in pixels of the canvas, clipped to the picture; without those that a crop leaves out."""
     frame = region.frame or fit.source
-    scale = np.divide(fit.placed, frame)
-    mask = np.zeros((fit.placed[1], fit.placed[0]), bool)
-    for x, y, width, height in region.boxes:
-        if not (x < frame[0] and y < frame[1] and x + width > 0 and y + height > 0):
-            raise UnreadableError(
-                f"box [{x:g}, {y:g}, {width:g}, {height:g}] is outside the image of {frame[0]}x{frame[1]}; "
-                "expected left, top, width and height in pixels"
-            )
-        columns = _covered(x * scale[0], (x + width) * scale[0], fit.placed[0])
-        rows = _covered(y * scale[1], (y + height) * scale[1], fit.placed[1])
-        mask[rows, columns] = True
-    return _on_canvas(mask, fit)
+    corners = np.hstack([region.boxes[:, :2], region.boxes[:, :2] + region.boxes[:, 2:]])
+    placed = fit.to_canvas(corners.reshape(-1, 2), frame).reshape(-1, 4)
+    x1, y1, x2, y2 = fit.area
+    placed = placed.clip((x1, y1, x1, y1), (x2, y2, x2, y2))
+    return placed[(placed[:, 0] < placed[:, 2]) & (placed[:, 1] < placed[:, 3])]
 
 
-def _covered(start: float, stop: float, length: int) -> slice:
+def _covered(start: float, stop: float, window: slice) -> slice:
     first, last = int(np.ceil(start - 0.5)), int(np.ceil(stop - 0.5))
     if last <= first:
         first = int(np.floor((start + stop) / 2))
         last = first + 1
-    return slice(min(max(first, 0), length - 1), max(min(last, length), 1))
+    return slice(min(max(first, window.start), window.stop - 1), max(min(last, window.stop), window.start + 1))
 
 
 def _on_canvas(mask: NDArray[np.bool_], fit: Fit) -> NDArray[np.uint8]:

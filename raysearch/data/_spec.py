@@ -5,8 +5,11 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import dataclass
+from typing import cast
 
+from raysearch.data._fit import FitMode
 from raysearch.data.kinds import OptionValue, all_kinds, get_kind
+from raysearch.data.kinds._base import BITS
 from raysearch.errors import DataError, nearest
 
 LABELS, REGIONS = "cls", "seg"
@@ -46,8 +49,8 @@ class DataSpec:
             raise DataError(f"data '{text}' names no folder; expected {kind.name}:FOLDER[,option=value...]")
         if path and not kind.needs_path:
             raise DataError(f"data '{text}': {kind.name} takes no folder, found '{path}'; expected option=value")
-        values: dict[str, OptionValue] = {option.name: option.default for option in kind.options}
-        known = {option.name: option for option in kind.options}
+        values: dict[str, OptionValue] = {option.name: option.default for option in kind.all_options}
+        known = {option.name: option for option in kind.all_options}
         for option, value in given:
             if option not in known:
                 raise DataError(f"data '{text}': {kind.name} has no option '{option}'; {nearest(option, known)}")
@@ -68,13 +71,24 @@ class DataSpec:
         return int(self["size"])
 
     @property
+    def fit(self) -> FitMode:
+        """How its pictures become square."""
+        return cast(FitMode, dict(self.options).get("fit", "pad"))
+
+    @property
+    def bits(self) -> int | None:
+        """Of the values in 16-bit files, where they are given."""
+        bits = dict(self.options).get(BITS.name, BITS.default)
+        return None if bits == BITS.default else int(bits)
+
+    @property
     def needs_path(self) -> bool:
         """Whether it lies in a folder, and is not computed."""
         return get_kind(self.kind).needs_path
 
     def __str__(self) -> str:
         """Canonical spelling: `parse` of it gives the same spec. Options at their defaults are left out."""
-        defaults = {option.name: option.default for option in get_kind(self.kind).options}
+        defaults = {option.name: option.default for option in get_kind(self.kind).all_options}
         parts = [self.path] if self.path else []
         parts += [f"{name}={value}" for name, value in self.options if value != defaults[name]]
         return f"{self.kind}:{','.join(parts)}" if parts else self.kind
@@ -82,7 +96,7 @@ class DataSpec:
 
 @dataclass(frozen=True)
 class JoinedSpec:
-    """Sources that are asked for together, of one size.
+    """Sources that are asked for together, of one size and fit.
 
     Attributes:
         sources: (name, spec) of each, in the order of `SOURCES`.
@@ -98,7 +112,7 @@ class JoinedSpec:
         belongs to it.
 
         Raises:
-            DataError: as `DataSpec.parse`; an unknown source, one that is named twice, or two sizes.
+            DataError: as `DataSpec.parse`; an unknown source, one that is named twice, or two sizes or fits.
         """
         found: dict[str, DataSpec] = {}
         for name, spec in _named(text):
@@ -111,6 +125,9 @@ class JoinedSpec:
         if len({spec.size for _, spec in joined.sources}) > 1:
             sizes = " and ".join(f"{name} of size {spec.size}" for name, spec in joined.sources)
             raise DataError(f"data '{text}' is {sizes}; expected one size: give both the same option size=")
+        if len({spec.fit for _, spec in joined.sources if spec.needs_path}) > 1:
+            fits = " and ".join(f"{name} with fit={spec.fit}" for name, spec in joined.sources)
+            raise DataError(f"data '{text}' is {fits}; expected one: give both the same option fit=")
         return joined
 
     @property
@@ -121,6 +138,17 @@ class JoinedSpec:
     def size(self) -> int:
         """Side of the images in pixels."""
         return self.sources[0][1].size
+
+    @property
+    def fit(self) -> FitMode:
+        """How pictures become square."""
+        return next((spec.fit for _, spec in self.sources if spec.needs_path), "pad")
+
+    @property
+    def bits(self) -> int | None:
+        """Of the values in 16-bit files, where all sources that lie in folders give the same."""
+        bits = {spec.bits for _, spec in self.sources if spec.needs_path}
+        return bits.pop() if len(bits) == 1 else None
 
     @property
     def needs_path(self) -> bool:

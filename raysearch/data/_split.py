@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 
 from raysearch.data._collection import UNKNOWN, Collection
 from raysearch.data._folds import FOLD, fold_name, fold_parts
-from raysearch.data._parts import PARTS, TRAIN, TUNING, official_parts, random_parts
+from raysearch.data._parts import PARTS, TRAIN, TUNING, is_published, official_parts, random_parts
 from raysearch.data._published import Published, of_source, published_parts, read_published
 from raysearch.data._spec import LABELS, SOURCES
-from raysearch.data._split_checks import refuse_unusable, warnings_of
+from raysearch.data._split_checks import refuse_unusable, unpublished_warnings, warnings_of
+from raysearch.data._twins import twin_warnings
 from raysearch.errors import DataError
 
 
@@ -91,6 +92,8 @@ def make_split(
         lines = warnings_of(source, np.flatnonzero(part == TUNING), wanted[name])
         warnings += [f"{name}: {line}" if name else line for line in lines]
     part = np.concatenate(divided)
+    warnings += unpublished_warnings(collection, [is_published(source, _known(source)) for source in sources], how)
+    warnings += twin_warnings(collection.twins, collection.image_ids, part, PARTS)
     train, tuning, test = (np.flatnonzero(part == index) for index in range(len(PARTS)))
     return Split(
         train=train,
@@ -146,9 +149,7 @@ def _divide(
     unlabelled: bool,
 ) -> tuple[NDArray[np.int64], list[str]]:
     """(N,) index into `PARTS` of one source's images, -1 for no part; and notes."""
-    known = (collection.labels != UNKNOWN).any(axis=1)
-    if collection.view == "multi":
-        known |= (collection.truth != UNKNOWN).any(axis=1)
+    known = _known(collection)
     notes: list[str] = []
     if isinstance(how, Published):
         part, notes = published_parts(collection, known, how, fractions[TUNING], seed)
@@ -162,6 +163,14 @@ def _divide(
     if left := int((part[known] < 0).sum()):
         notes.append(f"{left} labelled images are in no published part and left out")
     return part, notes
+
+
+def _known(collection: Collection) -> NDArray[np.bool_]:
+    """(N,) which images have a label or, in the multi view, a region that is known."""
+    known = (collection.labels != UNKNOWN).any(axis=1)
+    if collection.view == "multi":
+        known |= (collection.truth != UNKNOWN).any(axis=1)
+    return np.asarray(known)
 
 
 def _place_unlabelled(
@@ -184,17 +193,23 @@ def _place_unlabelled(
 
 
 def _follow(collection: Collection, divided: list[NDArray[np.int64]]) -> list[str]:
-    """Puts images of patients that an earlier source has placed where they are there, in place, and says so."""
-    placed: dict[str, int] = {}
+    """Puts images of patients that an earlier source has placed where they are there, in place, and says so. A patient
+    by name comes before the others who share a picture with him."""
+    placed: list[dict[str, int]] = [{}, {}]
     notes = []
     start = 0
     for name, part in zip(collection.sources, divided, strict=True):
-        patients = collection.patients[start : start + len(part)].tolist()
+        rows = slice(start, start + len(part))
+        keys = [collection.patients[rows].tolist(), collection.named_patients[rows].tolist()]
         before = part.copy()
-        part[:] = [placed.get(patient, own) if own >= 0 else own for patient, own in zip(patients, before, strict=True)]
+        for patients, known in zip(keys, placed, strict=True):
+            part[:] = [
+                known.get(patient, own) if own >= 0 else own for patient, own in zip(patients, part, strict=True)
+            ]
         if moved := int((part != before).sum()):
             notes.append(f"{name}: {moved} images are where their patients are in an earlier source")
-        placed |= {patient: own for patient, own in zip(patients, part.tolist(), strict=True) if own >= 0}
+        for patients, known in zip(keys, placed, strict=True):
+            known |= {patient: own for patient, own in zip(patients, part.tolist(), strict=True) if own >= 0}
         start += len(part)
     return notes
 

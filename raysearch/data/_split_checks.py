@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -85,3 +87,20 @@ def warnings_of(collection: Collection, tuning: NDArray[np.int64], needs_regions
             f"the data has no annotated region of {', '.join(names)}: {shared}; annotate some if they matter"
         )
     return warnings
+
+
+def unpublished_warnings(collection: Collection, published: Sequence[bool], how: str) -> list[str]:
+    """A line where images are divided at random though the data come with parts of their own, with the flag that takes
+    them: what others report is of these.
+
+    Args:
+        published: of each source, whether it has parts that can be taken.
+    """
+    if how != "random" or not any(published):
+        return []
+    flag, those = "official", collection.source
+    if collection.sources:
+        own = dict(zip(collection.sources, published, strict=True))
+        those = " and ".join(name for name, has in own.items() if has)
+        flag = ",".join(f"{name}={'official' if has else 'random'}" for name, has in own.items())
+    return [f"{those} has a published split, and is divided at random here; --split {flag} takes the published one"]

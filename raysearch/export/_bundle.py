@@ -17,7 +17,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import nn
 
-from raysearch.data import PARTS, UNUSED
+from raysearch.data import PARTS, UNUSED, parse_data
+from raysearch.data._fit import FitMode
 from raysearch.errors import ExportError
 from raysearch.method import Method, Task, load_method
 from raysearch.thresholds import level, threshold
@@ -51,6 +52,11 @@ class Bundle:
     def levels(self) -> dict[str, int]:
         """Level 0..256 by class of the rule ``quantise(map) >= level``."""
         return class_levels(self.decision, self.method.task.classes)
+
+    @property
+    def fit(self) -> FitMode:
+        """How the pictures that it was made with became square."""
+        return parse_data(str(self.config["data"]["source"])).fit
 
     def rows(self, image_ids: tuple[str, ...], part: str) -> NDArray[np.int64]:
         """Rows of a part of the split in a collection, found by the images' names.

@@ -52,7 +52,7 @@ def evaluate_bundle(
             publishes no such part, or nothing is known of it; a reference or baseline that does not fit.
     """
     metric = str(bundle.config["metric"])
-    values = reference_values(reference, baseline, bundle.method.task.classes)
+    values = reference_values(reference, baseline, bundle.method.task.classes, metric)
     other = None if baseline is None else load_bundle(baseline)
     models = [bundle] if other is None else [bundle, other]
     spec = parse_data(data)

@@ -5,11 +5,18 @@ from __future__ import annotations
 from typing import Any
 
 from raysearch._text import counted
-from raysearch.study import Study, TrialRecord
+from raysearch.study import Beside, Study, TrialRecord
 from raysearch.thresholds import find_metric
 
 
-def model_card(study: Study, record: TrialRecord, results: dict[str, Any], thresholds: dict[str, Any]) -> str:
+def model_card(
+    study: Study,
+    record: TrialRecord,
+    results: dict[str, Any],
+    thresholds: dict[str, Any],
+    beside: Beside | None,
+) -> str:
+    """The text; `beside` is the trial beside masks of the whole picture on the tuning split."""
     config = study.config
     chosen = [
         f"| `{name}` | {entry['value']:.4f} | {entry['chosen_by']} on the {entry['split']} split by {entry['metric']} |"
@@ -51,6 +58,7 @@ def model_card(study: Study, record: TrialRecord, results: dict[str, Any], thres
             " threshold that it helped to choose)."
             if record.value is not None
             else "",
+            *_against_trivial(beside),
             "",
             "The numbers above are GT-known: a region is cut at the threshold of the image's true class; `predict`"
             " takes the predicted one's.\n"
@@ -70,6 +78,16 @@ def model_card(study: Study, record: TrialRecord, results: dict[str, Any], thres
     )
 
 
+def _against_trivial(beside: Beside | None) -> list[str]:
+    if beside is None:
+        return []
+    against = beside.against
+    return [
+        f"A mask of the whole picture has {against.metric} {against.trivial:.4f} there, the model {against.value:.4f}.",
+        *("", *(f"- Note: {note}." for note in beside.notes)),
+    ]
+
+
 def _postprocessing(study: Study, fixes: list[str]) -> list[str]:
     if not fixes:
         return []
@@ -84,12 +102,33 @@ def _postprocessing(study: Study, fixes: list[str]) -> list[str]:
 
 def _table(scores: dict[str, Any]) -> list[str]:
     return [
-        "| metric | value | 95% interval over patients |",
-        "|---|---|---|",
+        "| metric | value | 95% interval over patients | mask of the whole picture |",
+        "|---|---|---|---|",
         *(
             f"| {find_metric(name).title} | {value:.4f} | {_interval(scores['intervals'].get(name))} |"
+            f" {_number(scores['trivial'].get(name))} |"
             for name, value in scores["metrics"].items()
         ),
+        "",
+        *_by_class(scores["against_trivial"]),
+        *(f"- Note: {note}." for note in scores["notes"]),
+    ]
+
+
+def _by_class(against: dict[str, Any] | None) -> list[str]:
+    """Of the metric that judges masks, where there are several classes."""
+    if against is None or len(against["by_class"]) < 2:
+        return []
+    return [
+        f"By class, {find_metric(against['metric']).title}:",
+        "",
+        "| class | value | mask of the whole picture |",
+        "|---|---|---|",
+        *(
+            f"| {name} | {value:.4f} | {against['trivial_by_class'][name]:.4f} |"
+            for name, value in against["by_class"].items()
+        ),
+        "",
     ]
 
 

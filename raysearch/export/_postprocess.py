@@ -61,5 +61,5 @@ def rescored(
         thresholds={"mask_threshold": given_thresholds(record.result["thresholds"], collection.classes)},
     )
     score = evaluation.score
-    result = {**record.result, "value": score.value, "metrics": score.metrics, "thresholds": score.thresholds}
+    result = {**record.result, **score.row()}
     return replace(record, value=score.value, result=result), evaluation.observations.evidence

@@ -16,11 +16,15 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
 
-from raysearch.data._picture import RAW, Fit, UnreadableError, read_image
-from raysearch.data.kinds._files import IMAGES
-from raysearch.errors import ExportError, StorageError
+from raysearch._draw import COLOURS, Box, Mark, draw, heat_map
+from raysearch.data import parse_data
+from raysearch.data._depth import Depth
+from raysearch.data._fit import Fit, FitMode
+from raysearch.data._image_file import RAW, UnreadableError
+from raysearch.data._picture import Picture, read_image
+from raysearch.data.kinds._files import IMAGES, files_in
+from raysearch.errors import DataError, ExportError, StorageError
 from raysearch.export._bundle import Bundle
-from raysearch.export._draw import COLOURS, Box, Mark, draw, heat_map
 from raysearch.method import Task
 from raysearch.study._study import is_disk_full
 from raysearch.thresholds import binarise, boxes_at, quantise
@@ -33,7 +37,7 @@ MULTI_COLUMNS = (*COLUMNS, "map")
 
 @dataclass(frozen=True)
 class PredictedImage:
-    """What is said of an image and a class, in the pixels of the image's file.
+    """What is said of an image and a class, in the pixels of the image's file, upright.
 
     Attributes:
         mask: (H, W) bool.
@@ -44,6 +48,7 @@ class PredictedImage:
         boxes: that the method's rule makes of the model's own mask (`Method.box_rule`). Without a rule around the mask,
             or in the multi view around each of its regions (8-connected, in the order of their first rows). None if it
             is empty.
+        notes: what was done to the file to read it, one line each.
     """
 
     source: Path
@@ -53,6 +58,7 @@ class PredictedImage:
     score: float
     threshold: float
     boxes: tuple[Box, ...]
+    notes: tuple[str, ...] = ()
 
     @property
     def area(self) -> float:
@@ -68,12 +74,18 @@ class PredictedImage:
         return min(left), min(top), max(right), max(bottom)
 
 
-def predict_images(bundle: Bundle, images: Sequence[Path], out: Path) -> Iterator[PredictedImage]:
+def predict_images(
+    bundle: Bundle, images: Sequence[Path], out: Path, bits: int | None = None
+) -> Iterator[PredictedImage]:
     """Predicts images one by one and writes pictures and lines of ``predictions.csv`` into `out`.
 
     Single view: one answer an image, that of its class: ``<name>_mask.png``, ``<name>_overlay.png`` and a line. Multi
     view: an answer for every class whose mask is not empty and for the class of the highest score, each with
     ``<name>_<class>_mask.png``, ``<name>_<class>_map.png`` and a line, and one ``<name>_overlay.png``.
+
+    Args:
+        bits: of the values in 16-bit files; None takes those that the model's data was given with, or judges each file
+            by itself.
 
     Raises:
         ExportError: an image is missing or cannot be read (all of them are looked at before anything is written), or
@@ -82,8 +94,10 @@ def predict_images(bundle: Bundle, images: Sequence[Path], out: Path) -> Iterato
     """
     files = list(_files(images))
     task = bundle.method.task
+    bits = stated_bits(bundle) if bits is None else bits
+    depth = None if bits is None else Depth(bits, stated=True)
     for file in files:
-        _read(file, task.size[0], task.channels)
+        _read(file, task.size[0], task.channels, bundle.fit, depth)
     if any(file.absolute().parent.samefile(out) for file in files if out.exists()):
         raise ExportError(f"--out {out} holds an image to predict; give another folder, so that nothing is overwritten")
     try:
@@ -94,8 +108,8 @@ def predict_images(bundle: Bundle, images: Sequence[Path], out: Path) -> Iterato
             writer.writerow(MULTI_COLUMNS if task.view == "multi" else COLUMNS)
             suffixes = _suffixes(task)
             for name, file in zip(_names(files, suffixes.values()), files, strict=True):
-                answers = predict_image(bundle, file)
-                Image.fromarray(overlay(file, answers, task.classes)).save(out / f"{name}_overlay.png")
+                answers = predict_image(bundle, file, depth)
+                Image.fromarray(overlay(file, answers, task.classes, depth)).save(out / f"{name}_overlay.png")
                 for answer in answers:
                     stem = name + suffixes[answer.label]
                     maps = [f"{stem}_map.png"] if task.view == "multi" else []
@@ -110,13 +124,24 @@ def predict_images(bundle: Bundle, images: Sequence[Path], out: Path) -> Iterato
         raise ExportError(f"{out} cannot be written ({error.strerror}); give another --out") from None
 
 
-def predict_image(bundle: Bundle, file: Path) -> list[PredictedImage]:
+def stated_bits(bundle: Bundle) -> int | None:
+    """The bits that the model's data was given with (``bits=12``); None where they were not."""
+    try:
+        return parse_data(bundle.config.get("data", {}).get("source", "")).bits
+    except DataError:  # a kind of data that is not known here
+        return None
+
+
+def predict_image(bundle: Bundle, file: Path, depth: Depth | None = None) -> list[PredictedImage]:
     """One image, at the size and by the rule that the model was scored with; the masks are then brought back to the
     file's own pixels by the nearest one. The classes are those of `predict_images`, in the task's order."""
     task = bundle.method.task
-    pixels, fit = _read(file, task.size[0], task.channels)
+    read = _read(file, task.size[0], task.channels, bundle.fit, depth)
+    pixels, fit = read.pixels, read.fit
+    inside = torch.zeros(1, *task.size, dtype=torch.bool)
+    inside[(0, *fit.window)] = True
     with torch.no_grad():
-        prediction = bundle.method.predict(bundle.model, torch.from_numpy(pixels)[None].float() / 255)
+        prediction = bundle.method.predict(bundle.model, torch.from_numpy(pixels)[None].float() / 255, inside)
     scores = prediction.scores[0].numpy()
     top = int(scores.argmax())
     maps = quantise(prediction.maps[0].numpy())
@@ -126,28 +151,31 @@ def predict_image(bundle: Bundle, file: Path) -> list[PredictedImage]:
     answers = []
     for index in range(len(task.classes)) if several else (top,):
         values = maps[index % len(maps)]
-        mask = _to_source(binarise(values, levels[index]), fit)
+        mask = fit.to_source(binarise(values, levels[index]))
         if index == top or mask.any():
             answers.append(
                 PredictedImage(
                     source=file,
                     mask=mask,
-                    map=_to_source(values, fit),
+                    map=fit.to_source(values),
                     label=task.classes[index],
                     score=float(scores[index]),
                     threshold=levels[index] / 255,
                     boxes=_boxes(mask, each=task.view == "multi")
                     if rule is None
-                    else _rule_boxes(boxes_at(values, levels[index], rule), values.shape, fit),
+                    else _rule_boxes(boxes_at(values[fit.window], levels[index], rule), fit),
+                    notes=_notes(read),
                 )
             )
     return answers
 
 
-def overlay(file: Path, answers: Sequence[PredictedImage], classes: Sequence[str]) -> NDArray[np.uint8]:
+def overlay(
+    file: Path, answers: Sequence[PredictedImage], classes: Sequence[str], depth: Depth | None = None
+) -> NDArray[np.uint8]:
     """(H, W, 3) uint8: the picture with the masks of all answers, their boxes and classes."""
     height, width = answers[0].mask.shape
-    pixels, fit = read_image(file, max(height, width), 3)
+    pixels, fit, *_ = read_image(file, max(height, width), 3, depth=depth)
     picture = pixels[(slice(None), *fit.window)].transpose(1, 2, 0)[:height, :width]
     return draw(
         picture,
@@ -184,23 +212,19 @@ def _boxes(mask: NDArray[np.bool_], *, each: bool) -> tuple[Box, ...]:
     return tuple((x.start, y.start, x.stop, y.stop) for y, x in ndimage.find_objects(regions))
 
 
-def _rule_boxes(boxes: Boxes, size: tuple[int, ...], fit: Fit) -> tuple[Box, ...]:
-    """Boxes in pixels of the model, at the file's pixels by the nearest one; without those that have none there."""
-    placed = (_box(_to_source(cover(box[None], (size[0], size[1])), fit)) for box in boxes)
+def _rule_boxes(boxes: Boxes, fit: Fit) -> tuple[Box, ...]:
+    """Boxes in the model's pixels of the picture, at the file's pixels by the nearest one; without those that have none
+    there."""
+    on_canvas = boxes + np.array([*fit.offset, *fit.offset])
+    placed = (_box(fit.to_source(cover(box[None], (fit.size, fit.size)))) for box in on_canvas)
     return tuple(box for box in placed if box is not None)
 
 
-def _to_source(values: NDArray[Any], fit: Fit) -> NDArray[Any]:
-    """(H, W) bool or uint8 of the model's size, at the file's pixels by the nearest one."""
-    placed = Image.fromarray(values[fit.window].astype(np.uint8))
-    return np.asarray(placed.resize(fit.source, Image.Resampling.NEAREST)).astype(values.dtype)
-
-
 def _files(images: Sequence[Path]) -> Iterator[Path]:
-    """Images as given; of a folder those in it, in the order of their names."""
+    """Images as given; of a folder those in it that are not hidden, in the order of their names."""
     for image in images:
         if os.path.isdir(image):
-            inside = sorted(p for p in image.iterdir() if p.suffix.lower() in SUFFIXES)
+            inside = files_in(image, SUFFIXES)
             if not inside:
                 raise ExportError(f"{image} holds no image ({', '.join(SUFFIXES)}); name the folder that does")
             yield from inside
@@ -238,9 +262,18 @@ def _distinct(stems: Sequence[str], endings: Sequence[str]) -> list[str]:
     return names
 
 
-def _read(file: Path, size: int, channels: int) -> tuple[NDArray[np.uint8], Fit]:
+def _notes(read: Picture) -> tuple[str, ...]:
+    notes = []
+    if read.bits is not None and read.bits < 16:
+        notes.append(f"16-bit pixels were read as {read.bits} bits (--bits 16 if that is what they are)")
+    if read.turned:
+        notes.append("turned upright, as the EXIF orientation says: mask, boxes and overlay are upright")
+    return tuple(notes)
+
+
+def _read(file: Path, size: int, channels: int, mode: FitMode, depth: Depth | None) -> Picture:
     try:
-        return read_image(file, size, channels)
+        return read_image(file, size, channels, mode, depth)
     except UnreadableError as error:
         raise ExportError(
             f"image {file} cannot be read ({error}); leave it out or save it as PNG, in which 0 is black; nothing"

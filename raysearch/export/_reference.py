@@ -64,17 +64,23 @@ class Reference:
         }
 
 
-def reference_values(file: Path | None, baseline: Path | None, classes: Sequence[str]) -> dict[str, float] | None:
+def reference_values(
+    file: Path | None, baseline: Path | None, classes: Sequence[str], metric: str
+) -> dict[str, float] | None:
     """`read_reference` of what the command line gives; None without a file.
 
     Raises:
-        ExportError: as `read_reference`, or a baseline without a reference.
+        ExportError: as `read_reference`, a baseline without a reference, or a value that the metric cannot have.
     """
     if file is None and baseline is not None:
         raise ExportError(
             f"--baseline {baseline} without --reference: expected a file of what the gap is to; give both"
         )
-    return None if file is None else read_reference(file, classes)
+    if file is None:
+        return None
+    values = read_reference(file, classes)
+    _refuse_percent(file, values, metric)
+    return values
 
 
 def read_reference(file: Path, classes: Sequence[str]) -> dict[str, float]:
@@ -101,6 +107,21 @@ def read_reference(file: Path, classes: Sequence[str]) -> dict[str, float]:
     if not values:
         raise ExportError(f"--reference {file} holds no value; {expected}")
     return values
+
+
+def _refuse_percent(file: Path, values: Mapping[str, float], metric: str) -> None:
+    """ExportError for a value of a metric from 0 to 1 that is not; distances have no such limits."""
+    found = find_metric(metric)
+    if found.evidence == "maps" and found.direction == "minimize":
+        return
+    least = -1 if metric == "ssim" else 0
+    for label, value in values.items():
+        if not least <= value <= 1:
+            share = f", such as {value / 100:g} for {value:g} %" if 1 < value <= 100 else ""
+            raise ExportError(
+                f"--reference {file}: the value of {label} is {value:g}, but {metric} lies from {least} to 1; expected"
+                f" shares{share}"
+            )
 
 
 def _add(values: dict[str, float], line: Mapping[str, str | None], where: str, classes: Sequence[str]) -> None:

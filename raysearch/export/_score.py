@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from raysearch.data import Collection
 from raysearch.errors import ExportError
 from raysearch.method import Method
 from raysearch.thresholds import (
+    AgainstTrivial,
     Counts,
     Evidence,
     Interval,
@@ -21,17 +23,22 @@ from raysearch.thresholds import (
     Levels,
     Metric,
     Sweep,
+    SweepMetric,
+    against_trivial,
     areas_at,
     at,
     at_by_class,
     bootstrap,
+    degenerate,
     find_metric,
     interval,
     one_label,
     roc_curves,
     scores_at,
     solve,
+    threshold,
 )
+from raysearch.thresholds._average import class_levels
 from raysearch.training import Alone, Observations, observe
 from raysearch.training._score import chooser_of, named_thresholds, reported_metrics
 
@@ -66,19 +73,23 @@ def summarise(
     """The metrics of `names` and all others that the same evidence tells about.
 
     Returns ``metrics`` (name to value), ``intervals`` (name to [low, high], 95% over patients), ``by_class`` (name to
-    class to value), ``per_image`` (one entry a known pair: image, class, its mask metrics, and the shares of the image
-    that mask and region cover), ``roc`` (class to the points of its ROC curve), ``skipped`` (name to the classes that
-    the metric's mean leaves out although a label of them is known: of `auc` those with one label only).
+    class to value), ``trivial`` (name to the value that masks of the whole picture have, of metrics that could choose a
+    threshold), ``against_trivial`` (fields of `AgainstTrivial`, of the first of `names`, or of the metric that chooses
+    thresholds for it; None where no region is known), ``notes`` (of `degenerate`, one line each), ``per_image`` (one
+    entry a known pair: image, class, its mask metrics, and the shares of the image that mask and region cover), ``roc``
+    (class to the points of its ROC curve), ``skipped`` (name to the classes that the metric's mean leaves out although
+    a label of them is known: of `auc` those with one label only).
     """
     metrics: dict[str, float] = {}
     intervals: dict[str, list[float]] = {}
     by_class: dict[str, dict[str, float]] = {}
+    trivial: dict[str, AgainstTrivial] = {}
     per_image = _pairs(observations.counts, collection, levels)
     for each in reported_metrics(observations.evidence, names):
         evidence = observations.evidence[each.evidence]
         if isinstance(each, LevelMetric) and isinstance(evidence, Sweep) and not each.pooled:
             scores = scores_at(evidence, each, levels)
-            found, own_classes = _of_pairs(evidence, scores)
+            found, own_classes = _of_pairs(evidence, scores, each)
             for r in np.flatnonzero(np.isfinite(scores)):
                 per_image[int(evidence.image[r]), int(evidence.label[r])][each.name] = float(scores[r])
         else:
@@ -86,16 +97,29 @@ def summarise(
         if not np.isfinite(found.mean):
             continue
         metrics[each.name], by_class[each.name] = found.mean, own_classes
+        if isinstance(each, SweepMetric) and isinstance(evidence, Sweep):
+            trivial[each.name] = against_trivial(evidence, each, found.mean, own_classes)
         if np.isfinite(found.low):
             intervals[each.name] = [found.low, found.high]
+    against = trivial.get(chooser_of(find_metric(names[0])).name)
+    low, high = intervals.get(against.metric, NOTHING[1:]) if against else NOTHING[1:]
+    notes = degenerate(against, thresholds_of(observations.counts, levels), low=low, high=high) if against else ()
     return {
         "metrics": metrics,
         "intervals": intervals,
         "by_class": by_class,
+        "trivial": {name: found.trivial for name, found in trivial.items()},
+        "against_trivial": None if against is None else asdict(against),
+        "notes": list(notes),
         "per_image": [per_image[pair] for pair in sorted(per_image)],
         "roc": roc_curves(observations.logits),
         "skipped": {"auc": one_label(observations.logits)},
     }
+
+
+def thresholds_of(counts: Counts, levels: Levels) -> dict[str, float]:
+    """Thresholds by class."""
+    return {name: threshold(int(at)) for name, at in zip(counts.classes, class_levels(counts, levels), strict=True)}
 
 
 def _pairs(counts: Counts, collection: Collection, levels: Levels) -> dict[tuple[int, int], dict[str, Any]]:
@@ -111,8 +135,8 @@ def _pairs(counts: Counts, collection: Collection, levels: Levels) -> dict[tuple
     }
 
 
-def _of_pairs(evidence: Sweep, scores: NDArray[np.float64]) -> tuple[Interval, dict[str, float]]:
-    """A mean over pairs with its interval, and by class; pairs that are NaN do not enter."""
+def _of_pairs(evidence: Sweep, scores: NDArray[np.float64], metric: LevelMetric) -> tuple[Interval, dict[str, float]]:
+    """The metric of pairs that have these values, with its interval, and by class; pairs that are NaN do not enter."""
     enters = np.isfinite(scores)
     if not enters.any():
         return NOTHING, {}
@@ -121,7 +145,8 @@ def _of_pairs(evidence: Sweep, scores: NDArray[np.float64]) -> tuple[Interval, d
         for k, name in enumerate(evidence.classes)
         if (own := enters & (evidence.label == k)).any()
     }
-    return bootstrap(scores, evidence.patient), by_class
+    classes = evidence.label if metric.average == "classes" else None
+    return bootstrap(scores, evidence.patient, classes=classes), by_class
 
 
 def _of_all(evidence: Evidence, metric: Metric, levels: Levels) -> tuple[Interval, dict[str, float]]:

@@ -35,7 +35,7 @@ from raysearch.export._score import observe_rows, optimistic, summarise
 from raysearch.export._trial import candidate, chosen_trial
 from raysearch.export._winner import tested
 from raysearch.method import load_method
-from raysearch.study import Study, StudyConfig, TrialRecord, read_parts
+from raysearch.study import Study, StudyConfig, TrialRecord, beside_of, read_parts
 from raysearch.study._looks import record_look
 from raysearch.study._study import unwritable
 from raysearch.thresholds import (
@@ -143,20 +143,21 @@ def _export(
         CONFIG: yaml.safe_dump(_config(study, record, settings, collection), sort_keys=False),
         THRESHOLDS: json.dumps(_thresholds(study, record, decision, evidence, method.box_rule), indent=2),
         RESULTS: json.dumps(results, indent=2),
-        "operating_curves.json": json.dumps(_curves(evidence)),
+        "operating_curves.json": json.dumps(_curves(evidence, names)),
         "environment.json": json.dumps(_environment(study), indent=2),
         "data.json": json.dumps(
             {"data": config.data, "fingerprint": config.fingerprint, "split": config.split}, indent=2
         ),
         SPLIT: study.split_file.read_text("utf-8"),
     }
-    files["README.md"] = model_card(study, record, results, json.loads(files[THRESHOLDS]))
+    beside = beside_of(config, record, evidence)
+    files["README.md"] = model_card(study, record, results, json.loads(files[THRESHOLDS]), beside)
     return Exported(out, record.number, results, looks), files, model
 
 
 def _reference(config: StudyConfig, file: Path | None, baseline: Path | None, tested: set[str]) -> Reference | None:
     """What the model is to stand beside; ExportError for a baseline alone, or one of other images than `tested`."""
-    values = reference_values(file, baseline, config.classes)
+    values = reference_values(file, baseline, config.classes, config.metric)
     if values is None or baseline is None:
         return None if values is None else Reference(config.metric, values)
     bundle = load_bundle(baseline)
@@ -227,11 +228,10 @@ def _thresholds(
     return {name: {"value": at_level(value), **entry} for name, value in decision.items()}
 
 
-def _curves(evidence: Mapping[str, Evidence]) -> dict[str, list[float]]:
+def _curves(evidence: Mapping[str, Evidence], names: Sequence[str]) -> dict[str, list[float]]:
     """Of all kinds that a mask threshold acts on."""
-    return {
-        name: curve for part in evidence.values() if isinstance(part, Sweep) for name, curve in curves(part).items()
-    }
+    sweeps = (part for part in evidence.values() if isinstance(part, Sweep))
+    return {name: curve for part in sweeps for name, curve in curves(part, names).items()}
 
 
 def _environment(study: Study) -> dict[str, Any]:

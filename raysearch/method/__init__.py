@@ -16,7 +16,8 @@ from raysearch.method._registry import load_method, method_names, titles
 if TYPE_CHECKING:
     from raysearch.method._augmentation import Augmentation
     from raysearch.method._base import Method, Prediction
-    from raysearch.method._batch import Batch, Task
+    from raysearch.method._batch import Batch, RegionBoxes, Task
+    from raysearch.method._cells import cells_of_boxes, covered_cells
     from raysearch.method._stream import Pool, PseudoRegions, Stream, shuffled
     from raysearch.method._training import Outcome, Stage, Step, Training
     from raysearch.method._upstream import TrainingImages, Upstream, Work, upstream_plan
@@ -29,6 +30,7 @@ _MODULES = {
     "Pool": "_stream",
     "Prediction": "_base",
     "PseudoRegions": "_stream",
+    "RegionBoxes": "_batch",
     "Stage": "_training",
     "Step": "_training",
     "Stream": "_stream",
@@ -37,6 +39,8 @@ _MODULES = {
     "TrainingImages": "_upstream",
     "Upstream": "_upstream",
     "Work": "_upstream",
+    "cells_of_boxes": "_cells",
+    "covered_cells": "_cells",
     "shuffled": "_stream",
     "upstream_plan": "_upstream",
 }
@@ -52,6 +56,7 @@ __all__ = [
     "Pool",
     "Prediction",
     "PseudoRegions",
+    "RegionBoxes",
     "Stage",
     "Step",
     "Stream",
@@ -61,6 +66,8 @@ __all__ = [
     "Upstream",
     "Work",
     "by_class",
+    "cells_of_boxes",
+    "covered_cells",
     "load_method",
     "method_names",
     "shuffled",

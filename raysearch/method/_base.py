@@ -13,6 +13,8 @@ from typing import Any, ClassVar, Literal
 
 from torch import Tensor, nn
 
+from raysearch.method._batch import RegionBoxes
+from raysearch.method._cells import covered_cells
 from raysearch.method._loss_threshold import LossThreshold
 from raysearch.method._stream import Pool
 from raysearch.method._training import Training
@@ -107,14 +109,31 @@ class Method(Training):
         return None
 
     @abc.abstractmethod
-    def predict(self, model: nn.Module, images: Tensor) -> Prediction:
-        """Of (N, C, H, W) float32 images in [0, 1], in evaluation mode. An image's answer depends on no other image."""
+    def predict(self, model: nn.Module, images: Tensor, inside: Tensor | None = None) -> Prediction:
+        """Of (N, C, H, W) float32 images in [0, 1], in evaluation mode. An image's answer depends on no other image.
 
-    def scored_regions(self, masks: Tensor) -> Tensor:
-        """(M, H, W) region masks in {0, 1} as metrics compare the maps with them; here the regions as they are."""
+        Args:
+            inside: (N, H, W) bool on the images' device, a rectangle each: the pixels of the picture itself, without
+                the padding around it; None where every pixel is the picture's own. What scales or ranks a map by its
+                own values takes no others. Maps hold any value of [0, 1] in the padding: the engine cuts them to the
+                picture.
+        """
+
+    def scored_regions(self, masks: Tensor, boxes: RegionBoxes | None = None) -> Tensor:
+        """(M, H, W) region masks in {0, 1} as metrics compare the maps with them; here the regions as they are, and
+        then boxes are compared with `boxes` themselves.
+
+        Args:
+            boxes: outlines of the regions that are boxes.
+        """
+        del boxes
         return masks
 
-    def region_cells(self, masks: Tensor, cells: tuple[int, int]) -> Tensor:
+    def region_cells(self, masks: Tensor, cells: tuple[int, int], boxes: RegionBoxes | None = None) -> Tensor:
         """(M, P, Q) bool of (M, H, W) masks: the cells of `Prediction.grid` that a region covers. Here every cell of
-        which it covers some area: cell (r, c) spans rows [r H / P, (r + 1) H / P), and columns likewise."""
-        return nn.functional.adaptive_max_pool2d(masks.float(), cells) > 0
+        which it covers some area: cell (r, c) spans rows [r H / P, (r + 1) H / P), and columns likewise.
+
+        Args:
+            boxes: outlines of the regions that are boxes, which count instead of their masks.
+        """
+        return covered_cells(masks, cells, "any", boxes)

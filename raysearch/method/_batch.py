@@ -30,6 +30,23 @@ class Task:
     known, as in an export: a method that weights by it takes 1 then."""
 
 
+@dataclass(frozen=True)
+class RegionBoxes:
+    """The outlines of those regions that are boxes, more exact than pixels can draw them.
+
+    Attributes:
+        boxes: (B, 4) float64, x1, y1, x2, y2 in pixels of the image: a box spans [x1, x2) x [y1, y2).
+        region: (B,) int64, which of the M regions each belongs to, ascending; a region may have several, or none: then
+            it is what its mask shows.
+    """
+
+    boxes: Tensor
+    region: Tensor
+
+    def to(self, device: torch.device) -> RegionBoxes:
+        return RegionBoxes(self.boxes.to(device), self.region.to(device))
+
+
 @dataclass(frozen=True, kw_only=True)
 class Batch:
     """N training images on the worker's device.
@@ -41,6 +58,9 @@ class Batch:
         masks: (M, H, W) float32 in {0, 1}: the regions of the M pairs whose `truth` is 1, in the order of
             ``(truth == 1).nonzero()``; only for methods with ``supervision`` ``pixel`` or ``region``.
         truth: (N, K) int8 (1 present, 0 absent, -1 unknown), beside `masks`; -1 for images outside ``--annotated``.
+        inside: (N, H, W) bool, the pixels of the picture itself, without the padding around one that is not square;
+            None where every pixel is the picture's own.
+        boxes: of the regions that are boxes; beside `masks`, None where none is one.
         share: this worker's part of the step's images, in (0, 1]; the parts of all workers add up to 1. By this of
             the stage's first stream the engine weights the worker's gradient.
         strong: (N, C, H, W), the other view of the same images, of streams that ask for one.
@@ -52,6 +72,8 @@ class Batch:
     index: Tensor
     masks: Tensor | None = None
     truth: Tensor | None = None
+    inside: Tensor | None = None
+    boxes: RegionBoxes | None = None
     share: float = 1.0
     strong: Tensor | None = None
     beside: Mapping[str, Batch] = field(default_factory=dict)
@@ -60,5 +82,7 @@ class Batch:
         moved: dict[str, Any] = {
             k: v.to(device, non_blocking=True) for k, v in vars(self).items() if isinstance(v, Tensor)
         }
+        if self.boxes is not None:
+            moved["boxes"] = self.boxes.to(device)
         beside = {name: batch.to(device) for name, batch in self.beside.items()}
         return dataclasses.replace(self, **moved, beside=beside)

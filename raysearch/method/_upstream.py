@@ -33,6 +33,9 @@ class TrainingImages(Protocol):
         """`rows` (of the pool) in their order, at most `size` at a time: (rows (n,), images (n, C, H, W) float32 in
         [0, 1] on `device`)."""
 
+    def inside(self, rows: NDArray[np.int64]) -> Tensor | None:
+        """(n, H, W) bool on the CPU, the pixels of each picture itself, as in `Batch`; None where all pixels are."""
+
     def regions(self, rows: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
         """Of `rows` (n,): masks (M, H, W) float32 in {0, 1} of the pairs whose truth is 1, in their order, and truth
         (n, K) int8, on the CPU; unknown where the study hides it."""

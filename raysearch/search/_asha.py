@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from types import SimpleNamespace
 
 from ray.tune.schedulers import ASHAScheduler, TrialScheduler
@@ -16,7 +17,8 @@ class Asha(Rules):
     Tune's scheduler sees trials by their number in the study, and looks at nothing of them or of the controller.
     """
 
-    def __init__(self, *, epochs: int, maximise: bool) -> None:
+    def __init__(self, *, epochs: int, maximise: bool, kept: Collection[int] = ()) -> None:
+        super().__init__(kept)
         self._scheduler = ASHAScheduler(
             time_attr="epoch",
             metric="value",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 from raysearch.errors import UserError
@@ -90,9 +90,12 @@ class HyperBand(Rules):
     until the bracket is filled, but a trial that fails leaves a hole that is filled by one that starts anew, a bracket
     is processed early whenever no trial runs, and its verdicts depend on the order of events. Here the bracket of a
     trial follows from its number, so that a verdict follows from the values of its rung alone.
+
+    A trial that is kept is compared with nobody: it goes on beside those that its bracket has places for.
     """
 
-    def __init__(self, *, epochs: int, samples: int, maximise: bool) -> None:
+    def __init__(self, *, epochs: int, samples: int, maximise: bool, kept: Collection[int] = ()) -> None:
+        super().__init__(kept)
         self._maximise = maximise
         self._brackets = {number: bracket for bracket in brackets(epochs, samples) for number in bracket.numbers}
         self._epochs: dict[int, int] = {}
@@ -116,6 +119,8 @@ class HyperBand(Rules):
 
     def verdict(self, number: int) -> Verdict:
         epoch = self._epochs.get(number, 0)
+        if number in self.kept:
+            return "go"
         return self._verdicts.get((number, epoch), "wait") if epoch in self.pauses(number) else "go"
 
     def _compare(self, bracket: Bracket, rung: int) -> None:
@@ -125,12 +130,13 @@ class HyperBand(Rules):
         compared compares the new ones for the places that are left.
         """
         epoch = bracket.rungs[rung]
-        if any(n not in self._ended and self._epochs.get(n, 0) < epoch for n in bracket.numbers):
+        compared = [number for number in bracket.numbers if number not in self.kept]
+        if any(n not in self._ended and self._epochs.get(n, 0) < epoch for n in compared):
             return
-        gone_on = sum(self._epochs.get(number, 0) > epoch for number in bracket.numbers)
+        gone_on = sum(self._epochs.get(number, 0) > epoch for number in compared)
         standing = {
             number: self._values[number, epoch]
-            for number in bracket.numbers
+            for number in compared
             if number not in self._ended and self._epochs[number] == epoch
         }
         best = promoted(standing, max(0, bracket.places(rung) - gone_on), maximise=self._maximise)

@@ -54,13 +54,16 @@ def check_mutable(mutable: Collection[str]) -> None:
         )
 
 
-def exchange(values: Mapping[int, float], epoch: int, *, maximise: bool, seed: int) -> dict[int, int]:
+def exchange(
+    values: Mapping[int, float], epoch: int, *, maximise: bool, seed: int, kept: Collection[int] = ()
+) -> dict[int, int]:
     """Of each trial of the worst quarter (at least one), the trial of the best quarter that it goes on from.
 
     Args:
         values: of all trials of the population, by number; of equal ones the earlier is the better.
         epoch: after which they were compared.
         seed: of the study.
+        kept: numbers of trials that go on as they are, wherever they stand.
 
     >>> exchange({0: 0.5, 1: 0.9, 2: 0.1, 3: 0.4, 4: 0.6}, 3, maximise=True, seed=0)
     {2: 1}
@@ -70,7 +73,8 @@ def exchange(values: Mapping[int, float], epoch: int, *, maximise: bool, seed: i
     if len(order) < 2:
         return {}
     quarter = max(1, len(order) // 4)
-    return {weak: order[derive(seed, weak, epoch) % quarter] for weak in order[-quarter:]}
+    weak = [number for number in order[quarter:] if number not in kept][-quarter:]
+    return {number: order[derive(seed, number, epoch) % quarter] for number in weak}
 
 
 def perturb(
@@ -117,7 +121,8 @@ class PopulationBasedTraining(Rules):
     one slot, where the trials train in turns, comparing those that happen to be there would compare nothing.
     """
 
-    def __init__(self, study: Study, book: Book) -> None:
+    def __init__(self, study: Study, book: Book, *, kept: Collection[int] = ()) -> None:
+        super().__init__(kept)
         config = study.config
         self._seed = config.seed
         self._maximise = config.direction == "maximize"
@@ -158,7 +163,7 @@ class PopulationBasedTraining(Rules):
         }
         if not group:
             return
-        pairs = exchange(group, epoch, maximise=self._maximise, seed=self._seed)
+        pairs = exchange(group, epoch, maximise=self._maximise, seed=self._seed, kept=self.kept)
         moves = [
             Move(
                 to=weak,

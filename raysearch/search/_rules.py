@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any, Literal
 
 Verdict = Literal["go", "wait", "stop"]
 """What becomes of a trial: it trains on, it waits for others, or it is stopped."""
+
+
+KEPT = frozenset({0})
+"""The trial that has the defaults, where a study begins with them. First epochs say little, and whoever may lose the
+defaults to chance ends below them: HyperBand did in 80 % of the searches of 28 epochs, and in none with the defaults
+kept to their end."""
 
 
 class Rules:
@@ -13,7 +20,14 @@ class Rules:
 
     A verdict follows from reports and ends, not from the time at which they came: a study that was interrupted tells
     them again and gets the same verdicts, and so does one with more slots.
+
+    Attributes:
+        kept: numbers of the trials that are never stopped, whatever a verdict says, and whose training nobody else's
+            replaces (`KEPT`, where a study has it).
     """
+
+    def __init__(self, kept: Collection[int] = ()) -> None:
+        self.kept = frozenset(kept)
 
     def pauses(self, number: int) -> tuple[int, ...]:
         """Epochs after which a trial gives its slot back, in ascending order, its last epoch not among them."""

@@ -12,7 +12,8 @@ from ray.tune.schedulers import TrialScheduler
 from raysearch.search._asha import Asha
 from raysearch.search._hyperband import HyperBand
 from raysearch.search._pbt import PopulationBasedTraining
-from raysearch.search._rules import Rules, Verdict
+from raysearch.search._rules import KEPT, Rules, Verdict
+from raysearch.search._sampler import GRID
 from raysearch.search._searcher import StudySearcher
 from raysearch.study._book import Book, Report
 from raysearch.study._study import Study
@@ -23,14 +24,15 @@ def rules_of(study: Study, book: Book) -> Rules:
     config = study.config
     maximise = config.direction == "maximize"
     epochs, samples = config.budget.epochs, config.budget.samples
+    kept = frozenset[int]() if config.sampler == GRID else KEPT  # a grid's first trial is one as any other
     match config.scheduler:
         case "hyperband":
-            return HyperBand(epochs=epochs, samples=samples, maximise=maximise)
+            return HyperBand(epochs=epochs, samples=samples, maximise=maximise, kept=kept)
         case "pbt":
-            return PopulationBasedTraining(study, book)
+            return PopulationBasedTraining(study, book, kept=kept)
         case "asha" if epochs > 1:
-            return Asha(epochs=epochs, maximise=maximise)
-    return Rules()
+            return Asha(epochs=epochs, maximise=maximise, kept=kept)
+    return Rules(kept)
 
 
 class StudyScheduler(TrialScheduler):  # type: ignore[misc]
@@ -80,8 +82,11 @@ class StudyScheduler(TrialScheduler):  # type: ignore[misc]
         return str(TrialScheduler.PAUSE if pauses else TrialScheduler.CONTINUE)
 
     def verdict(self, number: int) -> Verdict:
-        """What becomes of a trial after its latest report."""
-        return "stop" if number in self._stopped else self._rules.verdict(number)
+        """What becomes of a trial after its latest report: no rule stops one that is kept."""
+        if number in self._stopped:
+            return "stop"
+        verdict = self._rules.verdict(number)
+        return "go" if verdict == "stop" and number in self._rules.kept else verdict
 
     def refresh(self) -> None:
         """Lets the rules do what is due, and ends interrupted trials that are to be stopped."""

@@ -9,6 +9,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from raysearch.study._against_trivial import Beside, beside_of, beside_trivial
     from raysearch.study._book import Book, TrialRecord, best_of
     from raysearch.study._cluster import Cluster, parse_address
     from raysearch.study._config import Budget, Resources, StudyConfig
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from raysearch.study._winner import Corrected, corrected_winner, winner_json, winner_lines
 
 _WHERE = {
+    "_against_trivial": ("Beside", "beside_of", "beside_trivial"),
     "_book": ("Book", "TrialRecord", "best_of"),
     "_cluster": ("Cluster", "parse_address"),
     "_config": ("Budget", "Resources", "StudyConfig"),
@@ -45,6 +47,7 @@ _WHERE = {
 _MODULE_OF = {name: module for module, names in _WHERE.items() for name in names}
 
 __all__ = [
+    "Beside",
     "Book",
     "Budget",
     "Cluster",
@@ -60,6 +63,8 @@ __all__ = [
     "StudyConfig",
     "Table",
     "TrialRecord",
+    "beside_of",
+    "beside_trivial",
     "best_of",
     "corrected_winner",
     "extend",

@@ -27,7 +27,7 @@ from raysearch.study._mutable import mutable_numbers
 from raysearch.study._request import Request, parse_duration
 from raysearch.study._resources import fit
 from raysearch.study._study import Study, check_name, free_name, open_study, refuse_taken, studies_root
-from raysearch.thresholds import objective
+from raysearch.thresholds import Metric, PlainMetric, objective
 
 VERSIONED = ("raysearch", "ray", "torch", "torchvision", "timm", "optuna", "numpy")
 
@@ -98,6 +98,7 @@ def prepare(request: Request, cluster: Cluster) -> Prepared:
     if not space.searched:
         samples = 1  # of more than that a warning tells
     check_samples(samples, most)
+    _check_compared(request.scheduler, space, metric)
     _check_scheduler(request.scheduler, space, epochs, samples, alternating.round_epochs)
     resources = fit(
         cluster.machine(),
@@ -194,6 +195,20 @@ def decide_per_class(space: AnySpace) -> AnySpace:
         for name, p in space.parameters.items()
     }
     return replace(space, parameters=changed)
+
+
+def _check_compared(scheduler: SchedulerName, space: AnySpace, metric: Metric) -> None:
+    """Whoever compares trials before their end has to compare configurations."""
+    if scheduler == "fifo" or space.decision_thresholds != "sample" or isinstance(metric, PlainMetric):
+        return
+    drawn = (name in space.searched for name, parameter in space.parameters.items() if parameter.kind == "decision")
+    if isinstance(space, Space) and not any(drawn):
+        return
+    raise UserError(
+        f"--scheduler {scheduler}: with --decision-thresholds sample an early value tells whether the threshold was a"
+        " good draw, not whether the configuration is good, so that trials would be stopped, or replaced, for their"
+        " thresholds; leave --decision-thresholds out (they are solved), or pass --scheduler fifo"
+    )
 
 
 def _check_scheduler(scheduler: SchedulerName, space: AnySpace, epochs: int, samples: int, interval: int) -> None:

@@ -17,12 +17,16 @@ from raysearch.study._winner import DEFAULTS, Corrected, corrected_winner, has_d
 from raysearch.study._winner import corrected as correct
 from raysearch.thresholds import (
     METRICS,
+    AgainstTrivial,
     Evidence,
     Metric,
     PlainMetric,
     Sweep,
     SweepMetric,
+    against_trivial,
+    at_by_class,
     cross_fit,
+    degenerate,
     find_metric,
     fit_interval,
     influence,
@@ -44,13 +48,17 @@ class Optimum:
         low, high: its 95 % interval over patients; NaN where one patient is all there is.
         thresholds: to use on other images, chosen on the whole tuning split: ``mask_threshold``, or
             ``mask_threshold.<class>``; empty for a metric without a threshold.
-        notes: what had to be done otherwise, one line each.
+        by_class: the value of each class that has one.
+        against: the value beside that of masks of the whole picture; None for a metric without a threshold.
+        notes: what had to be done otherwise, and what makes the value look like one that it is not, one line each.
     """
 
     value: float
     low: float
     high: float
     thresholds: dict[str, float]
+    by_class: dict[str, float]
+    against: AgainstTrivial | None = None
     notes: tuple[str, ...] = ()
 
 
@@ -135,7 +143,7 @@ def rethreshold(
         UserError: an unknown metric, or a one-sided one.
         StudyError: no such trial, or nothing could be computed; the message says what is missing.
     """
-    asked = {name: objective(name) for name in metrics} or {study.config.metric: find_metric(study.config.metric)}
+    asked = {m.name: m for m in map(objective, metrics)} or {study.config.metric: find_metric(study.config.metric)}
     beside = {} if metrics else _beside(study)
     records = _records(study, trial)
     by_class = per_class or study.config.per_class
@@ -206,7 +214,9 @@ def optimum_of(evidence: Evidence, metric: Metric, *, per_class: bool, seed: int
     """
     if isinstance(metric, PlainMetric):
         value = interval(evidence, metric)
-        return Optimum(value=value.mean, low=value.low, high=value.high, thresholds={}), influence(evidence, metric)
+        by_class = at_by_class(evidence, metric)
+        found = Optimum(value=value.mean, low=value.low, high=value.high, thresholds={}, by_class=by_class)
+        return found, influence(evidence, metric)
     assert isinstance(evidence, Sweep)
     assert isinstance(metric, SweepMetric)  # all that may rank trials
     fit = cross_fit(evidence, metric, per_class=per_class, seed=seed)
@@ -215,8 +225,17 @@ def optimum_of(evidence: Evidence, metric: Metric, *, per_class: bool, seed: int
     thresholds = {f"mask_threshold.{name}": value for name, value in solution.thresholds.items()}
     if not per_class:
         thresholds = {"mask_threshold": next(iter(solution.thresholds.values()))}
-    notes = (*fit.notes, *solution.notes)
-    found = Optimum(value=fit.value, low=spread.low, high=spread.high, thresholds=thresholds, notes=notes)
+    against = against_trivial(evidence, metric, fit.value, fit.by_class)
+    suspect = degenerate(against, solution.thresholds, low=spread.low, high=spread.high)
+    found = Optimum(
+        value=fit.value,
+        low=spread.low,
+        high=spread.high,
+        thresholds=thresholds,
+        by_class=fit.by_class,
+        against=against,
+        notes=(*fit.notes, *solution.notes, *suspect),
+    )
     return found, influence(evidence, metric, fit.applied(evidence).T)
 
 

@@ -24,7 +24,7 @@ import torch
 from raysearch.method import Prediction
 from raysearch.space import load_space, presets
 from raysearch.testing._steps import assert_equal, build, check_augmentation, make, setting
-from raysearch.testing._synthetic import synthetic_batch, synthetic_task
+from raysearch.testing._synthetic import filling, padded, synthetic_batch, synthetic_task
 from raysearch.testing._training_contract import TrainingContract
 from raysearch.testing._upstream_contract import UpstreamContract
 from raysearch.thresholds import BoxRule, find_metric
@@ -107,6 +107,24 @@ class MethodContract(TrainingContract, UpstreamContract):
             assert float(value.max()) <= 1, f"{name} exceed 1"
         if self.method.view == "single":
             torch.testing.assert_close(prediction.scores.sum(1), torch.ones(count))
+
+    def test_predict_of_pictures_in_padding(self) -> None:
+        method, model, batch = setting(self)
+        model.eval()
+        given = padded(batch)
+        prediction, plain = method.predict(model, batch.images, given.inside), method.predict(model, batch.images)
+        assert prediction.maps.shape == plain.maps.shape
+        for name, value in (("scores", prediction.scores), ("maps", prediction.maps)):
+            assert bool(torch.isfinite(value).all()), f"{name} have to be finite, in the padding too"
+            assert float(value.min()) >= 0, f"{name} fall below 0 where a picture is padded"
+            assert float(value.max()) <= 1, f"{name} exceed 1 where a picture is padded"
+
+    def test_pictures_without_padding_are_answered_alike_whether_told_or_not(self) -> None:
+        method, model, batch = setting(self)
+        model.eval()
+        told, plain = method.predict(model, batch.images, filling(batch).inside), method.predict(model, batch.images)
+        torch.testing.assert_close(told.scores, plain.scores, rtol=0, atol=1e-6)
+        torch.testing.assert_close(told.maps, plain.maps, rtol=0, atol=1e-6)
 
     def test_an_image_is_answered_alone(self) -> None:
         method, model, batch = setting(self)

@@ -43,10 +43,34 @@ def synthetic_batch(
     return dataclasses.replace(first, beside=dict(zip(names, others, strict=True)))
 
 
+def filling(batch: Batch) -> Batch:
+    """The batch, told that its pictures fill their canvas, and so of those beside it."""
+    return _told(batch, torch.ones(len(batch.images), *batch.images.shape[2:], dtype=torch.bool))
+
+
+def padded(batch: Batch) -> Batch:
+    """The batch, told that its pictures do not fill their canvas, and so of those beside it: the upper quarter of every
+    other one and the right quarter of the rest are padding, where no region is."""
+    count, _, height, width = batch.images.shape
+    inside = torch.ones(count, height, width, dtype=torch.bool)
+    inside[::2, : height // 4] = False
+    inside[1::2, :, width - width // 4 :] = False
+    return _told(batch, inside)
+
+
 def empty_batch(batch: Batch) -> Batch:
     """What a stream gives that draws no image."""
     none: dict[str, Any] = {k: v[:0] for k, v in vars(batch).items() if isinstance(v, torch.Tensor)}
     return dataclasses.replace(batch, **none, share=0.0)
+
+
+def _told(batch: Batch, inside: torch.Tensor) -> Batch:
+    masks = batch.masks
+    if masks is not None and batch.truth is not None:
+        masks = masks * inside[(batch.truth == 1).nonzero()[:, 0]]
+    same = filling if bool(inside.all()) else padded
+    beside = {name: same(other) for name, other in batch.beside.items()}
+    return dataclasses.replace(batch, inside=inside, masks=masks, beside=beside)
 
 
 def _batch(method: type[Method], task: Task, count: int, seed: int, *, strong: bool) -> Batch:

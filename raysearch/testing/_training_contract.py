@@ -23,7 +23,7 @@ from raysearch.testing._steps import (
     watch,
     without_regions,
 )
-from raysearch.testing._synthetic import empty_batch, synthetic_batch
+from raysearch.testing._synthetic import empty_batch, filling, padded, synthetic_batch
 
 
 class TrainingContract(Suite):
@@ -99,6 +99,21 @@ class TrainingContract(Suite):
             losses, _ = take_step(method, model, unknown, stage)
             for name, value in losses.items():
                 assert bool(torch.isfinite(value)), f"{name} is {float(value)} where no region is known"
+
+    def test_training_step_on_pictures_in_padding(self) -> None:
+        for stage in stages_of(self):
+            method, model, batch = setting(self, stage)
+            losses, _ = take_step(method, model, padded(batch), stage)
+            for name, value in losses.items():
+                assert bool(torch.isfinite(value)), f"{name} is {float(value)} where pictures are padded"
+
+    def test_training_step_is_alike_whether_told_that_there_is_no_padding_or_not(self) -> None:
+        for stage in stages_of(self):
+            found = []
+            for told in (False, True):
+                method, model, batch = setting(self, stage)
+                found.append(take_step(method, model, filling(batch) if told else batch, stage)[0])
+            torch.testing.assert_close(found[1], found[0], rtol=1e-5, atol=1e-6)
 
     def test_training_step_where_other_streams_hold_no_image(self) -> None:
         for stage in stages_of(self):

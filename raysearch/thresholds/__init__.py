@@ -19,7 +19,7 @@ from raysearch.thresholds._logits import Logits, one_label
 from raysearch.thresholds._map_metrics import MapMetric
 from raysearch.thresholds._maps import Maps
 from raysearch.thresholds._metrics import MaskMetric
-from raysearch.thresholds._pairs import Pairs, known_pairs
+from raysearch.thresholds._pairs import NO_OUTLINES, Outlines, Pairs, known_pairs
 from raysearch.thresholds._quantise import BINS, LEVELS, binarise, level, quantise, threshold
 from raysearch.thresholds._ranks import PERCENTILES, Ranks
 from raysearch.thresholds._regions import Regions
@@ -28,6 +28,7 @@ from raysearch.thresholds._solve import Solution, solve
 from raysearch.thresholds._store import encode_evidence, load_evidence
 from raysearch.thresholds._sweep import Direction, LevelMetric, Metric, PlainMetric, Sweep, SweepMetric
 from raysearch.thresholds._sweep_boxes import BoxSweep, dense_ranks, sweep_boxes
+from raysearch.thresholds._trivial import AgainstTrivial, against_trivial, degenerate
 from raysearch.thresholds._winner import Winner, winner
 
 __all__ = [
@@ -37,7 +38,9 @@ __all__ = [
     "KINDS",
     "LEVELS",
     "METRICS",
+    "NO_OUTLINES",
     "PERCENTILES",
+    "AgainstTrivial",
     "BoxChoice",
     "BoxChoices",
     "BoxMetric",
@@ -59,6 +62,7 @@ __all__ = [
     "MaskMetric",
     "MaskSweep",
     "Metric",
+    "Outlines",
     "Pairs",
     "PlainMetric",
     "Ranks",
@@ -67,6 +71,7 @@ __all__ = [
     "Sweep",
     "SweepMetric",
     "Winner",
+    "against_trivial",
     "areas_at",
     "at",
     "at_by_class",
@@ -78,6 +83,7 @@ __all__ = [
     "cross_fit",
     "cross_fitted_box_acc_v2",
     "curves",
+    "degenerate",
     "dense_ranks",
     "encode_evidence",
     "find_metric",

@@ -46,6 +46,25 @@ def pairs_of(pairs: Pairs, metric: LevelMetric) -> NDArray[np.bool_]:
     return pairs.present if metric.pairs == "present" else ~pairs.present
 
 
+def entering_rows(evidence: Evidence, metric: Metric) -> NDArray[np.bool_]:
+    """(R,) whether the metric depends on a row of the evidence."""
+    if isinstance(metric, PlainMetric):
+        return metric.enters(evidence)
+    assert isinstance(evidence, Pairs)
+    enters = pairs_of(evidence, metric)
+    if metric.pooled:  # a class without a present pair has no weight, however many absent ones it has
+        enters = enters & np.isin(evidence.label, evidence.label[evidence.present])
+    return enters
+
+
+def deciding_rows(evidence: Evidence, metric: Metric) -> NDArray[np.bool_]:
+    """(R,) the rows without which the metric has no value: of a pooled one those of present pairs."""
+    enters = entering_rows(evidence, metric)
+    if isinstance(metric, LevelMetric) and metric.pooled and isinstance(evidence, Pairs):
+        return enters & evidence.present
+    return enters
+
+
 def class_values(pairs: Pairs, statistics: tuple[Counted, ...], metric: LevelMetric, weights: Floats) -> ClassValues:
     """The metric under B weightings of the R pairs (times drawn by a bootstrap, or 0 and 1 for a part of them).
 
@@ -66,9 +85,20 @@ def class_values(pairs: Pairs, statistics: tuple[Counted, ...], metric: LevelMet
             weight[:, k] = of_class @ pairs.present[rows] > 0
             values[:, k] = metric.function(*(of_class @ each for each in part)) * weight[:, k, None]
         else:
-            weight[:, k] = of_class.sum(axis=1)
-            values[:, k] = of_class @ metric.function(*part) / np.maximum(weight[:, k, None], 1)
+            total = of_class.sum(axis=1)
+            weight[:, k] = total if metric.average == "pairs" else total > 0
+            values[:, k] = of_class @ metric.function(*part) / np.maximum(total[:, None], 1)
     return ClassValues(values, weight)
+
+
+def values_of(pairs: Pairs, scores: Floats, metric: LevelMetric) -> ClassValues:
+    """`class_values` of a metric that pairs have a value of, from these: (R,), NaN for pairs that do not enter."""
+    rows = np.flatnonzero(pairs_of(pairs, metric))
+    label, classes = pairs.label[rows], len(pairs.classes)
+    count = np.bincount(label, minlength=classes)
+    total = np.bincount(label, weights=scores[rows], minlength=classes)
+    weight = count if metric.average == "pairs" else count > 0
+    return ClassValues((total / np.maximum(count, 1))[None, :, None], weight[None].astype(np.float64))
 
 
 def class_levels(evidence: Sweep, levels: Levels) -> NDArray[np.int64]:
@@ -140,6 +170,8 @@ def weighted(evidence: Evidence, metric: Metric, levels: Levels | None, weights:
     """`at` under (B, R) weightings of the rows, (B,)."""
     if isinstance(metric, PlainMetric):
         _check_kind(evidence, metric)
+        if metric.average == "classes":
+            return _mean_of_known([metric.function(evidence, weights, k) for k in range(len(evidence.classes))])
         return metric.function(evidence, weights, None)
     return _by_class_at(evidence, metric, levels, weights).mean()[:, 0]
 
@@ -152,6 +184,15 @@ def _by_class_at(evidence: Evidence, metric: LevelMetric, levels: Levels | None,
     part, weights = entering(evidence, metric, weights)
     statistics = statistics_at(part, metric, class_levels(part, levels)[part.label])
     return class_values(part, statistics, metric, weights)
+
+
+def _mean_of_known(values: Sequence[Floats]) -> Floats:
+    """(B,) mean over K arrays (B,) of those that are not NaN; NaN where all are."""
+    table = np.stack(values)
+    known = ~np.isnan(table)
+    out = np.full(table.shape[1], np.nan)
+    np.divide(np.where(known, table, 0).sum(axis=0), known.sum(axis=0), out=out, where=known.any(axis=0))
+    return out
 
 
 def _check_kind(evidence: Evidence, metric: Metric) -> None:

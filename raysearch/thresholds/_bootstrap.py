@@ -8,10 +8,9 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from raysearch.thresholds._average import Levels, at, pairs_of, weighted
+from raysearch.thresholds._average import Levels, at, deciding_rows, entering_rows, weighted
 from raysearch.thresholds._evidence import Evidence
-from raysearch.thresholds._pairs import Pairs
-from raysearch.thresholds._sweep import Floats, LevelMetric, Metric
+from raysearch.thresholds._sweep import Floats, Metric
 
 _BLOCK = 4_000_000
 """Numbers held at once."""
@@ -25,12 +24,21 @@ class Interval(NamedTuple):
     high: float
 
 
-def bootstrap(values: ArrayLike, groups: ArrayLike, *, resamples: int = 2000, seed: int = 0) -> Interval:
+def bootstrap(
+    values: ArrayLike,
+    groups: ArrayLike,
+    *,
+    classes: ArrayLike | None = None,
+    resamples: int = 2000,
+    seed: int = 0,
+) -> Interval:
     """Mean of `values` with its percentile interval, groups (patients) drawn with replacement.
 
     Args:
         values: (R,), e.g. of `scores_at`; NaN marks a row that does not enter.
         groups: (R,) str or int.
+        classes: (R,) int, for the mean over classes of each one's mean; a resample without a class is one over the
+            others.
 
     Raises:
         ValueError: shapes differ, or no row enters.
@@ -42,13 +50,30 @@ def bootstrap(values: ArrayLike, groups: ArrayLike, *, resamples: int = 2000, se
     if not enters.any():
         raise ValueError("no value to resample")
     names, group = np.unique(owners[enters], return_inverse=True)
-    sums, sizes = np.bincount(group, weights=scores[enters]), np.bincount(group)
-    means = [(draws @ sums) / (draws.astype(np.float64) @ sizes) for draws in _draws(len(names), resamples, seed)]
-    return _interval(float(scores[enters].mean()), np.concatenate(means), len(names))
+    label = np.zeros(len(group), np.int64) if classes is None else np.asarray(classes)[enters]
+    _, column = np.unique(label, return_inverse=True)
+    sums, sizes = np.zeros((len(names), column.max() + 1)), np.zeros((len(names), column.max() + 1))
+    np.add.at(sums, (group, column), scores[enters])
+    np.add.at(sizes, (group, column), 1)
+    means = [_mean_of(draws.astype(np.float64), sums, sizes) for draws in _draws(len(names), resamples, seed)]
+    return _interval(float(_mean_of(np.ones((1, len(names))), sums, sizes)[0]), np.concatenate(means), len(names))
+
+
+def _mean_of(draws: Floats, sums: Floats, sizes: Floats) -> Floats:
+    """(B,) mean over columns of each one's mean, of (B, G) draws of groups whose values have sums and sizes (G, C)."""
+    total = draws @ sizes
+    values: Floats = ((draws @ sums) / np.maximum(total, 1)).sum(axis=1) / (total > 0).sum(axis=1)
+    return values
 
 
 def paired_bootstrap(
-    first: ArrayLike, second: ArrayLike, groups: ArrayLike, *, resamples: int = 2000, seed: int = 0
+    first: ArrayLike,
+    second: ArrayLike,
+    groups: ArrayLike,
+    *,
+    classes: ArrayLike | None = None,
+    resamples: int = 2000,
+    seed: int = 0,
 ) -> Interval:
     """`bootstrap` of the difference ``first - second`` of two methods on the same images, row by row.
 
@@ -58,7 +83,7 @@ def paired_bootstrap(
     one, other = np.asarray(first, np.float64), np.asarray(second, np.float64)
     if one.shape != other.shape or (np.isnan(one) != np.isnan(other)).any():
         raise ValueError("two methods are compared on the same images: the same rows must enter for both")
-    return bootstrap(one - other, groups, resamples=resamples, seed=seed)
+    return bootstrap(one - other, groups, classes=classes, resamples=resamples, seed=seed)
 
 
 def interval(
@@ -72,8 +97,9 @@ def interval(
 ) -> Interval:
     """`at` with its percentile interval over patients, for any metric: of pairs, pooled, or without a threshold.
 
-    Patients that have a row that enters are drawn with replacement. Resamples in which the metric has no value (every
-    class with one label only, say) are left out.
+    Patients that have a row that enters are drawn with replacement: one of whom the metric takes no notice would make
+    the interval narrower. Resamples in which the metric has no value (every class with one label only, say) are left
+    out.
 
     Args:
         levels: positions of a metric with a threshold.
@@ -86,9 +112,12 @@ def interval(
     value = at(evidence, metric, levels)
     if np.isnan(value):
         raise ValueError(f"nothing in the evidence to value {metric.name} by")
-    if isinstance(metric, LevelMetric) and isinstance(evidence, Pairs):
-        evidence = evidence.select(pairs_of(evidence, metric))
-    names, group = np.unique(evidence.patient if by == "patient" else evidence.image, return_inverse=True)
+    owners = evidence.patient if by == "patient" else evidence.image
+    if len(np.unique(owners[deciding_rows(evidence, metric)])) < 2:
+        return Interval(value, float("nan"), float("nan"))
+    enters = entering_rows(evidence, metric)
+    evidence = evidence.select(enters)
+    names, group = np.unique(owners[enters], return_inverse=True)
     means = [
         weighted(evidence, metric, levels, draws[:, group].astype(np.float64))
         for draws in _draws(len(names), resamples, seed, width=len(evidence))

@@ -12,7 +12,7 @@ from raysearch.thresholds._boxes import Connectivity
 from raysearch.thresholds._components import BoxAreas, Components
 from raysearch.thresholds._cross_fit import cross_fit
 from raysearch.thresholds._evidence import Evidence
-from raysearch.thresholds._sweep import Counted, Floats, PlainMetric, Sweep, SweepMetric
+from raysearch.thresholds._sweep import Counted, Floats, PlainMetric, Sweep, SweepMetric, present_pairs
 
 V2_SHARES = (0.3, 0.5, 0.7)
 """The IoUs of MaxBoxAccV2 (Choe et al. 2020)."""
@@ -102,6 +102,7 @@ BOX_METRICS = (
         title="MaxBoxAccV2 (IoU 0.3, 0.5, 0.7; thresholds chosen on what they score)",
         evidence=Components.kind,
         function=max_box_acc_v2,
+        enters=present_pairs,
         one_sided="it chooses its thresholds on the very images that it scores",
     ),
 )

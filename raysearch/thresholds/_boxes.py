@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
+from raysearch.thresholds._drawn_boxes import drawn_boxes
 from raysearch.thresholds._quantise import binarise
 
 BoxRule = Literal["largest", "most_active", "union"]
@@ -20,6 +21,9 @@ CONNECTIVITIES: tuple[Connectivity, ...] = get_args(Connectivity)
 
 Boxes = NDArray[np.int64]
 """(B, 4)."""
+
+TruthBoxes = NDArray[np.floating[Any]] | Boxes
+"""(B, 4); where the truth is boxes, their corners lie between pixels too."""
 
 
 def boxes_at(quantised: NDArray[np.uint8], level: int, rule: BoxRule, connectivity: Connectivity = 8) -> Boxes:
@@ -47,12 +51,15 @@ def boxes_at(quantised: NDArray[np.uint8], level: int, rule: BoxRule, connectivi
 
 
 def region_boxes(region: NDArray[np.bool_]) -> Boxes:
-    """The truth boxes of a region (H, W): the covering rectangle of each of its 8-connected components.
-
-    A region that was drawn as one box gives that box back. Of boxes that were merged into one mask those that touch or
-    overlap give the rectangle around them, since a mask does not hold their outlines.
-    """
-    return _components(region, 8)[1]
+    """The truth boxes of a region (H, W) that is known by its pixels alone: of each of its 8-connected components the
+    covering rectangle, or the boxes that it was drawn as where that can be told (`drawn_boxes`). Where the truth is
+    boxes, these are kept beside the pixels and count instead (`known_pairs`)."""
+    labels, boxes = _components(region, 8)
+    found = [
+        drawn_boxes(labels[y1:y2, x1:x2] == number) + np.array([x1, y1, x1, y1])
+        for number, (x1, y1, x2, y2) in enumerate(boxes, start=1)
+    ]
+    return np.concatenate(found) if found else boxes
 
 
 def cover(boxes: Boxes, size: tuple[int, int]) -> NDArray[np.bool_]:
@@ -61,6 +68,20 @@ def cover(boxes: Boxes, size: tuple[int, int]) -> NDArray[np.bool_]:
     for x1, y1, x2, y2 in boxes:
         out[y1:y2, x1:x2] = True
     return out
+
+
+def coverage(boxes: TruthBoxes, size: tuple[int, int]) -> NDArray[np.float64]:
+    """(H, W) shares in [0, 1] of each pixel that any of the boxes covers."""
+    if np.issubdtype(boxes.dtype, np.integer):
+        return cover(boxes, size).astype(np.float64)
+    # cells between all whole numbers and all sides of boxes: each is in a box or not
+    rows, columns = (np.unique([*range(n + 1), *boxes[:, axis::2].ravel()]) for axis, n in ((1, size[0]), (0, size[1])))
+    cells = np.zeros((len(rows) - 1, len(columns) - 1))
+    for x1, y1, x2, y2 in boxes:
+        cells[slice(*np.searchsorted(rows, (y1, y2))), slice(*np.searchsorted(columns, (x1, x2)))] = 1
+    cells *= np.diff(rows)[:, None] * np.diff(columns)
+    down, across = np.searchsorted(rows, np.arange(size[0])), np.searchsorted(columns, np.arange(size[1]))
+    return np.add.reduceat(np.add.reduceat(cells, down, axis=0), across, axis=1)
 
 
 def _components(mask: NDArray[np.bool_], connectivity: Connectivity) -> tuple[NDArray[np.int32], Boxes]:

@@ -11,7 +11,7 @@ from typing import ClassVar, NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from raysearch.thresholds._boxes import BOX_RULES, CONNECTIVITIES, BoxRule, Connectivity, region_boxes
+from raysearch.thresholds._boxes import BOX_RULES, CONNECTIVITIES, BoxRule, Connectivity
 from raysearch.thresholds._evidence import Column
 from raysearch.thresholds._logits import Logits
 from raysearch.thresholds._pairs import FromMaps, MapPairs
@@ -20,8 +20,9 @@ from raysearch.thresholds._ranks import PERCENTILES, Ranks, rank_levels
 from raysearch.thresholds._sweep import Sweep
 from raysearch.thresholds._sweep_boxes import SWEPT, sweep_boxes
 
-Areas = tuple[NDArray[np.uint32], NDArray[np.uint32]]
-"""Pixels in a predicted box and in a truth box, and pixels in one or the other: (R, L) each."""
+Areas = tuple[NDArray[np.float32], NDArray[np.float32]]
+"""Area in pixels that a predicted and a truth box share, and area in one or the other: (R, L) each. Whole numbers, and
+exact in the largest images, unless the corners of truth boxes lie between pixels."""
 
 _SHAPE = (len(CONNECTIVITIES), len(SWEPT))
 
@@ -37,7 +38,8 @@ class BoxAreas(Sweep, abc.ABC):
 
 @dataclass(frozen=True, kw_only=True)
 class Components(BoxAreas, FromMaps):
-    """What box rules make of R PRESENT pairs at all 257 levels: boxes of `boxes_at` beside those of `region_boxes`.
+    """What box rules make of R PRESENT pairs at all 257 levels: boxes of `boxes_at` beside the truth's
+    (`MapPairs.truth_boxes`).
 
     Only PRESENT pairs have a row: of an absent one every box is wrong, whatever the threshold. Boxes themselves are not
     kept, since every metric of boxes is one of their areas; a region of several truth boxes is what these cover
@@ -47,7 +49,7 @@ class Components(BoxAreas, FromMaps):
     A pair whose region is empty (a truth box that vanished when the image was scaled) has overlap 0 at every level.
 
     Attributes:
-        overlap: (R, 2, 4, 257) uint32 by connectivity (8, 4), rule (`SWEPT`) and level; see `BoxSweep`.
+        overlap: (R, 2, 4, 257) float32 by connectivity (8, 4), rule (`SWEPT`) and level; see `BoxSweep`.
         either: likewise.
         percentiles: (R, 101) uint16, the level that each percentile of the map's own values stands for; see `Ranks`.
         rule: the method's own, by which metrics judge its boxes unless they name another.
@@ -56,13 +58,13 @@ class Components(BoxAreas, FromMaps):
     kind: ClassVar[str] = "components"
     columns: ClassVar[dict[str, Column]] = {
         **Sweep.columns,
-        "overlap": (np.uint32, (*_SHAPE, LEVELS)),
-        "either": (np.uint32, (*_SHAPE, LEVELS)),
+        "overlap": (np.float32, (*_SHAPE, LEVELS)),
+        "either": (np.float32, (*_SHAPE, LEVELS)),
         "percentiles": (np.uint16, (PERCENTILES,)),
     }
 
-    overlap: NDArray[np.uint32]
-    either: NDArray[np.uint32]
+    overlap: NDArray[np.float32]
+    either: NDArray[np.float32]
     percentiles: NDArray[np.uint16]
     rule: BoxRule = "largest"
 
@@ -81,11 +83,11 @@ class Components(BoxAreas, FromMaps):
     def from_pairs(cls, pairs: MapPairs) -> Self:
         present = pairs.index["present"]
         shape = (np.count_nonzero(present), *_SHAPE, LEVELS)
-        overlap, either = np.zeros(shape, np.uint32), np.zeros(shape, np.uint32)
+        overlap, either = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
         histogram = np.zeros((shape[0], BINS), np.uint32)
-        judged = ((own, region) for own, region in pairs if region is not None)
-        for r, (own, region) in enumerate(judged):
-            boxes = region_boxes(region)
+        judged = ((row, own) for row, (own, region) in enumerate(pairs) if region is not None)
+        for r, (row, own) in enumerate(judged):
+            boxes = pairs.truth_boxes(row)
             histogram[r] = np.bincount(own.ravel(), minlength=BINS)
             for c, connectivity in enumerate(CONNECTIVITIES):
                 swept = sweep_boxes(own, BINS, boxes, connectivity)
@@ -115,7 +117,7 @@ def top_one(components: Components, logits: Logits) -> Components:
     if (place == len(logits)).any() or (logits.image[place] != components.image).any():
         raise ValueError("an image with boxes has no class scores; collect both from the same evaluation")
     right = logits.scores[place].argmax(axis=1) == components.label
-    return dataclasses.replace(components, overlap=components.overlap * right[:, None, None, None].astype(np.uint32))
+    return dataclasses.replace(components, overlap=components.overlap * right[:, None, None, None].astype(np.float32))
 
 
 class BoxChoice(NamedTuple):
@@ -142,7 +144,7 @@ class BoxChoices(BoxAreas):
     equally good ones hardly cross from one into the next: thresholds end with the empty mask, which has no box.
 
     Attributes:
-        overlap: (R, 2148) uint32.
+        overlap: (R, 2148) float32.
         either: likewise.
     """
 
@@ -151,12 +153,12 @@ class BoxChoices(BoxAreas):
     parameter: ClassVar[str] = "box choice"
     columns: ClassVar[dict[str, Column]] = {
         **Sweep.columns,
-        "overlap": (np.uint32, (positions,)),
-        "either": (np.uint32, (positions,)),
+        "overlap": (np.float32, (positions,)),
+        "either": (np.float32, (positions,)),
     }
 
-    overlap: NDArray[np.uint32]
-    either: NDArray[np.uint32]
+    overlap: NDArray[np.float32]
+    either: NDArray[np.float32]
 
     @classmethod
     def from_components(cls, components: Components) -> Self:

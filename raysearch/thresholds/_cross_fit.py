@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
-from raysearch.thresholds._average import class_values, entering, pair_scores, pairs_of, statistics_at
+from raysearch.thresholds._average import class_values, entering, pair_scores, pairs_of, statistics_at, values_of
 from raysearch.thresholds._pairs import Pairs
 from raysearch.thresholds._solve import best_levels
 from raysearch.thresholds._sweep import Floats, LevelMetric, Sweep, SweepMetric
@@ -27,6 +27,7 @@ class CrossFit:
         half: (T, P) int8, the half 0 or 1 of each patient in each repeat.
         levels: (T, 2, K) best position of each class on each half: ``levels[t, h]`` is *chosen* on half h and *applied*
             to the other.
+        by_class: the same for each class that has a value.
         notes: what had to be done otherwise, one line each.
     """
 
@@ -37,6 +38,7 @@ class CrossFit:
     patients: NDArray[np.str_]
     half: NDArray[np.int8]
     levels: NDArray[np.int64]
+    by_class: dict[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
     def halves(self, pairs: Pairs) -> NDArray[np.int8]:
@@ -61,14 +63,21 @@ class CrossFit:
                 f"with a {evidence.parameter} of {len(evidence.classes)} classes cannot be scored by it"
             )
         levels = self.applied(evidence).T
+        scores = None
         if metric.pooled:
             statistics = statistics_at(evidence, metric, levels)
-            values = class_values(evidence, statistics, metric, np.ones((1, len(evidence)))).mean()
-            return dataclasses.replace(self, metric=metric.name, value=float(values.mean()), scores=None)
-        scores = pair_scores(evidence, metric, levels).mean(axis=1)
-        entering = scores[pairs_of(evidence, metric)]
-        value = float(entering.mean()) if len(entering) else float("nan")
-        return dataclasses.replace(self, metric=metric.name, value=value, scores=scores)
+            found = class_values(evidence, statistics, metric, np.ones((1, len(evidence))))
+        else:
+            scores = pair_scores(evidence, metric, levels).mean(axis=1)
+            found = values_of(evidence, scores, metric)
+        weighed = zip(evidence.classes, found.values[0].mean(axis=1), found.weight[0], strict=True)
+        return dataclasses.replace(
+            self,
+            metric=metric.name,
+            value=float(found.mean().mean()),
+            scores=scores,
+            by_class={name: float(value) for name, value, weight in weighed if weight},
+        )
 
 
 def cross_fit(
@@ -115,7 +124,7 @@ def cross_fit(
         part, weights = entering(evidence, metric, weights)
         by_class = class_values(part, metric.statistics(part), metric, weights)
         levels = best_levels(by_class, metric.direction, per_class).reshape(repeats, 2, -1)
-    chosen = CrossFit(metric.name, evidence.parameter, 0.0, None, patients, half, levels, notes)
+    chosen = CrossFit(metric.name, evidence.parameter, 0.0, None, patients, half, levels, notes=notes)
     return chosen.rescore(evidence, metric)
 
 

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 
 from raysearch.thresholds._average import class_values
 from raysearch.thresholds._logits import Logits
-from raysearch.thresholds._registry import METRICS
+from raysearch.thresholds._registry import METRICS, find_metric
 from raysearch.thresholds._sweep import Sweep, SweepMetric
 
 
-def curves(evidence: Sweep) -> dict[str, list[float]]:
+def curves(evidence: Sweep, names: Iterable[str] = ()) -> dict[str, list[float]]:
     """Every metric of this kind of evidence at every threshold: precision against recall, F1+ by threshold and so on.
+
+    Args:
+        names: of metrics beside those of `METRICS`.
 
     Returns:
         L numbers each, ready for JSON, under the parameter's name (``threshold``: 257 in [0, 256/255]) and under the
@@ -19,7 +24,7 @@ def curves(evidence: Sweep) -> dict[str, list[float]]:
     """
     weights = np.ones((1, len(evidence)))
     out = {evidence.parameter: [evidence.setting(n) for n in range(evidence.positions)]}
-    for metric in METRICS.values():
+    for metric in {**METRICS, **{metric.name: metric for metric in map(find_metric, names)}}.values():
         if isinstance(metric, SweepMetric) and metric.judges(evidence):
             curve = class_values(evidence, metric.statistics(evidence), metric, weights).mean()[0]
             if not np.isnan(curve[0]):

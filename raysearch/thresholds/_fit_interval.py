@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from raysearch.thresholds._average import class_values, statistics_at
+from raysearch.thresholds._average import class_values, deciding_rows, entering_rows, statistics_at
 from raysearch.thresholds._bootstrap import Interval, _draws, _interval, bootstrap
 from raysearch.thresholds._cross_fit import CrossFit
 from raysearch.thresholds._sweep import LevelMetric, Sweep
@@ -23,7 +23,11 @@ def fit_interval(
         ValueError: no pair enters the metric.
     """
     if fit.scores is not None:
-        return bootstrap(fit.scores, evidence.patient, resamples=resamples, seed=seed)
+        classes = evidence.label if metric.average == "classes" else None
+        return bootstrap(fit.scores, evidence.patient, classes=classes, resamples=resamples, seed=seed)
+    if len(np.unique(evidence.patient[deciding_rows(evidence, metric)])) < 2:
+        return Interval(fit.value, float("nan"), float("nan"))
+    evidence = evidence.select(entering_rows(evidence, metric))
     statistics = statistics_at(evidence, metric, fit.applied(evidence).T)
     names, group = np.unique(evidence.patient, return_inverse=True)
     width = len(evidence) + statistics[0].shape[1] * len(evidence.classes)

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from raysearch.thresholds._evidence import Column, Evidence
 from raysearch.thresholds._sweep import Floats
+from raysearch.thresholds._values import check_truth
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +44,7 @@ class Logits(Evidence):
             )
         if self.view not in ("single", "multi"):
             raise ValueError(f"a view is single or multi, got {self.view}")
+        check_truth("labels", self.labels)
         if not np.isfinite(self.scores).all():
             raise ValueError("class scores must be finite numbers, found NaN or infinity")
 
@@ -59,7 +61,7 @@ class Logits(Evidence):
         """Of N images: (N, K) scores and labels, their (N,) rows in the collection and (N,) patients.
 
         Raises:
-            ValueError: shapes do not fit, or a score is not finite.
+            ValueError: shapes do not fit, a score is not finite, or a label is none of 1, 0 and -1.
         """
         return cls(
             classes=tuple(classes),
@@ -67,8 +69,27 @@ class Logits(Evidence):
             image=np.asarray(rows, np.int64),
             patient=np.asarray(patients, np.str_),
             scores=np.asarray(scores, np.float32),
-            labels=np.asarray(labels, np.int8),
+            labels=_int8(labels),
         )
+
+
+def _int8(labels: NDArray[Any]) -> NDArray[np.int8]:
+    """Checked before the cast, which would make anything of NaN and 255."""
+    check_truth("labels", np.asarray(labels))
+    return np.asarray(labels, np.int8)
+
+
+def labelled(logits: Logits) -> NDArray[np.bool_]:
+    """(R,) images of which a label is known."""
+    known: NDArray[np.bool_] = (logits.labels >= 0).any(axis=1)
+    return known
+
+
+def labelled_in_both(logits: Logits) -> NDArray[np.bool_]:
+    """(R,) images of which a label is known of a class that has both: of others `auc` takes no notice."""
+    both = (logits.labels > 0).any(axis=0) & (logits.labels == 0).any(axis=0)
+    known: NDArray[np.bool_] = (logits.labels[:, both] >= 0).any(axis=1)
+    return known
 
 
 def classification_error(logits: Logits, weights: Floats, label: int | None = None) -> Floats:
@@ -135,7 +156,7 @@ def auc(logits: Logits, weights: Floats, label: int | None = None) -> Floats:
     areas = np.stack([_area(logits, weights, k) for k in range(len(logits.classes))])
     defined = ~np.isnan(areas)
     mean = np.where(defined, areas, 0).sum(axis=0) / np.maximum(defined.sum(axis=0), 1)
-    known = weights @ (logits.labels >= 0).any(axis=1) > 0
+    known = weights @ labelled(logits) > 0
     both = ((logits.labels > 0).any(axis=0) & (logits.labels == 0).any(axis=0)).any()
     return np.where(known, np.where(defined.any(axis=0), mean, np.nan if both else 0.5), np.nan)
 

@@ -104,10 +104,10 @@ class MapMetric(LevelMetric):
         if not isinstance(evidence, Maps):
             raise ValueError(f"{self.name} needs evidence of kind maps, got {evidence.kind}")
         out = np.zeros(row_levels.shape)
-        regions = evidence.regions()
-        for row, (quantised, levels) in enumerate(zip(evidence.maps, row_levels, strict=True)):
+        for row, levels in enumerate(row_levels):
+            quantised, region = evidence.cut(row)
             distinct, place = np.unique(levels, return_inverse=True)
-            values = [self.compare(binarise(quantised, int(each)), regions[row]) for each in distinct]
+            values = [self.compare(binarise(quantised, int(each)), region) for each in distinct]
             out[row] = np.array(values)[place]
         return (out,)
 

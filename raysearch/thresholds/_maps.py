@@ -19,7 +19,8 @@ class Maps(Sweep, FromMaps):
     similarity, dense CRF, pictures). 9/8 byte a pixel before compression: collected only on demand.
 
     Attributes:
-        maps: (R, H, W) uint8 of `quantise`.
+        maps: (R, H, W) uint8 of `quantise`; 0 in the padding of a picture that is not square.
+        area: (R, 4) int32, half-open x1, y1, x2, y2: the picture's own pixels.
         packed: (R, ceil(H W / 8)) uint8, region bits row by row, the first the highest; all zero for ABSENT pairs.
     """
 
@@ -27,10 +28,12 @@ class Maps(Sweep, FromMaps):
     columns: ClassVar[dict[str, Column]] = {
         **Sweep.columns,
         "maps": (np.uint8, (None, None)),
+        "area": (np.int32, (4,)),
         "packed": (np.uint8, (None,)),
     }
 
     maps: NDArray[np.uint8]
+    area: NDArray[np.int32]
     packed: NDArray[np.uint8]
 
     def check(self) -> None:
@@ -46,13 +49,28 @@ class Maps(Sweep, FromMaps):
         size = pairs.maps.shape[2:]
         quantised = np.zeros((len(pairs), *size), np.uint8)
         packed = np.zeros((len(pairs), -(-size[0] * size[1] // 8)), np.uint8)
+        areas = pairs.areas[pairs.which].astype(np.int32)
         for r, (own, region) in enumerate(pairs):
-            quantised[r] = own
+            window = _window(areas[r])
+            quantised[r][window] = own
             if region is not None:
-                packed[r] = np.packbits(region)
-        return cls(**pairs.index, maps=quantised, packed=packed)
+                whole = np.zeros(size, np.bool_)
+                whole[window] = region
+                packed[r] = np.packbits(whole)
+        return cls(**pairs.index, maps=quantised, area=areas, packed=packed)
+
+    def cut(self, row: int) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+        """Map and region (h, w) of a pair, without the padding."""
+        window = _window(self.area[row])
+        bits = np.unpackbits(self.packed[row], count=self.maps[row].size)
+        return self.maps[row][window], bits.reshape(self.maps[row].shape).astype(np.bool_)[window]
 
     def regions(self) -> NDArray[np.bool_]:
         """(R, H, W)."""
         bits = np.unpackbits(self.packed, axis=1, count=self.maps[0].size if len(self) else 0)
         return bits.reshape(self.maps.shape).astype(np.bool_)
+
+
+def _window(area: NDArray[np.int32]) -> tuple[slice, slice]:
+    x1, y1, x2, y2 = area.tolist()
+    return slice(y1, y2), slice(x1, x2)

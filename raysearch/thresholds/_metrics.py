@@ -11,7 +11,7 @@ import numpy as np
 
 from raysearch.thresholds._confusion import MaskSweep
 from raysearch.thresholds._evidence import Evidence
-from raysearch.thresholds._sweep import Counted, Floats, Sweep, SweepMetric
+from raysearch.thresholds._sweep import Average, Counted, Floats, Sweep, SweepMetric
 
 
 def f1_plus(tp: Counted, fp: Counted, fn: Counted, tn: Counted) -> Floats:
@@ -94,6 +94,7 @@ class DrawnIou(MaskMetric):
     """
 
     pairs: Literal["present", "absent", "known"] = "known"
+    average: Average = "classes"
     pooled: bool = True
 
     def statistics(self, evidence: Sweep) -> tuple[Counted, ...]:
@@ -134,14 +135,15 @@ MASK_METRICS = (
     ),
     MaskMetric(name="iou", title="IoU (mean over images)", function=iou),
     MaskMetric(
-        name="iou_pooled",
+        name="iou_pooled:classes",
         title="mIoU (pixels pooled over the images of a class, mean over classes)",
         function=iou,
         pairs="known",
+        average="classes",
         pooled=True,
     ),
     DrawnIou(
-        name="iou_per_image",
+        name="iou_per_image:classes",
         title="mIoU by image (mean over the images of a class but those without region and mask, mean over classes)",
         function=mean_of,
     ),

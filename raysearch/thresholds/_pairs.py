@@ -5,12 +5,14 @@ from __future__ import annotations
 import abc
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from raysearch.thresholds._boxes import Boxes, region_boxes
 from raysearch.thresholds._evidence import Column, Evidence
+from raysearch.thresholds._values import check_regions, check_truth
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +43,8 @@ class MapPairs:
         index: the five fields of `Pairs`, to be passed on to an evidence class.
         which: (R,) place in the batch.
         maps: (N, M, H, W) uint8.
+        areas: (N, 4) half-open x1, y1, x2, y2: the picture's own pixels, the only ones that count.
+        outlines: the boxes of regions that are some.
         regions: (P, H, W) in {0, 1}, of the PRESENT pairs.
         region: (R,) place of each pair in `regions`, or of its image's first one where there is one map an image;
             read where the pair is PRESENT.
@@ -50,6 +54,8 @@ class MapPairs:
     index: dict[str, Any]
     which: NDArray[np.int64]
     maps: NDArray[np.uint8]
+    areas: NDArray[np.integer[Any]]
+    outlines: Outlines
     regions: NDArray[np.uint8]
     region: NDArray[np.int64]
     count: NDArray[np.int64]
@@ -58,12 +64,36 @@ class MapPairs:
         return len(self.which)
 
     def __iter__(self) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.bool_] | None]]:
-        """Map (H, W) uint8 and region (H, W) bool of each pair; None for the region of an ABSENT one."""
+        """Map (h, w) uint8 and region (h, w) bool of each pair, cut to the picture's own area; None for the region of
+        an ABSENT one."""
         one_map = self.maps.shape[1] == 1
         columns = self.which, self.index["label"], self.index["present"], self.region, self.count
         for n, k, present, first, count in zip(*columns, strict=True):
-            image = self.maps[n, 0 if one_map else k]
-            yield image, np.any(self.regions[first : first + count], axis=0) if present else None
+            x1, y1, x2, y2 = self.areas[n]
+            image = self.maps[n, 0 if one_map else k, y1:y2, x1:x2]
+            yield image, np.any(self.regions[first : first + count, y1:y2, x1:x2], axis=0) if present else None
+
+    def truth_boxes(self, row: int) -> Boxes:
+        """(B, 4) float64 in the cut map of a PRESENT pair: its regions' boxes, and `region_boxes` of what are none."""
+        x1, y1, x2, y2 = self.areas[self.which[row]]
+        numbers = np.arange(self.region[row], self.region[row] + self.count[row])
+        of_pair = np.isin(self.outlines.region, numbers)
+        shape = numbers[~np.isin(numbers, self.outlines.region)]
+        boxes = self.outlines.boxes[of_pair] - (x1, y1, x1, y1)
+        if not len(shape):
+            return boxes
+        return np.concatenate([boxes, region_boxes(np.any(self.regions[shape, y1:y2, x1:x2], axis=0))])
+
+
+class Outlines(NamedTuple):
+    """Regions that are boxes: (B, 4) float64 x1, y1, x2, y2 in pixels, within the picture's area, and the region that
+    each belongs to, (B,) ascending."""
+
+    boxes: NDArray[np.float64]
+    region: NDArray[np.integer[Any]]
+
+
+NO_OUTLINES = Outlines(np.empty((0, 4)), np.empty(0, np.int64))
 
 
 def known_pairs(
@@ -73,6 +103,9 @@ def known_pairs(
     rows: ArrayLike,
     patients: ArrayLike,
     classes: Sequence[str],
+    *,
+    areas: NDArray[np.integer[Any]] | None = None,
+    outlines: Outlines = NO_OUTLINES,
 ) -> MapPairs:
     """The known pairs of N images, as every kind of evidence made from maps takes them.
 
@@ -85,9 +118,13 @@ def known_pairs(
         rows: (N,) row of each image in the collection.
         patients: (N,) str.
         classes: K names.
+        areas: (N, 4) half-open x1, y1, x2, y2, the picture's own pixels in each image; None if these are all. What lies
+            outside, the padding of a picture that is not square, enters nothing.
+        outlines: of those of `regions` that are boxes. Box metrics compare with these, not with what pixels show.
 
     Raises:
-        ValueError: shapes or types do not fit.
+        ValueError: shapes or types do not fit; a region is of other values than 0 and 1, a truth of others than 1, 0
+            and -1, or an area does not lie in the image.
     """
     rows, patients = np.asarray(rows, np.int64), np.asarray(patients, np.str_)
     images, labels = len(rows), len(classes)
@@ -104,6 +141,14 @@ def known_pairs(
             f" for {images} rows and {labels} classes; got {maps.dtype} {maps.shape}, {truth.shape}, {regions.shape}"
             f" and {patients.shape}"
         )
+    check_regions(regions)
+    check_truth("truth", truth)
+    whole = (0, 0, maps.shape[3], maps.shape[2])
+    areas = np.tile(whole, (images, 1)) if areas is None else np.asarray(areas)
+    if areas.shape != (images, 4) or (areas < 0).any() or (areas[:, 2:] > whole[2:]).any() or _empty(areas).any():
+        raise ValueError(f"expected areas (N, 4), half-open x1, y1, x2, y2 in {whole}; got {areas.shape}")
+    if len(outlines.boxes) != len(outlines.region) or (len(outlines.region) and max(outlines.region) >= len(regions)):
+        raise ValueError(f"expected boxes of the {len(regions)} regions; got {len(outlines.boxes)} of other regions")
     known, present = truth >= 0, truth > 0
     first: NDArray[np.int64] = np.cumsum(present).reshape(truth.shape) - present
     count = np.ones_like(first)
@@ -118,7 +163,11 @@ def known_pairs(
         "patient": patients[which],
         "present": present[which, label],
     }
-    return MapPairs(index, which, maps, regions, first[which, label], count[which, label])
+    return MapPairs(index, which, maps, areas, outlines, regions, first[which, label], count[which, label])
+
+
+def _empty(areas: NDArray[np.integer[Any]]) -> NDArray[np.bool_]:
+    return np.asarray((areas[:, :2] >= areas[:, 2:]).any(axis=1))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,9 +188,14 @@ class FromMaps(Pairs, abc.ABC):
         rows: ArrayLike,
         patients: ArrayLike,
         classes: Sequence[str],
+        *,
+        areas: NDArray[np.integer[Any]] | None = None,
+        outlines: Outlines = NO_OUTLINES,
     ) -> Self:
         """Of a batch of N images; arguments and errors of `known_pairs`, but for masks (N, K, H, W) uint8 or bool in
         {0, 1}, which are read where `truth` is PRESENT."""
-        if masks.ndim != 4 or masks.shape[:2] != truth.shape:
-            raise ValueError(f"expected masks (N, K, H, W) and truth (N, K); got {masks.shape} and {truth.shape}")
-        return cls.from_pairs(known_pairs(maps, masks[truth > 0], truth, rows, patients, classes))
+        if masks.ndim != 4 or masks.shape[:2] != np.shape(truth):
+            raise ValueError(f"expected masks (N, K, H, W) and truth (N, K); got {masks.shape} and {np.shape(truth)}")
+        regions = masks[np.asarray(truth) > 0]
+        pairs = known_pairs(maps, regions, truth, rows, patients, classes, areas=areas, outlines=outlines)
+        return cls.from_pairs(pairs)

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from raysearch.thresholds._evidence import Column
 from raysearch.thresholds._pairs import Pairs
+from raysearch.thresholds._values import check_truth
 
 POSITIVE = 0.5
 """A cell of at least this value is positive (paper 000, section 4)."""
@@ -74,6 +75,8 @@ class Regions(Pairs):
         rows: ArrayLike,
         patients: ArrayLike,
         classes: Sequence[str],
+        *,
+        inside: NDArray[np.bool_] | None = None,
     ) -> Regions:
         """Measures N images.
 
@@ -85,9 +88,11 @@ class Regions(Pairs):
             rows: (N,) row of each image in the collection.
             patients: (N,) str.
             classes: K names.
+            inside: (N, P, Q) bool, the cells that show some of the picture, at least one; the others lie in the padding
+                of a picture that is not square, and count nowhere. None if all show it.
 
         Raises:
-            ValueError: shapes or types do not fit, or the grid leaves [0, 1].
+            ValueError: shapes, types or values do not fit, or the grid leaves [0, 1].
         """
         rows, patients = np.asarray(rows, np.int64), np.asarray(patients, np.str_)
         pairs = (len(rows), len(classes))
@@ -103,13 +108,18 @@ class Regions(Pairs):
                 f"and {pairs[1]} classes; got {grid.shape}, {cells.dtype} {cells.shape}, {truth.shape}, {labels.shape} "
                 f"and {patients.shape}"
             )
+        check_truth("truth", truth)
+        check_truth("labels", labels)
+        whole = np.ones((pairs[0], *grid.shape[2:]), np.bool_) if inside is None else inside
+        if whole.shape != (pairs[0], *grid.shape[2:]) or not whole.any(axis=(1, 2)).all():
+            raise ValueError(f"expected cells (N, P, Q) of which some show the picture, got {whole.shape}")
         presence = np.where(truth >= 0, truth, labels)
         which, label = np.nonzero(presence >= 0)
         present = presence[which, label] > 0
         annotated = (truth[which, label] > 0) & cells[which, label].any(axis=(1, 2))
         of_region = np.full((len(_OF_REGION), len(which)), np.nan)
         places = which[annotated], label[annotated]
-        of_region[:, annotated] = _measure(grid[places], cells[places])
+        of_region[:, annotated] = _measure(grid[places], cells[places], whole[places[0]])
         columns: dict[str, Any] = dict(zip(_OF_REGION, of_region, strict=True))
         return cls(
             classes=tuple(classes),
@@ -118,7 +128,7 @@ class Regions(Pairs):
             patient=patients[which],
             present=present,
             annotated=annotated,
-            total=grid.mean(axis=(2, 3), dtype=np.float64)[which, label],
+            total=grid.mean(axis=(2, 3), dtype=np.float64, where=whole[:, None])[which, label],
             **columns,
         )
 
@@ -126,17 +136,18 @@ class Regions(Pairs):
 _OF_REGION = ("inside", "outside", "blob", "positive_outside")
 
 
-def _measure(grid: NDArray[np.float32], cells: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """(4, A): the statistics `_OF_REGION` of A maps (A, P, Q) and regions of at least a cell."""
+def _measure(grid: NDArray[np.float32], cells: NDArray[np.bool_], whole: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """(4, A): the statistics `_OF_REGION` of A maps (A, P, Q), regions of at least a cell, and the pictures' cells."""
+    others = whole & ~cells
     inside = cells.sum(axis=(1, 2))
-    outside = np.maximum(cells[0].size - inside, 1) if len(cells) else inside  # 0 / 1 where there is no other cell
+    outside = np.maximum(others.sum(axis=(1, 2)), 1)  # 0 / 1 where there is no other cell
     positive = grid >= POSITIVE
     out = np.stack(
         [
             grid.sum(axis=(1, 2), where=cells, dtype=np.float64) / inside,
-            grid.sum(axis=(1, 2), where=~cells, dtype=np.float64) / outside,
+            grid.sum(axis=(1, 2), where=others, dtype=np.float64) / outside,
             largest_blob(positive & cells) / inside,
-            (positive & ~cells).sum(axis=(1, 2)) / outside,
+            (positive & others).sum(axis=(1, 2)) / outside,
         ]
     )
     out[:, np.isnan(grid).any(axis=(1, 2))] = np.nan

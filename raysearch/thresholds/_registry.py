@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
+from typing import get_args
 
 from raysearch.errors import UserError, nearest
 from raysearch.thresholds._box_metrics import BOX_METRICS, box_accuracy
-from raysearch.thresholds._logits import accuracy, auc, classification_error, f1_score
+from raysearch.thresholds._logits import (
+    Logits,
+    accuracy,
+    auc,
+    classification_error,
+    f1_score,
+    labelled,
+    labelled_in_both,
+)
 from raysearch.thresholds._map_metrics import MAP_METRICS
 from raysearch.thresholds._metrics import MASK_METRICS, MaskMetric, ior_accuracy, iou_accuracy
 from raysearch.thresholds._soft import cdice, pxap
-from raysearch.thresholds._sweep import LevelMetric, Metric, PlainMetric, SweepMetric
+from raysearch.thresholds._sweep import Average, LevelMetric, Metric, PlainMetric, SweepMetric, present_pairs
 
 _PLAIN_METRICS = (
     PlainMetric(
@@ -18,15 +28,21 @@ _PLAIN_METRICS = (
         title="cDice (continuous Dice of the map, mean over images)",
         evidence="counts",
         function=cdice,
+        enters=present_pairs,
     ),
     PlainMetric(
-        name="pxap", title="PxAP (pixel average precision, pixels of all images)", evidence="counts", function=pxap
+        name="pxap",
+        title="PxAP (pixel average precision, pixels of all images)",
+        evidence="counts",
+        function=pxap,
+        enters=present_pairs,
     ),
     PlainMetric(
         name="classification_error",
         title="Classification error (share of images; of known labels in the multi-label view)",
         evidence="logits",
         function=classification_error,
+        enters=labelled,
         direction="minimize",
     ),
     PlainMetric(
@@ -34,14 +50,22 @@ _PLAIN_METRICS = (
         title="Accuracy (share of images; of known labels in the multi-label view)",
         evidence="logits",
         function=accuracy,
+        enters=labelled,
     ),
     PlainMetric(
         name="f1_score",
         title="F1 of image labels (each class taken as positive, mean over classes)",
         evidence="logits",
         function=f1_score,
+        enters=labelled,
     ),
-    PlainMetric(name="auc", title="AUC (area under the ROC curve, mean over classes)", evidence="logits", function=auc),
+    PlainMetric(
+        name="auc",
+        title="AUC (area under the ROC curve, mean over classes)",
+        evidence="logits",
+        function=auc,
+        enters=labelled_in_both,
+    ),
 )
 
 METRICS: dict[str, Metric] = {
@@ -58,26 +82,56 @@ AT: dict[str, Callable[[float, str], Metric]] = {
 
 
 def find_metric(name: str) -> Metric:
-    """The metric of that name, or ``NAME@T`` with T in (0, 1].
+    """The metric of that name: ``NAME``, or ``NAME@T`` with T in (0, 1], a mean over pairs if it is one of regions, as
+    is the same with ``:pairs``; with ``:classes`` the mean over classes.
+
+    The metric's own name is the shortest one: without ``:pairs``.
 
     Raises:
-        UserError: no such metric (with the nearest name), one that takes no T, or a T that is none.
+        UserError: no such metric (with the nearest name), one that takes no T or has no other mean, or a T that is
+            none.
     """
     if name in METRICS:
         return METRICS[name]
-    stem, at, text = name.partition("@")
-    if not at or stem not in METRICS:
-        known = [*METRICS, *(f"{stem}@T" for stem in AT)]
-        raise UserError(f"--metric {name}: unknown metric; {nearest(name, known)}")
-    if stem not in AT:
-        raise UserError(f"--metric {name}: {stem} takes no @T; give {stem}, or one of {', '.join(AT)} with @T")
+    stem, colon, average = name.partition(":")
+    if f"{stem}:classes" in METRICS and average in ("", "pairs"):
+        raise UserError(
+            f"--metric {name}: it takes the images of each class together, so that only its mean over classes can be"
+            f" solved for; give {stem}:classes"
+        )
+    if not colon:
+        return _over_pairs(stem, name)
+    metric = METRICS.get(f"{stem}:classes") or _over_pairs(stem, name)
+    if metric.evidence == Logits.kind:
+        raise UserError(f"--metric {name}: {stem} is a metric of labels and has one mean; give {stem}")
+    if average not in get_args(Average):
+        raise UserError(f"--metric {name}: expected :classes or :pairs at the end, as in {stem}:classes")
+    return metric if average == "pairs" else over_classes(metric)
+
+
+def over_classes(metric: Metric) -> Metric:
+    """The mean over classes of a metric that is one over pairs."""
+    name, title = f"{metric.name}:classes", f"{metric.title}, mean over classes"
+    return replace(metric, name=name, title=title, average="classes")
+
+
+def _over_pairs(stem: str, name: str) -> Metric:
+    """The metric called `stem`, ``NAME`` or ``NAME@T``; `name` is what errors repeat."""
+    if stem in METRICS:
+        return METRICS[stem]
+    base, at, text = stem.partition("@")
+    if not at or base not in METRICS:
+        known = [*METRICS, *(f"{base}@T" for base in AT)]
+        raise UserError(f"--metric {name}: unknown metric; {nearest(stem, known)}")
+    if base not in AT:
+        raise UserError(f"--metric {name}: {base} takes no @T; give {base}, or one of {', '.join(AT)} with @T")
     try:
         least = float(text)
     except ValueError:
         least = 0.0
     if not 0 < least <= 1:
-        raise UserError(f"--metric {name}: expected a number in (0, 1] after the @, as in {stem}@0.3; got '{text}'")
-    return AT[stem](least, name)
+        raise UserError(f"--metric {name}: expected a number in (0, 1] after the @, as in {base}@0.3; got '{text}'")
+    return AT[base](least, stem)
 
 
 def sweep_metric(name: str) -> SweepMetric:

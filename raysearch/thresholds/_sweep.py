@@ -17,6 +17,9 @@ from raysearch.thresholds._quantise import LEVELS, level, threshold
 Floats = NDArray[np.float64]
 Counted = NDArray[Any]
 Direction = Literal["maximize", "minimize"]
+Average = Literal["pairs", "classes"]
+"""What a metric of regions is a mean over: all pairs that enter, whatever their class, or classes, of each one's mean
+over its own pairs (the "Mean" of paper 001, in which a scarce class counts as much as a frequent one)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,8 +55,9 @@ class LevelMetric(abc.ABC):
         function: of what `statistics_at` gives, arrays of one shape, to values of that shape.
         direction: which way is better.
         pairs: the pairs that it is a mean over: ``present`` (GT-known localization), ``absent``, or ``known``, both.
+        average: what the mean is over.
         pooled: statistics are added up over the images of a class before the function is applied, and the mean is over
-            classes that have a present pair; otherwise the function is applied to each pair and the mean is over pairs.
+            classes that have a present pair, whatever `average` says; otherwise the function is applied to each pair.
         one_sided: why it cannot be a study's only objective; empty if it can.
 
     Class attributes:
@@ -66,6 +70,7 @@ class LevelMetric(abc.ABC):
     function: Callable[..., Floats]
     direction: Direction = "maximize"
     pairs: Literal["present", "absent", "known"] = "present"
+    average: Average = "pairs"
     pooled: bool = False
     one_sided: str = ""
 
@@ -97,6 +102,11 @@ class SweepMetric(LevelMetric):
         return tuple(each[rows, row_levels] for each in self.statistics(evidence))
 
 
+def present_pairs(pairs: Pairs) -> NDArray[np.bool_]:
+    """(R,) rows of PRESENT pairs, all that enters the plain metrics of regions."""
+    return pairs.present
+
+
 @dataclass(frozen=True, kw_only=True)
 class PlainMetric:
     """A metric without a threshold: reported, never solved for.
@@ -105,13 +115,19 @@ class PlainMetric:
         evidence: kind of the evidence that it needs.
         function: of that evidence, weights (B, R) of its rows, not negative (times drawn by a bootstrap), and one class
             (index) or None for all, to (B,) values; NaN where nothing is known that it could judge.
+        enters: of that evidence to (R,) bool, the rows that `function` looks at: the others say nothing, whatever their
+            weight.
+        average: over ``classes``, the function is applied to each class and its values are averaged; over ``pairs``, to
+            all at once.
     """
 
     name: str
     title: str
     evidence: str
     function: Callable[[Any, Floats, int | None], Floats]
+    enters: Callable[[Any], NDArray[np.bool_]]
     direction: Direction = "maximize"
+    average: Average = "pairs"
     one_sided: str = ""
 
     def judges(self, evidence: Evidence) -> bool:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 Ints = NDArray[np.int32]
+Floats = NDArray[np.float64]
 
 
 def compiled(function: Function) -> Function:
@@ -27,9 +28,11 @@ def compiled(function: Function) -> Function:
 
 # columns of a component: pixels, first pixel in raster order, whether it holds the map's highest value, its box
 SIZE, FIRST, TOP, X1, Y1, X2, Y2 = range(7)
-# what of the box has been painted, and its overlap and union with the truth box that it fits best
-PX1, PY1, PX2, PY2, OVERLAP, EITHER = range(7, 13)
-COLUMNS = 13
+# what of the box has been painted
+PX1, PY1, PX2, PY2 = range(7, 11)
+COLUMNS = 11
+# of a component's box the overlap and union, in pixels, with the truth box that it fits best
+OVERLAP, EITHER = range(2)
 
 
 @compiled
@@ -66,8 +69,6 @@ def start(nodes: Ints, component: int, x: int, y: int, place: int, top: int) -> 
     nodes[component, X1], nodes[component, X2] = x, x + 1
     nodes[component, Y1], nodes[component, Y2] = y, y + 1
     nodes[component, PX1 : PY2 + 1] = 0
-    nodes[component, OVERLAP] = 0
-    nodes[component, EITHER] = 1
 
 
 @compiled
@@ -91,12 +92,12 @@ def larger(nodes: Ints, a: int, b: int) -> bool:
 
 
 @compiled
-def paint(free: Ints, truth: NDArray[np.uint8], y: int, x1: int, x2: int) -> tuple[int, int]:
-    """Paints pixels x1..x2-1 of a row: how many of them were free, and how many of those lie in the truth.
+def paint(free: Ints, truth: Floats, y: int, x1: int, x2: int) -> tuple[int, float]:
+    """Paints pixels x1..x2-1 of a row: how many of them were free, and how much of those lies in the truth.
 
     `free` (H, W + 1) leads from each pixel to the next free one of its row.
     """
-    pixels, inside = 0, 0
+    pixels, inside = 0, 0.0
     x = find(free[y], x1)
     while x < x2:
         pixels += 1
@@ -107,9 +108,9 @@ def paint(free: Ints, truth: NDArray[np.uint8], y: int, x1: int, x2: int) -> tup
 
 
 @compiled
-def paint_box(nodes: Ints, root: int, free: Ints, truth: NDArray[np.uint8]) -> tuple[int, int]:
+def paint_box(nodes: Ints, root: int, free: Ints, truth: Floats) -> tuple[int, float]:
     """`paint` for what a root's box gained since it was painted last."""
-    pixels, inside, gained = 0, 0, False
+    pixels, inside, gained = 0, 0.0, False
     for column in range(4):
         gained |= nodes[root, X1 + column] != nodes[root, PX1 + column]
     if not gained:
@@ -131,22 +132,22 @@ def paint_box(nodes: Ints, root: int, free: Ints, truth: NDArray[np.uint8]) -> t
 
 
 @compiled
-def match(nodes: Ints, root: int, boxes: Ints) -> None:
+def match(nodes: Ints, fits: Floats, root: int, boxes: Floats) -> None:
     """Overlap and union of a root's box with the one of the truth boxes (B, 4) that it fits best."""
     x1, y1, x2, y2 = nodes[root, X1], nodes[root, Y1], nodes[root, X2], nodes[root, Y2]
-    nodes[root, OVERLAP], nodes[root, EITHER] = 0, 1
+    fits[root, OVERLAP], fits[root, EITHER] = 0, 1
     for b in range(len(boxes)):
         width = min(x2, boxes[b, 2]) - max(x1, boxes[b, 0])
         height = min(y2, boxes[b, 3]) - max(y1, boxes[b, 1])
         if width > 0 and height > 0:
             both = width * height
             either = (x2 - x1) * (y2 - y1) + (boxes[b, 2] - boxes[b, 0]) * (boxes[b, 3] - boxes[b, 1]) - both
-            if both / either > nodes[root, OVERLAP] / nodes[root, EITHER]:
-                nodes[root, OVERLAP], nodes[root, EITHER] = both, either
+            if both / either > fits[root, OVERLAP] / fits[root, EITHER]:
+                fits[root, OVERLAP], fits[root, EITHER] = both, either
 
 
 @compiled
-def best_root(parent: Ints, nodes: Ints, matched: Ints, count: int) -> tuple[int, int]:
+def best_root(parent: Ints, fits: Floats, matched: Ints, count: int) -> tuple[int, int]:
     """The root that matches best among `matched[:count]`, and how many of those are still roots, moved to the front."""
     kept, best = 0, -1
     for n in range(count):
@@ -154,14 +155,14 @@ def best_root(parent: Ints, nodes: Ints, matched: Ints, count: int) -> tuple[int
         if parent[root] == root:
             matched[kept] = root
             kept += 1
-            if best < 0 or iou(nodes, root) > iou(nodes, best):
+            if best < 0 or iou(fits, root) > iou(fits, best):
                 best = root
     return best, kept
 
 
 @compiled
-def iou(nodes: Ints, root: int) -> float:
-    return nodes[root, OVERLAP] / nodes[root, EITHER]  # type: ignore[no-any-return]
+def iou(fits: Floats, root: int) -> float:
+    return fits[root, OVERLAP] / fits[root, EITHER]  # type: ignore[no-any-return]
 
 
 @compiled
@@ -204,20 +205,20 @@ def add_pixel(label: Ints, parent: Ints, nodes: Ints, steps: Ints, components: i
 
 @compiled
 def sweep(
-    ranks: Ints, levels: int, connectivity: int, truth: NDArray[np.uint8], truth_boxes: Ints
-) -> tuple[Ints, NDArray[np.int64], NDArray[np.int64]]:
+    ranks: Ints, levels: int, connectivity: int, truth: Floats, truth_boxes: Floats
+) -> tuple[Ints, Floats, Floats]:
     """The masks ``ranks >= level`` at all levels 0..`levels`, from the last one, which is empty, down.
 
     Args:
         ranks: (H, W) in 0..levels - 1.
         connectivity: 4 or 8.
-        truth: (H, W) in {0, 1}, union of the truth boxes.
+        truth: (H, W) in [0, 1], the share of each pixel that the truth boxes cover.
         truth_boxes: (B, 4).
 
     Returns:
         boxes (2, levels + 1, 4) of the largest and of the most active component, zeros where there is none; of the
-        union of all boxes the pixels and those of them in the truth, (2, levels + 1); overlap and union of the best
-        match, (2, levels + 1).
+        union of all boxes the pixels and how much of them is in the truth, (2, levels + 1); overlap and union of the
+        best match, (2, levels + 1).
     """
     height, width = ranks.shape
     stride = width + 2
@@ -226,14 +227,15 @@ def sweep(
     # a component begins at a pixel without a neighbour before it: at most every second one
     most = (height * width + 1) // 2
     parent, nodes, components = np.empty(most, np.int32), np.empty((most, COLUMNS), np.int32), 0
+    fits = np.zeros((most, 2))
     changed_at, changed, matched, listed = np.full(most, -1, np.int32), np.empty(most, np.int32), parent.copy(), 0
     label = np.full((height + 2) * stride, -1, np.int32)
     steps = np.array([-1, 1, -stride, stride, -stride - 1, 1 - stride, stride - 1, stride + 1], np.int32)[:connectivity]
     free = np.empty((height, width + 1), np.int32)
     free[:] = np.arange(width + 1)
     boxes = np.zeros((2, levels + 1, 4), np.int32)
-    unions, matches = np.zeros((2, levels + 1), np.int64), np.zeros((2, levels + 1), np.int64)
-    largest, active, pixels, inside = -1, -1, 0, 0
+    unions, matches = np.zeros((2, levels + 1)), np.zeros((2, levels + 1))
+    largest, active, pixels, inside = -1, -1, 0, 0.0
     best, fit = -1, 0.0
     for level in range(highest, -1, -1):
         top, changes = int(level == highest), 0
@@ -248,6 +250,7 @@ def sweep(
                 components += 1
                 parent[root] = root
                 start(nodes, root, x, y, place, top)
+                fits[root, EITHER] = 1
             # no component ever gets smaller or begins later, so the first of them changes only in favour of this one
             if largest < 0 or larger(nodes, root, largest):
                 largest = root
@@ -261,19 +264,19 @@ def sweep(
             if parent[root] == root:
                 gained, hit = paint_box(nodes, root, free, truth)
                 pixels, inside = pixels + gained, inside + hit
-                unlisted = nodes[root, OVERLAP] == 0
-                match(nodes, root, truth_boxes)
-                if unlisted and nodes[root, OVERLAP] > 0:
+                unlisted = fits[root, OVERLAP] == 0
+                match(nodes, fits, root, truth_boxes)
+                if unlisted and fits[root, OVERLAP] > 0:
                     matched[listed] = root
                     listed += 1
-                if iou(nodes, root) > fit:
-                    best, fit = root, iou(nodes, root)
+                if iou(fits, root) > fit:
+                    best, fit = root, iou(fits, root)
         largest, active = find(parent, largest), find(parent, active)
         boxes[0, level], boxes[1, level] = nodes[largest, X1 : Y2 + 1], nodes[active, X1 : Y2 + 1]
         unions[0, level], unions[1, level] = pixels, inside
         if best >= 0:
-            if parent[best] != best or iou(nodes, best) < fit:
-                best, listed = best_root(parent, nodes, matched, listed)
-                fit = iou(nodes, best)
-            matches[0, level], matches[1, level] = nodes[best, OVERLAP], nodes[best, EITHER]
+            if parent[best] != best or iou(fits, best) < fit:
+                best, listed = best_root(parent, fits, matched, listed)
+                fit = iou(fits, best)
+            matches[0, level], matches[1, level] = fits[best, OVERLAP], fits[best, EITHER]
     return boxes, unions, matches

@@ -13,16 +13,19 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from raysearch.data import Collection
-from raysearch.data._loader import evaluation_batches
-from raysearch.method import Method, Prediction
+from raysearch.data._loader import evaluation_batches, inside_of
+from raysearch.data._pool_regions import region_boxes
+from raysearch.method import Method, Prediction, RegionBoxes, cells_of_boxes
 from raysearch.thresholds import (
     FROM_MAPS,
     KINDS,
+    NO_OUTLINES,
     BoxRule,
     Components,
     Counts,
     Evidence,
     Logits,
+    Outlines,
     Regions,
     find_metric,
     known_pairs,
@@ -114,7 +117,8 @@ def observe(
         for batch_rows, images in evaluation_batches(
             collection, rows, EVALUATION_BATCH, rank=collective.rank, workers=collective.size
         ):
-            prediction = method.predict(model, images.to(device))
+            inside = inside_of(collection, batch_rows)
+            prediction = method.predict(model, images.to(device), None if inside is None else inside.to(device))
             parts.append(evidence_of(method, prediction, collection, batch_rows, kinds | ALWAYS))
     model.train(was_training)
     gathered = [part for of_worker in collective.gather(parts) for part in of_worker]
@@ -135,8 +139,15 @@ def evidence_of(
     maps = quantise(prediction.maps.float().cpu().numpy())
     truth, labels = collection.truth[rows], collection.labels[rows]
     # dense masks (n, K, H, W) would be 1.7 GB for 32 images of 512 x 512 and 200 classes
-    regions = torch.from_numpy(collection.masks[collection.mask_row[rows][truth > 0]])
-    pairs = known_pairs(maps, method.scored_regions(regions).numpy(), truth, *about)
+    known = collection.mask_row[rows][truth > 0]
+    regions, boxes = torch.from_numpy(collection.masks[known]), region_boxes(collection, known)
+    scored = method.scored_regions(regions, boxes)
+    # a method that compares with other regions has no boxes of them
+    outlines = (
+        NO_OUTLINES if boxes is None or scored is not regions else Outlines(boxes.boxes.numpy(), boxes.region.numpy())
+    )
+    areas = collection.areas_of(rows)
+    pairs = known_pairs(maps, scored.numpy(), truth, *about, areas=areas, outlines=outlines)
     out: dict[str, Evidence] = {}
     for kind in kinds:
         if kind == "logits":
@@ -146,8 +157,9 @@ def evidence_of(
             if prediction.grid is None:
                 raise ValueError(f"{method.name} has loss thresholds with bounds, but predicts no grid for them")
             grid = prediction.grid.float().cpu().numpy()
-            cells = region_cells(method, regions, truth, grid.shape[2:])
-            out[kind] = Regions.from_maps(grid, cells, truth, labels, *about)
+            cells = region_cells(method, regions, boxes, truth, grid.shape[2:])
+            whole = None if areas is None else cells_of(areas, collection.size, grid.shape[2:])
+            out[kind] = Regions.from_maps(grid, cells, truth, labels, *about, inside=whole)
         elif kind in FROM_MAPS:
             out[kind] = with_box_rule(FROM_MAPS[kind].from_pairs(pairs), method.box_rule)
         else:
@@ -160,12 +172,20 @@ def with_box_rule(evidence: Evidence, rule: BoxRule | None) -> Evidence:
     return replace(evidence, rule=rule) if rule is not None and isinstance(evidence, Components) else evidence
 
 
-def region_cells(method: Method, regions: Tensor, truth: NDArray[np.int8], cells: tuple[int, ...]) -> NDArray[np.bool_]:
-    """(N, K, P, Q) cells of the grid that each PRESENT region covers, of regions (M, H, W); none of other pairs."""
+def region_cells(
+    method: Method, regions: Tensor, boxes: RegionBoxes | None, truth: NDArray[np.int8], cells: tuple[int, ...]
+) -> NDArray[np.bool_]:
+    """(N, K, P, Q) cells of the grid that each PRESENT region covers, of regions (M, H, W) and those that are boxes;
+    none of other pairs."""
     out = np.zeros((*truth.shape, *cells), np.bool_)
     if len(regions):
-        out[truth > 0] = method.region_cells(regions.float(), (cells[0], cells[1])).numpy()
+        out[truth > 0] = method.region_cells(regions.float(), (cells[0], cells[1]), boxes).numpy()
     return out
+
+
+def cells_of(areas: NDArray[np.int32], size: tuple[int, int], cells: tuple[int, ...]) -> NDArray[np.bool_]:
+    """(N, P, Q) cells of the grid that show some of the picture, of areas (N, 4) in images of `size` (H, W)."""
+    return cells_of_boxes(torch.from_numpy(areas).double(), size, (cells[0], cells[1]), "any").numpy()
 
 
 def evaluate(

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,18 +12,22 @@ from numpy.typing import NDArray
 from raysearch.method import LossThreshold
 from raysearch.thresholds import (
     METRICS,
+    AgainstTrivial,
     Evidence,
     LevelMetric,
     Metric,
     PlainMetric,
     Sweep,
     SweepMetric,
+    against_trivial,
     at,
+    at_by_class,
     class_levels,
     cross_fit,
     find_metric,
     influence,
     level,
+    pack,
     solve,
     sweep_metric,
     threshold,
@@ -51,6 +55,8 @@ class Score:
             ``mask_threshold.<class>``; chosen on the whole split.
         influence: (U,) how much each patient adds to `value` (`raysearch.thresholds.influence`), at thresholds as they
             were chosen.
+        against: the metric that chose the thresholds beside its value for masks of the whole picture, and both by
+            class; None where no region is known.
     """
 
     value: float
@@ -58,6 +64,17 @@ class Score:
     metrics: dict[str, float]
     thresholds: dict[str, float]
     influence: NDArray[np.float64]
+    against: AgainstTrivial | None
+
+    def row(self) -> dict[str, Any]:
+        """What is recorded of it: entries of a line of metrics.jsonl."""
+        return {
+            "value": self.value,
+            "metrics": self.metrics,
+            "thresholds": self.thresholds,
+            "influence": pack(self.influence),
+            "against_trivial": None if self.against is None else asdict(self.against),
+        }
 
 
 def score(
@@ -85,6 +102,7 @@ def score(
     row_levels: NDArray[np.int64] | None = None
     levels = {name: level(given[name] if isinstance(given, Mapping) else given) for name in sweep.classes}
     chosen = named_thresholds(levels, per_class=isinstance(given, Mapping))
+    against = None
     if not sweep.present.any():
         if isinstance(aim, SweepMetric):
             raise ValueError(f"no image with a known region to score {aim.name} on")
@@ -93,11 +111,14 @@ def score(
         fit = cross_fit(sweep, chooser, fallback=fallback, seed=rule.seed, per_class=rule.per_class)
         metrics.update({m.name: fit.rescore(own, m).value for m, own in levelled})
         row_levels = fit.applied(sweep).T
+        against = against_trivial(sweep, chooser, fit.value, fit.by_class)
         if not fit.notes:
             chosen = named_thresholds(solve(sweep, chooser, per_class=rule.per_class).levels, per_class=rule.per_class)
     else:
         metrics.update({m.name: at(own, m, levels) for m, own in levelled})
         row_levels = class_levels(sweep, levels)[sweep.label][:, None]
+        by_class = at_by_class(sweep, chooser, levels)
+        against = against_trivial(sweep, chooser, metrics[chooser.name], by_class) if by_class else None
     finite = {name: value for name, value in metrics.items() if np.isfinite(value)}
     if aim.name not in finite:
         what = "label" if aim.evidence == "logits" else "region"
@@ -108,6 +129,7 @@ def score(
         metrics=finite,
         thresholds=chosen,
         influence=influence(evidence[aim.evidence], aim, row_levels),
+        against=against,
     )
 
 
@@ -129,7 +151,8 @@ def chooser_of(aim: Metric) -> SweepMetric:
 
 def reported_metrics(evidence: Mapping[str, Evidence], names: Sequence[str]) -> list[Metric]:
     """All registered metrics, and those of `names` beside, whose evidence is there."""
-    return [m for m in {**METRICS, **{name: find_metric(name) for name in names}}.values() if m.evidence in evidence]
+    named = {metric.name: metric for metric in map(find_metric, names)}
+    return [m for m in {**METRICS, **named}.values() if m.evidence in evidence]
 
 
 def named_thresholds(levels: Mapping[str, int], *, per_class: bool) -> dict[str, float]:

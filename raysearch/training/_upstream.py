@@ -14,7 +14,7 @@ from torch import Tensor
 
 from raysearch.data import Collection
 from raysearch.data._collection import PRESENT
-from raysearch.data._loader import evaluation_batches
+from raysearch.data._loader import evaluation_batches, inside_of
 from raysearch.data._pool import places_in, pool_of
 from raysearch.errors import DamagedFileError
 from raysearch.method import Outcome, Pool, Upstream
@@ -42,6 +42,10 @@ class PoolImages:
         places_in(self.pool, rows, "upstream work")
         for part, images in evaluation_batches(self._collection, rows, size):
             yield part, images.to(self.device, non_blocking=True)
+
+    def inside(self, rows: NDArray[np.int64]) -> Tensor | None:
+        places_in(self.pool, rows, "upstream work")
+        return inside_of(self._collection, rows)
 
     def regions(self, rows: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
         truth = self.pool.truth[places_in(self.pool, rows, "upstream work")]

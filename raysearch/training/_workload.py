@@ -12,7 +12,7 @@ import torch
 from raysearch.alternation import facts
 from raysearch.data import guard, reopen_collection
 from raysearch.method import LossThreshold, Method, load_method, upstream_plan
-from raysearch.thresholds import encode_evidence, find_metric, pack
+from raysearch.thresholds import encode_evidence, find_metric
 from raysearch.training._checkpoint import decode, encode
 from raysearch.training._collective import Collective
 from raysearch.training._evaluate import Rule
@@ -129,10 +129,7 @@ class Workload:
         row = {
             "time": time.time(),
             "epoch": trainer.epoch,
-            "value": evaluation.score.value,
-            "metrics": evaluation.score.metrics,
-            "thresholds": evaluation.score.thresholds,
-            "influence": pack(evaluation.score.influence),
+            **evaluation.score.row(),
             "losses": losses,
             "evaluate_seconds": evaluation.seconds,
             "last_stage": trainer.in_last_stage,

@@ -46,10 +46,15 @@ def test_a_file_in_place_of_the_folder(refuse: Refuse, tmp_path: Path) -> None:
     refuse(*tune(f"covid_chestxray:{file}"), says=(f"{file} is a file", "expected the folder of"))
 
 
-@pytest.mark.parametrize("table", ["Data_Entry_2017_v2020.csv", "BBox_List_2017.csv"])
-def test_a_missing_table(refuse: Refuse, tmp_path: Path, table: str) -> None:
-    (make_nih(tmp_path) / table).unlink()
-    refuse(*tune(NIH.format(tmp_path)), says=(f"{tmp_path} holds no table {table}", "put it there"))
+def test_a_missing_table(refuse: Refuse, tmp_path: Path) -> None:
+    table = make_nih(tmp_path) / "Data_Entry_2017_v2020.csv"
+    table.unlink()
+    refuse(*tune(NIH.format(tmp_path)), says=(f"{tmp_path} holds no table {table.name}", "put it there"))
+
+
+def test_boxes_that_are_missing_where_regions_are_needed(refuse: Refuse, tmp_path: Path) -> None:
+    (make_nih(tmp_path) / "BBox_List_2017.csv").unlink()
+    refuse(*tune(NIH.format(tmp_path)), says=("has an annotated region in tuning (0 in all parts)", "annotate more"))
 
 
 def test_a_table_without_a_column(refuse: Refuse, tmp_path: Path) -> None:

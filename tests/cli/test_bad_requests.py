@@ -55,6 +55,13 @@ def test_names_that_are_not_known(refuse: Refuse, argv: tuple[str, ...], says: t
             ("--scheduler", "pbt", "--fix", "lr=0.1", "--fix", "weight_decay=0"),
             ("--scheduler pbt", "nothing is searched"),
         ),
+        *(
+            (
+                ("--scheduler", name, "--decision-thresholds", "sample"),
+                (f"--scheduler {name}: with --decision-thresholds sample", "good draw", "pass --scheduler fifo"),
+            )
+            for name in ("asha", "hyperband", "pbt")
+        ),
         (("--time", "2"), ("--time '2'", "expected a duration such as 2h, 30m or 90s")),
         (("--time", "-2h"), ("--time '-2h'", "expected a duration")),
         (("--time", ""), ("--time ''", "expected a duration")),

@@ -52,7 +52,7 @@ SEARCH = frozenset(
 TABLE: dict[str, tuple[tuple[str, ...], frozenset[str]]] = {
     "methods": ((), frozenset({"--json"})),
     "spaces": (("method",), frozenset({"--json", "--preset", "--space"})),
-    "data check": (("source",), frozenset({"--json"})),
+    "data check": (("source",), frozenset({"--json", "--pictures"})),
     "plan": ((), SEARCH | {"--json"}),
     "tune": ((), SEARCH),
     "resume": (("study",), frozenset({"--address", "--samples", "--time"})),
@@ -66,7 +66,7 @@ TABLE: dict[str, tuple[tuple[str, ...], frozenset[str]]] = {
     ),
     "verify": (("folder",), frozenset({"--data", "--json"})),
     "evaluate": (("folder",), frozenset({"--baseline", "--data", "--json", "--part", "--reference"})),
-    "predict": (("folder", "images"), frozenset({"--json", "--out"})),
+    "predict": (("folder", "images"), frozenset({"--bits", "--json", "--out"})),
     "dashboard": (("study",), frozenset({"--host", "--port"})),
 }
 """Command to its arguments, in order, and its options."""

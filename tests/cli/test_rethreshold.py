@@ -30,7 +30,14 @@ def test_json_is_the_whole_table(call: Call) -> None:
     told = json.loads(call("rethreshold", "done", "--metric", "iou,classification_error", "--per-class", "--json").out)
     assert (told["study"], told["metrics"]) == ("done", ["iou", "classification_error"])
     first = told["trials"][0]
-    assert set(first["metrics"]["iou"]) == {"value", "low", "high", "thresholds", "notes"}
+    assert set(first["metrics"]["iou"]) == {
+        *("value", "low", "high", "thresholds", "by_class", "against", "notes"),
+    }
+    against = first["metrics"]["iou"]["against"]
+    assert against["value"] == first["metrics"]["iou"]["value"]
+    assert against["by_class"] == first["metrics"]["iou"]["by_class"]
+    assert set(against["trivial_by_class"]) == set(against["by_class"])
+    assert first["metrics"]["classification_error"]["against"] is None
     assert all(name.startswith("mask_threshold.") for name in first["metrics"]["iou"]["thresholds"])
     assert told["winners"]["iou"] == first["number"]
 

@@ -129,4 +129,6 @@ def make_covid(root: Path) -> Path:
         mask(f"segmentations/right_lung/{name}", slice(0, 40), slice(40, 60))
     mask("segmentations/consolidation/a.png", slice(0, 20), slice(0, 30))
     mask("segmentations/ground_glass_opacities/a.png", slice(20, 40), slice(0, 30))
+    for name in ("pleural_effusion", "pneumothorax"):
+        (root / "segmentations" / name).mkdir()
     return root

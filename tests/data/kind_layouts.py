@@ -19,6 +19,12 @@ CHEXPERT_COLUMNS = (
 )
 CHEXPERT_HEADER = "Path,Sex,Age,Frontal/Lateral,AP/PA"
 
+CHEXLOCALIZE_EMPTY = (
+    *("Enlarged Cardiomediastinum", "Lung Lesion", "Edema", "Consolidation", "Atelectasis", "Pneumothorax"),
+    *("Pleural Effusion", "Support Devices"),
+)
+"""What is not seen in the image that is annotated; run lengths name all the same."""
+
 ChexpertRow = tuple[str, Mapping[str, float]]
 CHEXPERT_TRAIN: tuple[ChexpertRow, ...] = (
     ("patient00001/study1/view1_frontal.jpg", {"No Finding": 1, "Support Devices": 1}),
@@ -94,7 +100,7 @@ def make_chexpert(
             "patient64541_study1_view1_frontal": {
                 "Cardiomegaly": chexpert_mask(slice(30, 60), slice(20, 60)),
                 "Airspace Opacity": chexpert_mask(slice(0, 30), slice(0, 20)),
-                **{name: chexpert_mask() for name in ("Edema", "Support Devices", "Pleural Effusion")},
+                **{name: chexpert_mask() for name in CHEXLOCALIZE_EMPTY},
             }
         }
         write_json(parent / "CheXlocalize" / "gt_segmentations_val.json", masks)

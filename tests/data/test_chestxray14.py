@@ -102,6 +102,10 @@ def test_abnormal_is_the_union_of_all_boxes(tmp_path: Path) -> None:
     assert data.labels[:, 0].tolist() == [ABSENT, ABSENT, PRESENT, ABSENT, ABSENT, ABSENT]
     assert data.truth[:, 1].tolist() == [UNKNOWN, UNKNOWN, ABSENT, UNKNOWN, UNKNOWN, PRESENT]
     assert data.mask(5, 1).mean() == 0.5
+    assert not any("of some of their findings" in note for note in data.notes)
+    partly = opened(make_nih(tmp_path / "partly", boxes=boxes[:1]), ",task=normal-vs-abnormal")
+    expected = "1 images have boxes of some of their findings alone: the region of abnormal is that of these"
+    assert expected in partly.notes
 
 
 def test_the_2017_table_and_the_numbered_archives_give_the_same(tmp_path: Path) -> None:
@@ -215,9 +219,6 @@ def test_folders_and_tables_that_are_not_there(tmp_path: Path) -> None:
     ):
         opened(tmp_path / "nothing")
     root = make_nih(tmp_path / "nih")
-    (root / "BBox_List_2017.csv").rename(root / "boxes.csv")
-    with pytest.raises(DataError, match=r"holds no table BBox_List_2017.csv; put it there"):
-        opened(root)
     (root / "Data_Entry_2017_v2020.csv").unlink()
     with pytest.raises(DataError, match=r"no table Data_Entry_2017_v2020.csv \(or Data_Entry_2017.csv\)"):
         opened(root)
@@ -303,3 +304,157 @@ def test_a_second_domain_of_real_images(real_data: Path) -> None:
     few = opened(real_data / "chestxray14", f"{options},subset=20", "single")
     assert len(few) == 20
     assert set(few.image_ids) < set(data.image_ids)
+
+
+@pytest.mark.parametrize("form", ["absent", "empty"])
+def test_without_boxes_their_place_is_unknown(tmp_path: Path, form: str) -> None:
+    root = make_nih(tmp_path / "nih", boxes=())
+    if form == "absent":
+        (root / "BBox_List_2017.csv").rename(root / "regions.csv")
+    data = opened(root, ",task=normal-vs-pneumonia")
+    assert data.truth[:, 1].tolist() == [ABSENT, UNKNOWN, UNKNOWN]
+    assert len(data.masks) == 0
+    said = {"absent": "is absent", "empty": "has no rows"}[form]
+    assert f"BBox_List_2017.csv {said}: where the findings are is unknown" in data.notes
+
+
+@pytest.mark.parametrize(
+    ("name", "spelt"),
+    [("BBox_List_2017.csv", "bbox_list_2017.csv"), ("test_list.txt", "test_list_NIH.txt")],
+)
+def test_optional_tables_that_are_spelt_otherwise_are_problems(tmp_path: Path, name: str, spelt: str) -> None:
+    root = make_nih(tmp_path / "nih")
+    (root / name).rename(root / spelt)
+    with pytest.raises(
+        DataError, match=rf"1 problem: {name} is absent, but {spelt} is there: rename it if it is the s"
+    ):
+        opened(root)
+
+
+@pytest.mark.parametrize(
+    ("header", "cells"),
+    [
+        ("xmin,ymin,xmax,ymax", "256,512,512,768"),
+        ("x_min,x_max,y_min,y_max", "256,512,512,768"),
+        ("x1,y1,x2,y2,score", "256,512,512,768,0.9"),
+        ("Bbox [x1,y1,x2,y2],,,", "256,512,512,768"),
+        ("x,y,width,height", "256,512,256,256"),
+        ('"Bbox [x,y,w,h]",,,', "256,512,256,256"),
+        ("Bbox [x,y,w,h],Unnamed: 6,Unnamed: 7,Unnamed: 8", "256,512,256,256,,,"),
+    ],
+)
+def test_the_header_says_what_the_numbers_of_a_box_are(tmp_path: Path, header: str, cells: str) -> None:
+    root = make_nih(tmp_path / "nih", boxes=NIH_BOXES[:1])
+    expected = opened(root).fingerprint
+    line = f"Image Index,Finding Label,{header}\n00000001_000.png,Cardiomegaly,{cells}\n"
+    (root / "BBox_List_2017.csv").write_text(line)
+    assert opened(root).fingerprint == expected
+
+
+@pytest.mark.parametrize("header", ["a,b,c,d", "x_center,y_center,width,height", "xmin,ymin,xmax,area", ",,,"])
+def test_a_header_that_does_not_tell_what_a_box_is(tmp_path: Path, header: str) -> None:
+    root = make_nih(tmp_path / "nih")
+    (root / "BBox_List_2017.csv").write_text(
+        f"Image Index,Finding Label,{header}\n00000001_000.png,Cardiomegaly,1,2,3,4\n"
+    )
+    with pytest.raises(
+        DataError, match=rf"has the header 'Image Index,Finding Label,{header}', which does not tell wh"
+    ):
+        opened(root)
+
+
+def test_boxes_as_shares_of_the_image_are_problems(tmp_path: Path) -> None:
+    root = make_nih(tmp_path / "nih", boxes=[("00000001_000.png", "Cardiomegaly", (0.25, 0.5, 0.25, 0.25))])
+    with pytest.raises(
+        DataError, match=r"box \[0.25, 0.5, 0.25, 0.25\] in .* is smaller than a pixel; expected pixels"
+    ):
+        opened(root)
+
+
+def test_boxes_that_were_scaled_along_with_the_images(tmp_path: Path) -> None:
+    root = make_nih(tmp_path / "nih", boxes=[("00000001_000.png", "Cardiomegaly", (16, 32, 16, 16))])
+    data = opened(root)
+    assert data.masks.sum() == 1, "as of 1024x1024"
+    assert any("set frame=image if they were scaled along" in note for note in data.notes)
+    scaled = opened(root, ",frame=image")
+    expected = np.zeros((32, 32), np.uint8)
+    expected[16:24, 8:16] = 1
+    np.testing.assert_array_equal(scaled.masks[0], expected)
+    assert not any("frame=image" in note for note in scaled.notes)
+    original = opened(make_nih(tmp_path / "original"))
+    assert not any("frame=image" in note for note in original.notes)
+    with pytest.raises(DataError, match=r"box \[256, 512, 256, 256\] is outside the image of 64x64"):
+        opened(make_nih(tmp_path / "other"), ",frame=image")
+
+
+def test_names_of_lists_with_a_folder_before_them(tmp_path: Path) -> None:
+    root = make_nih(tmp_path / "nih")
+    expected = opened(root).official.tolist()
+    path = root / "test_list.txt"
+    names = path.read_text().split()
+    path.write_text("\n".join(f"images/{name}" for name in names))
+    data = opened(root)
+    assert data.official.tolist() == expected
+    assert any("are not as the images are called: images/00000001_000.png is" in note for note in data.notes)
+    path.write_text("\n".join(Path(name).stem for name in names))
+    assert opened(root).official.tolist() == expected
+
+
+def test_names_of_lists_that_are_no_image(tmp_path: Path) -> None:
+    root = make_nih(tmp_path / "nih")
+    path = root / "test_list.txt"
+    path.write_text("\n".join(["00000077_000.png", *path.read_text().split()[1:]]))
+    notes = opened(root).notes
+    assert "1 names of test_list.txt are no image of Data_Entry_2017_v2020.csv, 00000077_000.png for one" in notes
+    assert any("1 images of Data_Entry_2017_v2020.csv are in neither list" in note for note in notes)
+    path.write_text("a.png\nb.png\n")
+    with pytest.raises(
+        DataError, match=r"all 2 names of test_list.txt are no image of .*, a.png for one; expected names"
+    ):
+        opened(root)
+
+
+def test_an_image_in_two_folders_is_a_problem_and_a_link_is_not(tmp_path: Path) -> None:
+    root = make_nih(tmp_path / "nih")
+    name = NIH_ROWS[0][0]
+    again = root / "images_001" / "images"
+    again.mkdir(parents=True)
+    (again / name).symlink_to(root / "images" / name)
+    opened(root)
+    (again / name).unlink()
+    (again / name).write_bytes((root / "images" / name).read_bytes())
+    with pytest.raises(
+        DataError, match=rf"{name}: there are both images/{name} and images_001/images/{name}; keep one"
+    ):
+        opened(root)
+
+
+def test_endings_in_other_case_or_after_a_conversion(tmp_path: Path) -> None:
+    root = make_nih(tmp_path / "nih")
+    expected = opened(root)
+    images = root / "images"
+    (images / "00000001_000.png").rename(images / "00000001_000.PNG")
+    data = opened(root)
+    assert (data.fingerprint, data.image_ids) == (expected.fingerprint, expected.image_ids)
+    assert any("1 images have other endings than in Data_Entry" in note for note in data.notes)
+    (images / "00000001_000.bmp").write_bytes(b"")
+    with pytest.raises(DataError, match=r"00000001_000.png: may be either 00000001_000.PNG or 00000001_000.bmp"):
+        opened(root)
+
+
+@pytest.mark.parametrize(("first", "second"), [("1.0", "1"), ("0001", "1"), ("0001", "1.0"), (" 1 ", "1")])
+def test_a_number_in_two_spellings_is_one_patient(tmp_path: Path, first: str, second: str) -> None:
+    rows = [(NIH_ROWS[0][0], NIH_ROWS[0][1], first), (NIH_ROWS[1][0], NIH_ROWS[1][1], second), *NIH_ROWS[2:]]
+    data = opened(make_nih(tmp_path / "nih", rows=rows))
+    assert data.patients.tolist() == ["1", "1", "2", "3", "4", "5"]
+    assert any("in several ways" in note for note in data.notes) == (first != " 1 ")
+
+
+def test_numbers_in_one_spelling_stay_and_those_that_tell_no_patient_are_problems(tmp_path: Path) -> None:
+    rows = [(name, findings, f"{patient:05d}") for name, findings, patient in NIH_ROWS]
+    assert opened(make_nih(tmp_path / "zeros", rows=rows)).patients.tolist()[:2] == ["00001", "00001"]
+    rows[0] = (*rows[0][:2], "1.2E+10")
+    rows[1] = (*rows[1][:2], "nan")
+    with pytest.raises(DataError, match=r"patient 1.2E\+10 in .* is a number that a program has rounded") as error:
+        opened(make_nih(tmp_path / "wrong", rows=rows))
+    assert "00000001_001.png: no patient in" in str(error.value)

@@ -314,3 +314,64 @@ def test_any_json_object_is_read_or_named_line_by_line(
     drawn, problems = read_annotations(write_json(tmp_path_factory.mktemp("any") / "gt_annotations_val.json", content))
     assert drawn.keys() == content.keys()
     assert not any("\n" in line for line in problems)
+
+
+def make_batches(parent: Path) -> Path:
+    """The release as Stanford ships it since 2021."""
+    root = make_chexpert(parent, release="CheXpert-v1.0", localized=False)
+    (root / "test_labels.csv").unlink()
+    first = parent / "CheXpert-v1.0 batch 1 (validate & csv)"
+    for number, patient in ((2, "patient00001"), (3, "patient00002"), (3, "patient00003")):
+        batch = parent / f"CheXpert-v1.0 batch {number} (train {number - 1})"
+        batch.mkdir(exist_ok=True)
+        (root / "train" / patient).rename(batch / patient)
+    (root / "train").rmdir()
+    root.rename(first)
+    return parent
+
+
+def test_the_batches_of_stanfords_release(tmp_path: Path) -> None:
+    one = make_chexpert(tmp_path / "one", localized=False)
+    (one / "test_labels.csv").unlink()
+    expected = opened(one)
+    parent = make_batches(tmp_path / "batches")
+    data = opened(parent)
+    assert (data.fingerprint, data.image_ids) == (expected.fingerprint, expected.image_ids)
+    assert opened(parent / "CheXpert-v1.0 batch 1 (validate & csv)").fingerprint == expected.fingerprint
+    for name in ("train.csv", "valid.csv"):
+        (parent / "CheXpert-v1.0 batch 1 (validate & csv)" / name).rename(parent / name)
+    assert opened(parent).fingerprint == expected.fingerprint
+    image = "patient00001/study1/view1_frontal.jpg"
+    save(parent / "CheXpert-v1.0 batch 3 (train 2)" / image, texture(0, 60, 80))
+    with pytest.raises(DataError, match=rf"train/{image}: is in both .* batch 2 \(train 1\) and .*; keep one of them"):
+        opened(parent)
+
+
+def test_endings_in_other_case_or_after_a_conversion(tmp_path: Path) -> None:
+    root = make_chexpert(tmp_path)
+    expected = opened(root)
+    (root / HEART).rename((root / HEART).with_suffix(".JPG"))
+    data = opened(root)
+    assert (data.fingerprint, data.image_ids) == (expected.fingerprint, expected.image_ids)
+    assert any("1 images have other endings than in the tables" in note for note in data.notes)
+
+
+def test_what_run_lengths_do_not_name_is_unknown(tmp_path: Path) -> None:
+    root = make_chexpert(tmp_path, valid=[(CHEXPERT_VALID[0][0], {"Cardiomegaly": 1, "Lung Opacity": 1, "Edema": 1})])
+    path = tmp_path / "CheXlocalize" / "gt_segmentations_val.json"
+    masks = json.loads(path.read_text())
+    entry = masks["patient64541_study1_view1_frontal"]
+    del entry["Airspace Opacity"]
+    write_json(path, masks)
+    data = opened(root)
+    assert pair(data, HEART, "Airspace Opacity") == (PRESENT, UNKNOWN)
+    assert pair(data, HEART, "Cardiomegaly") == (PRESENT, PRESENT)
+    assert pair(data, HEART, "Consolidation") == (ABSENT, ABSENT)
+    assert "1 regions are not told in full by CheXlocalize's files: these are unknown" in data.notes
+    assert pair(opened(root, ",task=normal-vs-abnormal"), HEART, "abnormal") == (PRESENT, UNKNOWN)
+    ignored = opened(root, ",blank=ignore")
+    assert pair(ignored, HEART, "Consolidation") == (UNKNOWN, ABSENT)
+    del entry["Consolidation"]
+    write_json(path, masks)
+    assert pair(opened(root, ",blank=ignore"), HEART, "Consolidation") == (UNKNOWN, UNKNOWN)
+    assert pair(opened(root), HEART, "Consolidation") == (ABSENT, ABSENT), "as it is labelled"

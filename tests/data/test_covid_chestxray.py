@@ -137,3 +137,83 @@ def test_absent_images(tmp_path: Path) -> None:
         opened(root)
     data = opened(root, ",missing=skip,task=lesions", "multi")
     assert by_image(data, data.truth)["e"] == [ABSENT] * 4
+
+
+def test_a_lesion_without_a_folder_is_unknown(tmp_path: Path) -> None:
+    root = make_covid(tmp_path / "covid")
+    (root / "segmentations" / "pneumothorax").rmdir()
+    data = opened(root, ",task=lesions", "multi")
+    assert by_image(data, data.truth)["e"] == [ABSENT, ABSENT, ABSENT, UNKNOWN]
+    assert by_image(data, data.labels)["a"] == [PRESENT, PRESENT, ABSENT, UNKNOWN]
+    assert by_image(data, data.truth)["c"] == [ABSENT] * 4, "No Finding"
+    assert any("segmentations/pneumothorax does not exist: pneumothorax is unknown" in note for note in data.notes)
+    single = opened(root, ",task=lesions")
+    assert (single.truth[1:2] == UNKNOWN).all()
+    assert by_image(single, single.truth) == {name: [ABSENT if name == "c" else UNKNOWN] * 2 for name in "abcdegh"}
+
+
+@pytest.mark.parametrize(
+    ("folder", "spelt", "task"),
+    [
+        ("consolidation", "Consolidation", "lesions"),
+        ("ground_glass_opacities", "ground_glass_opacity", "lesions"),
+        ("left_lung", "left_lungs", "lungs,masks=segmentations"),
+    ],
+)
+def test_a_folder_that_is_spelt_otherwise_is_a_problem(tmp_path: Path, folder: str, spelt: str, task: str) -> None:
+    root = make_covid(tmp_path / "covid")
+    (root / "segmentations" / folder).rename(root / "segmentations" / spelt)
+    expected = f"1 problem: folder segmentations/{folder} does not exist, but {spelt} does: rename it if it is the same"
+    with pytest.raises(DataError, match=expected):
+        opened(root, f",task={task}", "multi")
+    (root / "segmentations").rename(root / "segmentation")
+    with pytest.raises(
+        DataError, match=r"mask folder .*/segmentations does not exist; did you mean segmentation\? Ren"
+    ):
+        opened(root, f",task={task}", "multi")
+
+
+def test_the_mask_of_one_lung_alone_says_nothing_of_both(tmp_path: Path) -> None:
+    root = make_covid(tmp_path / "covid")
+    (root / "segmentations" / "left_lung" / "e.png").unlink()
+    data = opened(root, ",masks=segmentations", "multi")
+    assert {name for name, [truth] in by_image(data, data.truth).items() if truth == PRESENT} == {"a"}
+    assert "1 images have a mask of one lung alone: where their lungs are is unknown" in data.notes
+
+
+def test_masks_of_two_images_of_one_stem_are_problems(tmp_path: Path) -> None:
+    root = make_covid(tmp_path / "covid")
+    table = root / "metadata.csv"
+    table.write_text(table.read_text() + "\n9,0,M,50,COVID-19,PA,X-ray,images,a.png,http://x,")
+    save(root / "images" / "a.png", np.zeros((40, 60), np.uint8))
+    expected = r"consolidation/a.png: may be the mask of a.jpg or a.png; rename image and mask"
+    with pytest.raises(DataError, match=expected):
+        opened(root, ",task=lesions")
+    data = opened(root)  # these masks have the names of their images, endings included
+    assert data.truth[[0, -1], 0].tolist() == [PRESENT, UNKNOWN]
+
+
+def test_endings_in_other_case_or_after_a_conversion(tmp_path: Path) -> None:
+    root = make_covid(tmp_path / "covid")
+    expected = opened(root).fingerprint
+    (root / "images" / "b.png").rename(root / "images" / "b.PNG")
+    (root / "images" / "a.jpg").rename(root / "images" / "a.jpeg")
+    data = opened(root)
+    assert (data.fingerprint, list(data.image_ids)) == (expected, IMAGES)
+    assert "2 images have other endings than in metadata.csv, a.jpeg for a.jpg" in data.notes
+    save(root / "images" / "a.png", np.zeros((40, 60), np.uint8))
+    with pytest.raises(DataError, match=r"images holds a.jpeg and a.png, and either may be a.jpg; keep one of them"):
+        opened(root)
+
+
+def test_numbers_of_patients_in_several_spellings_are_one_patient(tmp_path: Path) -> None:
+    root = make_covid(tmp_path / "covid")
+    table = root / "metadata.csv"
+    table.write_text(
+        table.read_text().replace(
+            "1,0,M,50,COVID-19,PA,X-ray,images,a.jpg", "01.0,0,M,50,COVID-19,PA,X-ray,images,a.jpg"
+        )
+    )
+    data = opened(root)
+    assert data.patients.tolist() == ["1", "1", "2", "3", "4", "6", "7"]
+    assert any("several ways, 01.0 and 1 for one: 1 such" in note for note in data.notes)

@@ -100,6 +100,9 @@ def test_wrong_rows_are_named(tmp_path: Path, table: str, line: str, expected: s
         ("bounding_boxes.txt", "1 0 0 nan 9", "no box x y width height in bounding_boxes.txt"),
         ("bounding_boxes.txt", "1 500 500 30 20", "box [500, 500, 30, 20] is outside the image of 60x40"),
         ("bounding_boxes.txt", "1 5 -30 30 20", "box [5, -30, 30, 20] is outside the image of 60x40"),
+        ("bounding_boxes.txt", "1 30 20 50 35", "box [30, 20, 50, 35] reaches beyond the image of 60x40, to 80 and 55"),
+        ("bounding_boxes.txt", "1 -5 20 30 10", "box [-5, 20, 30, 10] reaches beyond the image of 60x40"),
+        ("bounding_boxes.txt", "1 0.25 0.25 0.5 0.5", "box [0.25, 0.25, 0.5, 0.5] is smaller than a pixel; expected"),
     ],
 )
 def test_wrong_cells_are_named(tmp_path: Path, table: str, line: str, expected: str) -> None:
@@ -154,3 +157,56 @@ def test_tables_that_are_none(tmp_path: Path, content: str, expected: str) -> No
     with pytest.raises(DataError, match=expected) as error:
         opened(parent)
     assert "\n" not in str(error.value)
+
+
+def test_a_box_that_exceeds_by_rounding_is_clipped(tmp_path: Path) -> None:
+    parent = make_cub(tmp_path)
+    path = parent / "CUB_200_2011" / "bounding_boxes.txt"
+    path.write_text("\n".join(["1 30 20 31 20", *path.read_text().splitlines()[1:]]))
+    mask = opened(parent, ",regions=boxes").mask(0, 0)
+    assert mask[30:50, 30:].all()
+    assert mask.sum() == 20 * 30
+
+
+def test_endings_in_other_case_or_after_a_conversion(tmp_path: Path) -> None:
+    parent = make_cub(tmp_path)
+    expected = opened(parent)
+    folder, file, _ = CUB_IMAGES[0]
+    image = parent / "CUB_200_2011" / "images" / folder / file
+    image.rename(image.with_suffix(".JPG"))
+    mask = (parent / "segmentations" / folder / file).with_suffix(".png")
+    mask.rename(mask.with_suffix(".PNG"))
+    data = opened(parent)
+    assert (data.fingerprint, data.image_ids) == (expected.fingerprint, expected.image_ids)
+    assert "1 images have other endings than in images.txt, Gray_Catbird_0001_1.JPG for Gray_Catbird_0001_1.jpg" in (
+        data.notes
+    )
+    image.with_suffix(".png").write_bytes(b"")
+    with pytest.raises(DataError, match=r"holds .*_1.JPG and .*_1.png, and either may be .*_1.jpg; keep one of them"):
+        opened(parent)
+
+
+def test_one_file_is_not_two_listed_images(tmp_path: Path) -> None:
+    parent = make_cub(tmp_path)
+    folder, file, _ = CUB_IMAGES[0]
+    add(parent, "images.txt", f"5 {folder}/{Path(file).with_suffix('.png')}")
+    add(parent, "image_class_labels.txt", "5 1")
+    add(parent, "train_test_split.txt", "5 1")
+    with pytest.raises(DataError, match=r"_1.jpg may be both .*_1.jpg and .*_1.png; get the one that is absent"):
+        opened(parent)
+
+
+def test_numbers_that_are_no_images_are_noted(tmp_path: Path) -> None:
+    parent = make_cub(tmp_path)
+    add(parent, "train_test_split.txt", "77 1")
+    add(parent, "bounding_boxes.txt", "78 1 1 9 9")
+    notes = opened(parent, ",regions=boxes").notes
+    assert "1 numbers of train_test_split.txt are no image's in images.txt" in notes
+    assert "1 numbers of bounding_boxes.txt are no image's in images.txt" in notes
+
+
+def test_a_misspelt_folder_of_masks_is_named(tmp_path: Path) -> None:
+    parent = make_cub(tmp_path)
+    (parent / "segmentations").rename(parent / "segmentation")
+    with pytest.raises(DataError, match=r"segmentations does not exist, but segmentation does: rename it if it is the"):
+        opened(parent)

@@ -17,10 +17,13 @@ def test_options_take_the_kinds_defaults() -> None:
         "task": "findings",
         "classes": "14",
         "size": 512,
+        "bits": "auto",
         "subset": 0,
         "normal": 0,
         "seed": 0,
+        "frame": "1024",
         "missing": "error",
+        "fit": "pad",
     }
     assert str(spec) == "chestxray14:/data/nih"
 
@@ -79,7 +82,7 @@ def test_errors_name_what_was_found_and_the_nearest(text: str, expected: str) ->
 )
 def test_canonical_spelling_parses_to_the_same_spec(kind, draw: st.DataObject, path: str) -> None:
     chosen = []
-    for option in draw.draw(st.lists(st.sampled_from(kind.options), unique_by=lambda option: option.name)):
+    for option in draw.draw(st.lists(st.sampled_from(kind.all_options), unique_by=lambda option: option.name)):
         value = draw.draw(st.sampled_from(option.choices)) if option.choices else int(min(option.high, option.low + 7))
         chosen.append(f"{option.name}={value}")
     spec = DataSpec.parse(f"{kind.name}:" + ",".join(([path] if kind.needs_path else []) + chosen))

@@ -9,8 +9,10 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from data.data_layouts import save, texture
+from raysearch.data._fit import Fit
+from raysearch.data._image_file import UnreadableError
 from raysearch.data._manifest import Boxes
-from raysearch.data._picture import Fit, UnreadableError, read_image
+from raysearch.data._picture import read_image
 from raysearch.data._regions import draw_boxes, read_mask
 
 
@@ -27,7 +29,7 @@ def test_fit_keeps_aspect_and_centres(width: int, height: int, size: int) -> Non
 
 def test_gray_image_is_padded_to_a_square(tmp_path: Path) -> None:
     pixels = texture(0, 20, 40)
-    image, fit = read_image(save(tmp_path / "a.png", pixels), 40, channels=1)
+    image, fit, *_ = read_image(save(tmp_path / "a.png", pixels), 40, channels=1)
     assert image.shape == (1, 40, 40)
     np.testing.assert_array_equal(image[0, 10:30], pixels)
     assert not image[0, :10].any()
@@ -38,22 +40,22 @@ def test_gray_image_is_padded_to_a_square(tmp_path: Path) -> None:
 def test_shrinking_averages(tmp_path: Path) -> None:
     pixels = np.zeros((64, 64), np.uint8)
     pixels[::2] = 255  # without antialiasing every second row would be all that is seen
-    image, _ = read_image(save(tmp_path / "a.png", pixels), 8, channels=1)
+    image, *_ = read_image(save(tmp_path / "a.png", pixels), 8, channels=1)
     assert abs(int(image[0, 4, 4]) - 128) <= 2
 
 
 def test_color_stays_color_and_coded_gray_becomes_gray(tmp_path: Path) -> None:
     pixels = texture(0, 8, 8, 3)
-    image, _ = read_image(save(tmp_path / "c.png", pixels), 8, channels=3)
+    image, *_ = read_image(save(tmp_path / "c.png", pixels), 8, channels=3)
     np.testing.assert_array_equal(image, pixels.transpose(2, 0, 1))
     gray = texture(1, 8, 8)
-    image, _ = read_image(save(tmp_path / "g.png", np.repeat(gray[..., None], 3, axis=2)), 8, channels=1)
+    image, *_ = read_image(save(tmp_path / "g.png", np.repeat(gray[..., None], 3, axis=2)), 8, channels=1)
     np.testing.assert_array_equal(image[0], gray)
 
 
 def test_16_bit_images_map_linearly(tmp_path: Path) -> None:
     wide = np.array([[0, 257, 65535], [128, 129, 32896]], np.uint16).repeat(2, axis=0)[:3]
-    image, _ = read_image(save(tmp_path / "w.png", wide), 3, channels=1)
+    image, *_ = read_image(save(tmp_path / "w.png", wide), 3, channels=1)
     np.testing.assert_array_equal(image[0], np.round(wide / 257).astype(np.uint8))
 
 
@@ -62,14 +64,14 @@ def test_palette_images_are_looked_up(tmp_path: Path) -> None:
     image.putpalette([200, 200, 200, 10, 10, 10])
     image.putdata([0, 1, 1, 0])
     image.save(tmp_path / "p.png")
-    pixels, _ = read_image(tmp_path / "p.png", 2, channels=1)
+    pixels, *_ = read_image(tmp_path / "p.png", 2, channels=1)
     np.testing.assert_array_equal(pixels[0], [[200, 10], [10, 200]])
 
 
 def test_transparency_is_dropped(tmp_path: Path) -> None:
     pixels = texture(0, 8, 8, 4)
     pixels[..., 3] = 0
-    image, _ = read_image(save(tmp_path / "t.png", pixels), 8, channels=3)
+    image, *_ = read_image(save(tmp_path / "t.png", pixels), 8, channels=3)
     np.testing.assert_array_equal(image, pixels[..., :3].transpose(2, 0, 1))
 
 

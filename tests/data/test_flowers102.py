@@ -114,3 +114,18 @@ def test_folders_that_are_absent(tmp_path: Path) -> None:
     (root / "segmim").rename(root / "elsewhere")
     with pytest.raises(DataError, match=r"mask folder .*segmim does not exist"):
         opened(root)
+
+
+def test_other_endings_two_files_of_one_name_and_images_in_no_part(tmp_path: Path) -> None:
+    root = make_flowers(tmp_path)
+    expected = opened(root)
+    (root / "jpg" / "image_00001.jpg").rename(root / "jpg" / "image_00001.JPG")
+    (root / "segmim" / "segmim_00001.jpg").rename(root / "segmim" / "segmim_00001.jpeg")
+    data = opened(root)
+    assert (data.fingerprint, data.image_ids) == (expected.fingerprint, expected.image_ids)
+    parts = {"trnid": [[4]], "valid": [[2]], "tstid": [[1]]}
+    scipy.io.savemat(root / "setid.mat", {name: np.array(rows, np.uint16) for name, rows in parts.items()})
+    assert "1 images are in no part of setid.mat: in no published part" in opened(root).notes
+    (root / "jpg" / "image_00001.png").write_bytes(b"")
+    with pytest.raises(DataError, match=r"jpg holds both image_00001.JPG and image_00001.png; keep one of them"):
+        opened(root)

@@ -60,3 +60,21 @@ def test_wrong_grades_and_absent_masks_are_named(tmp_path: Path) -> None:
         opened(parent)
     assert "train_9: unknown grade 'begnin' in Grade.csv; did you mean 'benign'?" in str(error.value)
     assert "train_1: train_1_anno.bmp, its mask, is absent" in str(error.value)
+
+
+def test_other_endings_and_two_files_of_one_name(tmp_path: Path) -> None:
+    root = make_glas(tmp_path / "glas") / GLAS_FOLDER
+    expected = opened(root)
+    (root / "train_1.bmp").rename(root / "train_1.BMP")
+    (root / "train_1_anno.bmp").rename(root / "train_1_anno.BMP")
+    data = opened(root)
+    assert (data.fingerprint, data.image_ids[3]) == (expected.fingerprint, "train_1.BMP")
+    (root / "train_1.png").write_bytes(b"")
+    with pytest.raises(DataError, match=r"holds both train_1.BMP and train_1.png; keep one of them"):
+        opened(root)
+
+
+def test_numbers_of_patients_in_two_spellings(tmp_path: Path) -> None:
+    rows = [*GLAS_ROWS[:3], ("train_1", "4.0", "benign"), *GLAS_ROWS[4:]]
+    data = opened(make_glas(tmp_path / "glas", rows=rows))
+    assert data.patients.tolist() == ["4", "5", "5", "4", "2", "3", "6"]

@@ -180,3 +180,41 @@ def test_the_folder_may_be_the_parent_of_one_release(tmp_path: Path) -> None:
 def test_a_folder_without_images(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"holds no image All247images/JPCLN001.IMG; name the folder of JSRT"):
         opened(tmp_path)
+
+
+def test_images_in_two_places_are_told(tmp_path: Path) -> None:
+    root = plain(tmp_path / "jsrt")
+    lungs(root, "fold1", "JPCLN001")
+    assert not any("there are also" in note for note in opened(root).notes)
+    (root / "images").mkdir()
+    for path in list(root.glob("*.png")):
+        path.rename(root / "images" / path.name)
+    save(root / "images" / "JPCLN001.bmp", np.zeros((64, 64), np.uint8))
+    with pytest.raises(DataError, match=r"images holds both JPCLN001.bmp and JPCLN001.png; keep one of them"):
+        opened(root)
+    (root / "images" / "JPCLN001.bmp").rename(root / "JPCLN001.bmp")
+    assert "images are read from images/, JPCLN001.png for one; there are also pictures in jsrt/" in opened(root).notes
+
+
+def test_folders_and_tables_that_are_spelt_otherwise(tmp_path: Path) -> None:
+    root = plain(tmp_path / "jsrt")
+    lungs(root, "fold1", "JPCLN001")
+    masks = root / "fold1" / "masks"
+    (masks / "left lung").rename(masks / "left_lung")
+    expected = (
+        r"1 problem: folder fold1/masks/left lung does not exist, but left_lung does: rename it if it is the same"
+    )
+    with pytest.raises(DataError, match=expected):
+        opened(root)
+    (root / "clndat_en.txt").write_text("")
+    expected = r"1 problem: CLNDAT_EN.txt is absent, but clndat_en.txt is there: rename it if it is the same"
+    with pytest.raises(DataError, match=expected):
+        opened(root, ",task=nodule")
+
+
+def test_the_square_of_a_nodule_at_the_border_ends_there(tmp_path: Path) -> None:
+    root = plain(tmp_path / "jsrt", stems=("JPCLN001",))
+    (root / "CLNDAT_EN.txt").write_text("JPCLN001\t5\t70\t53\tFemale\t0\t2047\n")
+    mask = opened(root, ",task=nodule").mask(0, 1)
+    assert mask[-3:, :3].all()
+    assert mask.sum() == 9

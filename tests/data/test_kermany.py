@@ -76,6 +76,10 @@ def test_images_whose_names_differ_in_the_suffix_alone_are_two(tmp_path: Path) -
     data = opened(make_kermany(tmp_path, [*KERMANY_FILES, other]))
     assert sorted(data.image_ids) == sorted([*KERMANY_FILES, other])
     assert patient(data, other) == "train/person1"
+    assert (
+        "1 images have another's name but for the ending, train/PNEUMONIA/person1_virus_6.jpeg and "
+        "train/PNEUMONIA/person1_virus_6.jpg: they count as two"
+    ) in data.notes
 
 
 def test_a_name_in_both_classes_of_a_part_is_a_problem(tmp_path: Path) -> None:

@@ -70,3 +70,13 @@ def test_absent_and_other_masks_and_names(tmp_path: Path) -> None:
         opened(parent)
     with pytest.raises(DataError, match=r"holds no CXR_png; name the folder of Montgomery County"):
         opened(tmp_path / "MontgomerySet" / "CXR_png")
+
+
+def test_a_folder_of_masks_that_is_spelt_otherwise_is_named(tmp_path: Path) -> None:
+    parent = make_montgomery(tmp_path)
+    masks = parent / "MontgomerySet" / "ManualMask"
+    (masks / "leftMask").rename(masks / "LeftMasks")
+    with pytest.raises(
+        DataError, match=r"mask folder .*/ManualMask/leftMask does not exist, but LeftMasks does: rename"
+    ):
+        opened(parent)

@@ -161,3 +161,51 @@ def test_without_the_lists_there_is_no_official_split(tmp_path: Path) -> None:
     assert "there is no official split" in data.notes[-1]
     with pytest.raises(DataError, match=r"holds no annotations; name the folder of Oxford-IIIT Pet"):
         opened(tmp_path / "images")
+
+
+def test_other_endings_and_two_files_of_one_name(tmp_path: Path) -> None:
+    root = make_pets(tmp_path)
+    expected = opened(root).fingerprint
+    (root / "images" / "Abyssinian_100.jpg").rename(root / "images" / "Abyssinian_100.JPG")
+    trimap = root / "annotations" / "trimaps" / "Abyssinian_100.png"
+    trimap.rename(trimap.with_suffix(".PNG"))
+    (root / "images" / "Abyssinian_100.mat").write_bytes(b"of the release")
+    data = opened(root)
+    assert (data.fingerprint, data.image_ids[0]) == (expected, "Abyssinian_100.JPG")
+    (root / "images" / "Abyssinian_100.png").write_bytes(b"")
+    with pytest.raises(
+        DataError, match=r"images holds both Abyssinian_100.JPG and Abyssinian_100.png; keep one of them"
+    ):
+        opened(root)
+
+
+def test_names_of_lists_with_a_folder_before_them(tmp_path: Path) -> None:
+    root = make_pets(tmp_path)
+    expected = opened(root).official.tolist()
+    path = root / "annotations" / "test.txt"
+    text = path.read_text()
+    path.write_text("".join(f"images/{line}\n" for line in text.splitlines()))
+    data = opened(root)
+    assert data.official.tolist() == expected
+    assert any("2 names of test.txt are not as the images are called: images/" in note for note in data.notes)
+    path.write_text(text.splitlines()[0] + "\n")
+    assert any("1 images of list.txt are in neither trainval.txt nor test.txt" in note for note in opened(root).notes)
+    path.rename(path.with_name("tests.txt"))
+    with pytest.raises(
+        DataError, match=r"1 problem: test.txt is absent, but tests.txt is there: rename it if it is the"
+    ):
+        opened(root)
+
+
+def test_heads_of_no_image_and_folders_that_are_spelt_otherwise(tmp_path: Path) -> None:
+    root = make_pets(tmp_path)
+    xmls = root / "annotations" / "xmls"
+    (xmls / "Birman_7.xml").write_text(HEAD)
+    assert "1 files of annotations/xmls/ belong to no image and are left out" in opened(root, ",regions=heads").notes
+    shares = HEAD.replace(">16<", ">0.2<").replace(">11<", ">0.2<").replace(">30<", ">0.5<").replace(">20<", ">0.5<")
+    (xmls / "Abyssinian_100.xml").write_text(shares)
+    with pytest.raises(DataError, match=r"Abyssinian_100.xml: boxes as shares of the image; expected pixels"):
+        opened(root, ",regions=heads")
+    (root / "annotations" / "trimaps").rename(root / "annotations" / "trimap")
+    with pytest.raises(DataError, match=r"mask folder .*/trimaps does not exist, but trimap does: rename it if it is"):
+        opened(root)

@@ -149,3 +149,66 @@ def test_lists_that_do_not_fit(tmp_path: Path, how: str, expected: str) -> None:
     with pytest.raises(DataError, match=expected) as error:
         make_split(data, how.format(**files))
     assert "\n" not in str(error.value)
+
+
+FOLDER = "Warwick_QU_Dataset_(Released_2016_07_08)"
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        f"{FOLDER}/{{}}.bmp",
+        f"{FOLDER}/{{0}}.bmp,{FOLDER}/{{0}}_anno.bmp,",
+        "{0}.bmp,{0}_anno.bmp,benign",
+        f"./{FOLDER}\\{{}}.BMP",
+        "{}",
+        "{}.png",
+    ],
+)
+def test_lists_of_the_field_name_images_in_ways_of_their_own(tmp_path: Path, form: str) -> None:
+    """Rony et al. (survey of weakly supervised localization in histology) have a folder before the name, Belharbi et
+    al. (min-max entropy) mask and class after it."""
+    stems = [f"train_{row}" for row in range(10)]
+    data = dataclasses.replace(collection(one_hot([0, 1] * 5)), image_ids=tuple(f"{stem}.bmp" for stem in stems))
+    files = {
+        name: lines(tmp_path / f"{name}.txt", [form.format(stem) for stem in rows])
+        for name, rows in (("train", stems[:6]), ("tuning", stems[6:8]), ("test", stems[8:]))
+    }
+    split = make_split(data, ",".join(f"{name}={path}" for name, path in files.items()))
+    assert [part.tolist() for part in parts(split)] == [[*range(6)], [6, 7], [8, 9]]
+    assert any("10 names of --split" in note and "is train_0.bmp" in note for note in split.notes)
+
+
+def test_names_in_folders_of_the_data(tmp_path: Path) -> None:
+    ids = [f"{folder}/{name}.jpg" for folder in ("019.Gray_Catbird", "099.Ovenbird") for name in "abcde"]
+    data = dataclasses.replace(collection(one_hot([0] * 5 + [1] * 5)), image_ids=tuple(ids))
+    named = lines(tmp_path / "test.txt", [f"CUB_200_2011/images/{name}" for name in ids[4:6]])
+    assert make_split(data, f"test={named}").test.tolist() == [4, 5]
+    lines(named, ["e.jpg"])
+    with pytest.raises(
+        DataError, match=r"image 'e.jpg' may be '019.Gray_Catbird/e.jpg' or '099.Ovenbird/e.jpg'; write"
+    ):
+        make_split(data, f"test={named}")
+    lines(named, ["other/019.Gray_Catbird/e.jpg", "000.Gray_Catbird/e.jpg"])
+    with pytest.raises(DataError, match=r"image '000.Gray_Catbird/e.jpg' is not in made; did you mean '019.Gray_Catbi"):
+        make_split(data, f"test={named}")
+
+
+def test_one_image_in_two_spellings_is_in_one_part(tmp_path: Path) -> None:
+    data = collection(one_hot([0, 1] * 5))
+    train, test = lines(tmp_path / "a", ["i0", "i1"]), lines(tmp_path / "b", ["x/i1", "i2"])
+    with pytest.raises(
+        DataError, match=r"image 'i1', also written 'x/i1', is in train and in test; put it in one part"
+    ):
+        make_split(data, f"train={train},test={test}")
+
+
+def test_numbers_of_patients_in_another_spelling(tmp_path: Path) -> None:
+    data = collection(one_hot([0, 1] * 5), patients=[f"{row:05d}" for row in range(10)])
+    table = lines(
+        tmp_path / "p.csv", ["patient,split", *(f"{row}.0,{'test' if row > 7 else 'train'}" for row in range(10))]
+    )
+    assert make_split(data, str(table)).test.tolist() == [8, 9]
+    both = collection(one_hot([0, 1] * 5), patients=["1", "01", *range(2, 10)])
+    with pytest.raises(DataError, match=r"patient '1.0' may be '1' or '01'; write the whole name"):
+        make_split(both, str(lines(tmp_path / "p.csv", ["patient,split", "1.0,test"])))

@@ -248,7 +248,7 @@ def _truth(batch: Batch) -> torch.Tensor:
 def test_own_and_made_masks_come_in_the_order_of_their_pairs(places: list[int]) -> None:
     pool = pool_of(MULTI, ROWS, ROWS[::2])
     made = pseudo_regions(ROWS[1::2])
-    masks, truth = PoolRegions(MULTI, pool, made).of(np.array(places, np.int64))
+    masks, truth, _ = PoolRegions(MULTI, pool, made).of(np.array(places, np.int64))
     expected = []
     for place, found in zip(places, truth.numpy(), strict=True):
         row = int(ROWS[place])

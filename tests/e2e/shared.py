@@ -153,7 +153,7 @@ class Shared(Method):
         assert batch.truth is not None
         return {**gray_step(model, batch, step), "known": (batch.truth >= 0).float().mean()}
 
-    def predict(self, model: nn.Module, images: Tensor) -> Prediction:
+    def predict(self, model: nn.Module, images: Tensor, inside: Tensor | None = None) -> Prediction:
         with torch.no_grad():
             scores = gray_logits(model, images).softmax(1)
         maps = (images.mean(1, keepdim=True) * scores[:, :1, None, None] * 3).clamp(0, 1)

@@ -56,7 +56,7 @@ class Strange(Method):
         step.backward(loss)
         return {"loss": loss}
 
-    def predict(self, model: nn.Module, images: Tensor) -> Prediction:
+    def predict(self, model: nn.Module, images: Tensor, inside: Tensor | None = None) -> Prediction:
         scores = model(images.mean((2, 3))).softmax(1)
         maps = (images.mean(1, keepdim=True) * scores[:, :1, None, None] * 3).clamp(0, 1)
         return Prediction(scores=scores, maps=maps)

@@ -43,7 +43,7 @@ class ClassMaps(Method):
         step.backward(loss)
         return {"loss": loss.detach()}
 
-    def predict(self, model: nn.Module, images: Tensor) -> Prediction:
+    def predict(self, model: nn.Module, images: Tensor, inside: Tensor | None = None) -> Prediction:
         maps = model(images)
         return Prediction(scores=maps.mean((2, 3)).softmax(1), maps=maps.sigmoid())
 
@@ -60,7 +60,7 @@ class ManyClassMaps(ClassMaps):
         step.backward(loss)
         return {"loss": loss.detach()}
 
-    def predict(self, model: nn.Module, images: Tensor) -> Prediction:
+    def predict(self, model: nn.Module, images: Tensor, inside: Tensor | None = None) -> Prediction:
         maps = model(images)
         return Prediction(scores=maps.mean((2, 3)).sigmoid(), maps=maps.sigmoid())
 
@@ -108,7 +108,7 @@ class TwoSources(ClassMaps):
         step.backward(loss)
         return {"loss": loss.detach()}
 
-    def predict(self, model: nn.Module, images: Tensor) -> Prediction:
+    def predict(self, model: nn.Module, images: Tensor, inside: Tensor | None = None) -> Prediction:
         maps = model(images)
         scores = maps[:, :2].mean((2, 3)).softmax(1)
         return Prediction(scores=nn.functional.pad(scores, (0, 1)), maps=images.mean(1, keepdim=True))

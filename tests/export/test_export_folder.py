@@ -59,6 +59,35 @@ def test_the_files_of_an_export(study: Study, tmp_path: Path) -> None:
     assert f"{exported.results['metrics']['f1_plus']:.4f}" in card
 
 
+def test_the_card_sets_masks_beside_one_of_the_whole_picture(study: Study, tmp_path: Path) -> None:
+    exported = export_study(study, tmp_path / "model")
+    found, card = exported.results, (exported.path / "README.md").read_text()
+    against = found["against_trivial"]
+    assert against["metric"] == "f1_plus"
+    assert against["value"] == found["metrics"]["f1_plus"]
+    assert against["by_class"] == found["by_class"]["f1_plus"]
+    assert against["trivial"] == found["trivial"]["f1_plus"] < found["trivial"]["recall"] == 1
+    assert not {"auc", "cdice", "pxap"} & set(found["trivial"]), "they have no threshold"
+    for name, value in against["by_class"].items():
+        assert f"| {name} | {value:.4f} | {against['trivial_by_class'][name]:.4f} |" in card
+    assert all(f"- Note: {note}." in card for note in found["notes"])
+    if against["value"] <= against["trivial"]:
+        assert any("is not above the" in note for note in found["notes"])
+    (record,) = [r for r in read_records(study) if r.number == exported.trial]
+    tuning = record.result["against_trivial"]
+    assert (
+        f"A mask of the whole picture has f1_plus {tuning['trivial']:.4f} there, the model {tuning['value']:.4f}."
+        in card
+    )
+
+
+def test_curves_have_the_studys_own_metric(tmp_path: Path) -> None:
+    study = finished_study(tmp_path / "studies", name="own", metric="iou_accuracy@0.3:classes")
+    exported = export_study(study, tmp_path / "model")
+    curves = json.loads((exported.path / "operating_curves.json").read_text())
+    assert len(curves["iou_accuracy@0.3:classes"]) == len(curves["threshold"]) == 257
+
+
 def test_a_network_that_gets_weights_of_its_own_needs_none_of_those_that_it_began_with() -> None:
     """The file lies on another machine, and downloads would be overwritten."""
     small: dict[str, Any] = {"backbone": "densenet_slim", "crop_backbone": "resnet10_slim", "anchor_levels": 2}
@@ -147,7 +176,7 @@ def test_operating_curves_are_those_of_the_tuning_split(study: Study, tmp_path: 
     curves = strict_json(exported.path / "operating_curves.json")
     assert all(len(values) == 257 for values in curves.values())
     counts = load_evidence(study.trial(0).path / "evidence" / "best.npz", {"counts"})["counts"]
-    for name in ("f1_plus", "iou_pooled", "precision"):
+    for name in ("f1_plus", "iou_pooled:classes", "precision"):
         for chosen in (0, 100, 256):
             expected = at(counts, METRICS[name], dict.fromkeys(counts.classes, chosen))
             assert curves[name][chosen] == pytest.approx(expected)

@@ -19,11 +19,11 @@ from PIL import Image
 from torch import Tensor, nn
 
 from export.finished_studies import SMALL, finished_study
+from raysearch._draw import COLOURS
 from raysearch.cli import main
 from raysearch.data import Collection, DataSpec, open_collection, parse_data
 from raysearch.errors import ExportError
 from raysearch.export import Bundle, export_study, load_bundle, predict_images
-from raysearch.export._draw import COLOURS
 from raysearch.export._score import observe_rows
 from raysearch.method import Batch, Method, Prediction, Stage, Step, Task
 from raysearch.thresholds import BOX_RULES, BoxRule, Components, Counts, region_boxes
@@ -132,8 +132,8 @@ def picture(seed: int, height: int, width: int) -> NDArray[np.uint8]:
 
 
 def test_every_file_of_a_prediction(bundle: Bundle, tmp_path: Path) -> None:
-    image = tmp_path / "scan 1.png"
-    Image.fromarray(picture(0, 48, 80)).save(image)
+    image = tmp_path / "scan 1.png"  # too small for the text of a label
+    Image.fromarray(picture(0, 24, 40)).save(image)
     (answer,) = predict_images(bundle, [image], tmp_path / "out")
     out = tmp_path / "out"
     assert {path.name for path in out.iterdir()} == {"predictions.csv", "scan 1_mask.png", "scan 1_overlay.png"}
@@ -155,8 +155,8 @@ def test_every_file_of_a_prediction(bundle: Bundle, tmp_path: Path) -> None:
     assert mask[:, x1].any()
     assert mask[:, x2 - 1].any()
     overlay = np.asarray(Image.open(out / line["overlay"]))
-    assert overlay.shape == (48, 80, 3)
-    grey = np.repeat(picture(0, 48, 80)[:, :, None], 3, axis=2)
+    assert overlay.shape == (24, 40, 3)
+    grey = np.repeat(picture(0, 24, 40)[:, :, None], 3, axis=2)
     assert answer.boxes == (answer.box,)
     drawn = frame(mask.shape, answer.boxes)
     np.testing.assert_array_equal(overlay[~mask & ~drawn], grey[~mask & ~drawn])
@@ -190,7 +190,7 @@ class Blobs(Method):
     def training_step(self, model: nn.Module, batch: Batch, step: Step) -> dict[str, Tensor]:
         raise NotImplementedError
 
-    def predict(self, model: nn.Module, images: Tensor) -> Prediction:
+    def predict(self, model: nn.Module, images: Tensor, inside: Tensor | None = None) -> Prediction:
         maps = torch.cat([images, images.flip(3), 0 * images, 0 * images], 1)
         return Prediction(scores=torch.tensor([[0.2, 0.6, 0.1, 0.9]]).expand(len(images), 4), maps=maps)
 
@@ -199,7 +199,7 @@ class Blobs(Method):
 def blobs(tmp_path: Path) -> Bundle:
     """Classes 0 and 1 have masks, 2 and 3 have none, and 3 has the highest score."""
     method = Blobs({}, Task(classes=CLASSES, view="multi", channels=1, size=(32, 32)))
-    return Bundle(tmp_path, {}, method, method.build(), {}, {"mask_threshold": 0.5}, {})
+    return Bundle(tmp_path, {"data": {"source": "phantom"}}, method, method.build(), {}, {"mask_threshold": 0.5}, {})
 
 
 def blob_picture() -> NDArray[np.uint8]:
@@ -355,6 +355,7 @@ FORMS = {
     "rgb": lambda grey: Image.fromarray(np.repeat(grey[:, :, None], 3, axis=2)),
     "rgba": lambda grey: Image.fromarray(np.dstack([grey, grey, grey, np.full_like(grey, 255)])),
     "16 bit": lambda grey: Image.fromarray(grey.astype(np.uint16) * 257),
+    "12 of 16 bit": lambda grey: Image.fromarray(grey.astype(np.uint16) * 16),
     "palette": lambda grey: Image.fromarray(np.repeat(grey[:, :, None] // 16 * 16, 3, axis=2)).convert("P"),
 }
 
@@ -371,8 +372,8 @@ def test_masks_and_overlays_have_the_size_of_the_picture(
     for line in table(tmp_path / "out"):
         assert Image.open(tmp_path / "out" / line["mask"]).size == (width, height)
         assert Image.open(tmp_path / "out" / line["overlay"]).size == (width, height)
-    grey, rgb, rgba, wide, _ = answers
-    for same in (rgb, rgba, wide):
+    grey, rgb, rgba, wide, twelve, _ = answers
+    for same in (rgb, rgba, wide, twelve):
         np.testing.assert_array_equal(same.mask, grey.mask)
         assert same.score == grey.score
 
@@ -431,6 +432,56 @@ def test_folders_give_their_images_in_the_order_of_names(bundle: Bundle, tmp_pat
             Image.fromarray(picture(0, 32, 32)).save(folder / name)
     answers = list(predict_images(bundle, [folder], tmp_path / "out"))
     assert [answer.source.name for answer in answers] == ["a.jpg", "b.PNG", "c.tif"]
+
+
+def test_hidden_files_of_a_folder_are_no_images(bundle: Bundle, tmp_path: Path) -> None:
+    """What macOS leaves on USB sticks and in ZIP files."""
+    (tmp_path / "scans").mkdir()
+    Image.fromarray(picture(0, 32, 32)).save(tmp_path / "scans" / "a.png")
+    (tmp_path / "scans" / "._a.png").write_bytes(b"\0\5\x16\7")
+    (answer,) = predict_images(bundle, [tmp_path / "scans"], tmp_path / "out")
+    assert answer.source.name == "a.png"
+    (tmp_path / "scans" / "a.png").unlink()
+    with pytest.raises(ExportError, match="holds no image"):
+        list(predict_images(bundle, [tmp_path / "scans"], tmp_path / "out"))
+
+
+def test_what_was_done_to_a_file_is_said(bundle: Bundle, model: Path, tmp_path: Path, capsys: Any) -> None:
+    grey = picture(0, 24, 32)
+    Image.fromarray(grey).save(tmp_path / "8.png")
+    Image.fromarray(grey.astype(np.uint16) * 16).save(tmp_path / "12.png")
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be turned to the right by a quarter
+    Image.fromarray(np.ascontiguousarray(np.rot90(grey))).save(tmp_path / "turned.png", exif=exif)
+    files = [tmp_path / f"{name}.png" for name in ("8", "12", "turned")]
+    plain, twelve, turned = predict_images(bundle, files, tmp_path / "out")
+    assert plain.notes == ()
+    for other, note in ((twelve, "16-bit pixels were read as 12 bits"), (turned, "turned upright")):
+        np.testing.assert_array_equal(other.mask, plain.mask)
+        assert other.score == plain.score
+        assert [said.startswith(note) for said in other.notes] == [True]
+    with pytest.raises(SystemExit, match="0"):
+        main(["predict", str(model), *map(str, files), "--out", str(tmp_path / "again")])
+    assert "\nnote: 1 image: turned upright, as the EXIF orientation says" in capsys.readouterr().out
+
+
+def test_bits_are_stated_or_those_of_the_models_data(bundle: Bundle, model: Path, tmp_path: Path) -> None:
+    grey = picture(0, 32, 32)
+    Image.fromarray(grey).save(tmp_path / "8.png")
+    Image.fromarray(grey.astype(np.uint16) * 4).save(tmp_path / "10.png")
+    (plain,) = predict_images(bundle, [tmp_path / "8.png"], tmp_path / "8")
+    with pytest.raises(ExportError, match=r"10 bits, or 12 and dark; tell which by --bits 10 or --bits 12"):
+        list(predict_images(bundle, [tmp_path / "10.png"], tmp_path / "10"))
+    config = bundle.config | {"data": bundle.config["data"] | {"source": "montgomery:/data,bits=10"}}
+    same = dataclasses.replace(bundle, config=config)
+    for answers in (
+        predict_images(bundle, [tmp_path / "10.png"], tmp_path / "10", bits=10),
+        predict_images(same, [tmp_path / "10.png"], tmp_path / "10"),
+    ):
+        assert [answer.score for answer in answers] == [plain.score]
+    with pytest.raises(SystemExit, match="0"):
+        main(["predict", str(model), str(tmp_path / "10.png"), "--out", str(tmp_path / "again"), "--bits", "10"])
+    assert table(tmp_path / "again")[0]["score"] == f"{plain.score:.6f}"
 
 
 def test_images_of_jsrt_without_a_header_are_read_as_by_their_kind(bundle: Bundle, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 from export.finished_studies import finished_study
 from raysearch.errors import ExportError
 from raysearch.export import export_study
-from raysearch.export._reference import Reference, read_reference
+from raysearch.export._reference import Reference, read_reference, reference_values
 from raysearch.study import Study
 
 CLASSES = ("Atelectasis", "Edema", "Lung Opacity")
@@ -47,6 +47,34 @@ def test_bad_files(tmp_path: Path, text: str, says: str) -> None:
     assert "\n" not in str(refused.value)
 
 
+@pytest.mark.parametrize(
+    ("metric", "value", "says"),
+    [
+        (
+            "f1_plus",
+            "45.2",
+            "the value of Edema is 45.2, but f1_plus lies from 0 to 1; expected shares, such as 0.452 for",
+        ),
+        ("box_accuracy@0.5", "2", "but box_accuracy@0.5 lies from 0 to 1; expected shares, such as 0.02 for 2 %"),
+        ("auc", "-0.1", "the value of Edema is -0.1, but auc lies from 0 to 1; expected shares"),
+        ("iou", "4e4", "the value of Edema is 40000, but iou lies from 0 to 1; expected shares"),
+        ("ssim", "-2", "but ssim lies from -1 to 1"),
+    ],
+)
+def test_a_percentage_beside_a_share_is_refused(tmp_path: Path, metric: str, value: str, says: str) -> None:
+    file = written(tmp_path, f"class,value\nLung Opacity,0.5\nEdema,{value}\n")
+    with pytest.raises(ExportError) as refused:
+        reference_values(file, None, CLASSES, metric)
+    assert says in str(refused.value)
+
+
+def test_values_that_the_metric_can_have(tmp_path: Path) -> None:
+    file = written(tmp_path, "class,value\nLung Opacity,1\nEdema,0\n")
+    assert reference_values(file, None, CLASSES, "f1_plus") == {"Lung Opacity": 1, "Edema": 0}
+    distances = written(tmp_path, "class,value\nEdema,45.2\n")
+    assert reference_values(distances, None, CLASSES, "hausdorff_max") == {"Edema": 45.2}
+
+
 def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     for path in (tmp_path / "nowhere.csv", tmp_path):
         with pytest.raises(ExportError, match=f"--reference {path} cannot be read"):
@@ -58,11 +86,13 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
 
 def test_gap_closed() -> None:
     """The paper's own: 57.2 % of the gap between the weak baseline and the radiologists."""
-    found = Reference("iou_pooled", {"a": 0.5, "b": 0.7}, {"a": 0.1, "b": 0.3}).beside({"a": 0.3, "b": 0.8, "c": 1.0})
+    found = Reference("iou_pooled:classes", {"a": 0.5, "b": 0.7}, {"a": 0.1, "b": 0.3}).beside(
+        {"a": 0.3, "b": 0.8, "c": 1.0}
+    )
     assert found["classes"]["a"]["gap_closed"] == pytest.approx(0.5)
     assert found["classes"]["b"]["gap_closed"] == pytest.approx(1.25), "better than the reference"
     assert found["mean"] == pytest.approx({"model": 0.55, "reference": 0.6, "baseline": 0.2, "gap_closed": 0.875})
-    paper = Reference("iou_pooled", {"a": 1.0}, {"a": 0.0}).beside({"a": 0.572})
+    paper = Reference("iou_pooled:classes", {"a": 1.0}, {"a": 0.0}).beside({"a": 0.572})
     assert paper["mean"]["gap_closed"] == pytest.approx(0.572)
 
 

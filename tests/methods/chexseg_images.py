@@ -33,11 +33,15 @@ class Images:
         self.pool = Pool(rows=ROWS, labels=labels, truth=truth, source=np.zeros(8, np.int8))
         self.images = torch.rand(8, 1, 32, 32)
         self.masks = torch.zeros(3, 32, 32)
+        self.own: Tensor | None = None  # (8, H, W), where pictures do not fill their canvas
         self.masks[0, 4:12, 4:20] = self.masks[1, 8:24, 16:24] = self.masks[2, 20:28, 4:12] = 1
 
     def batches(self, rows: NDArray[np.int64], size: int) -> Iterator[tuple[NDArray[np.int64], Tensor]]:
         for i in range(0, len(rows), size):
             yield rows[i : i + size], self.images[np.searchsorted(ROWS, rows[i : i + size])]
+
+    def inside(self, rows: NDArray[np.int64]) -> Tensor | None:
+        return None if self.own is None else self.own[np.searchsorted(ROWS, rows)]
 
     def regions(self, rows: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
         place = np.searchsorted(ROWS, rows)

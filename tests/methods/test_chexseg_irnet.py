@@ -163,7 +163,7 @@ def test_a_crf_cleans_seeds_as_the_released_code_does(channels: int, monkeypatch
 def test_the_crfs_widths_grow_with_the_image(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[CrfSettings] = []
 
-    def dense_crf(foreground: Tensor, images: Tensor, settings: CrfSettings) -> Tensor:
+    def dense_crf(foreground: Tensor, images: Tensor, settings: CrfSettings, inside: None) -> Tensor:
         asked.append(settings)
         return foreground
 

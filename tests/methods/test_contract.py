@@ -155,7 +155,7 @@ class Stranger(Method):
         step.backward(loss)
         return {"loss": loss.detach()}
 
-    def predict(self, model: nn.Module, images: Tensor) -> Prediction:
+    def predict(self, model: nn.Module, images: Tensor, inside: Tensor | None = None) -> Prediction:
         with torch.no_grad():
             maps = model(images)
             full = F.interpolate(maps, size=images.shape[-2:], mode="bilinear")

@@ -61,7 +61,7 @@ class Sound(Method):
         step.backward(loss)
         return {"loss": loss.detach()}
 
-    def predict(self, model: nn.Module, images: Tensor) -> Prediction:
+    def predict(self, model: nn.Module, images: Tensor, inside: Tensor | None = None) -> Prediction:
         with torch.no_grad():
             maps = model(images)
         full = F.interpolate(maps, size=images.shape[-2:]).sigmoid()
@@ -115,39 +115,60 @@ class MeanOfNoRegion(Sound):
 
 
 class Unbounded(Sound):
-    def predict(self, model: nn.Module, images: Tensor) -> Prediction:
-        found = super().predict(model, images)
+    def predict(self, model: nn.Module, images: Tensor, inside: Tensor | None = None) -> Prediction:
+        found = super().predict(model, images, inside)
         return Prediction(scores=found.scores, maps=2 * found.maps)
 
 
+class NothingInPadding(Sound):
+    def predict(self, model: nn.Module, images: Tensor, inside: Tensor | None = None) -> Prediction:
+        found = super().predict(model, images, inside)
+        return found if inside is None else replace(found, maps=found.maps / inside[:, None])
+
+
+class AnotherScaleWhereTold(Sound):
+    def predict(self, model: nn.Module, images: Tensor, inside: Tensor | None = None) -> Prediction:
+        found = super().predict(model, images, inside)
+        return found if inside is None else replace(found, maps=found.maps / 2)
+
+
+class MeanOfRows(Sound):
+    """0 / 0 of a row without a pixel of the picture, and a sum where there is no padding to be told of."""
+
+    def training_step(self, model: nn.Module, batch: Batch, step: Step) -> dict[str, Tensor]:
+        losses = super().training_step(model, batch, step)
+        own = torch.ones(1, 1, 1) if batch.inside is None else batch.inside.float()
+        return {**losses, "loss_rows": (own.sum(2) / own.sum(2)).sum()}
+
+
 class Coarse(Sound):
-    def predict(self, model: nn.Module, images: Tensor) -> Prediction:
-        found = super().predict(model, images)
+    def predict(self, model: nn.Module, images: Tensor, inside: Tensor | None = None) -> Prediction:
+        found = super().predict(model, images, inside)
         return Prediction(scores=found.scores, maps=found.maps[:, :, ::2, ::2])
 
 
 class NeighbourDependent(Sound):
-    def predict(self, model: nn.Module, images: Tensor) -> Prediction:
-        found = super().predict(model, images)
+    def predict(self, model: nn.Module, images: Tensor, inside: Tensor | None = None) -> Prediction:
+        found = super().predict(model, images, inside)
         return Prediction(scores=found.scores, maps=found.maps / found.maps.max())
 
 
 class LeavesEvaluation(Sound):
-    def predict(self, model: nn.Module, images: Tensor) -> Prediction:
-        return super().predict(model.eval(), images)
+    def predict(self, model: nn.Module, images: Tensor, inside: Tensor | None = None) -> Prediction:
+        return super().predict(model.eval(), images, inside)
 
 
 class LeavesGradient(Sound):
-    def predict(self, model: nn.Module, images: Tensor) -> Prediction:
+    def predict(self, model: nn.Module, images: Tensor, inside: Tensor | None = None) -> Prediction:
         with torch.enable_grad():
             model(images).sum().backward()
-        return super().predict(model, images)
+        return super().predict(model, images, inside)
 
 
 class UpdatesStatistics(Sound):
-    def predict(self, model: nn.Module, images: Tensor) -> Prediction:
+    def predict(self, model: nn.Module, images: Tensor, inside: Tensor | None = None) -> Prediction:
         model.train()
-        return super().predict(model, images)
+        return super().predict(model, images, inside)
 
 
 class HiddenState(Sound):
@@ -155,8 +176,8 @@ class HiddenState(Sound):
         self.shift = torch.rand(())
         return super().build()
 
-    def predict(self, model: nn.Module, images: Tensor) -> Prediction:
-        return super().predict(model, images * self.shift)
+    def predict(self, model: nn.Module, images: Tensor, inside: Tensor | None = None) -> Prediction:
+        return super().predict(model, images * self.shift, inside)
 
 
 class ShortStages(Sound):
@@ -217,6 +238,16 @@ CASES: list[tuple[type[Sound], Callable[[MethodContract], object]]] = [
     (Climbs, MethodContract.test_loss_falls_on_one_batch),
     (MeanOfNoRegion, MethodContract.test_training_step_on_images_of_which_no_region_is_known),
     (Unbounded, lambda suite: suite.test_predict_shapes_and_ranges(1, (32, 32))),
+    (NothingInPadding, MethodContract.test_predict_of_pictures_in_padding),
+    (
+        AnotherScaleWhereTold,
+        MethodContract.test_pictures_without_padding_are_answered_alike_whether_told_or_not,
+    ),
+    (MeanOfRows, MethodContract.test_training_step_on_pictures_in_padding),
+    (
+        MeanOfRows,
+        MethodContract.test_training_step_is_alike_whether_told_that_there_is_no_padding_or_not,
+    ),
     (Coarse, lambda suite: suite.test_predict_shapes_and_ranges(1, (32, 32))),
     (NeighbourDependent, MethodContract.test_an_image_is_answered_alone),
     (LeavesEvaluation, MethodContract.test_predict_gives_the_modules_modes_back),

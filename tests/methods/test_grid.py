@@ -7,7 +7,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from methods.layers.grid import covered, to_grid, to_pixels
+from methods.layers.grid import to_grid, to_pixels
+from raysearch.method import covered_cells
 
 
 def test_features_are_enlarged_bilinearly_and_reduced_by_their_maximum() -> None:
@@ -70,9 +71,9 @@ def test_covered_patches_are_those_of_exact_areas(
 ) -> None:
     bits = data.draw(st.lists(st.booleans(), min_size=size[0] * size[1], max_size=size[0] * size[1]))
     mask = torch.tensor(bits).view(size)
-    found = covered(mask[None].float(), cells, "half")[0].tolist()
+    found = covered_cells(mask[None].float(), cells, "half")[0].tolist()
     assert found == [[share >= Fraction(1, 2) for share in row] for row in areas(mask, cells)]
-    centres = covered(mask[None].float(), cells, "centre")[0]
+    centres = covered_cells(mask[None].float(), cells, "centre")[0]
     for r in range(cells[0]):
         for c in range(cells[1]):
             y, x = ((i + Fraction(1, 2)) * h / n for i, n, h in zip((r, c), cells, size, strict=True))
@@ -83,5 +84,5 @@ def test_covered_patches_are_those_of_exact_areas(
 def test_a_small_region_may_cover_no_patch(rule: str) -> None:
     mask = torch.zeros(1, 16, 16)
     mask[0, 3, 3] = 1
-    assert not covered(mask, (4, 4), rule).any()  # type: ignore[arg-type]
-    assert covered(torch.zeros(0, 16, 16), (4, 4), rule).shape == (0, 4, 4)  # type: ignore[arg-type]
+    assert not covered_cells(mask, (4, 4), rule).any()  # type: ignore[arg-type]
+    assert covered_cells(torch.zeros(0, 16, 16), (4, 4), rule).shape == (0, 4, 4)  # type: ignore[arg-type]

@@ -13,8 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from methods.layers.maps import resized_evenly
 from methods.saliency_proposals import SaliencyProposals, SaliencyProposalsConfig
-from methods.saliency_proposals.inference import detection_map, percentiles, proposal_map, resize, scaled
+from methods.saliency_proposals.inference import detection_map, percentiles, proposal_map, scaled
 from methods.saliency_proposals.network import Network
 from raysearch.errors import MethodError
 from raysearch.method import Batch, Step, Task
@@ -124,7 +125,7 @@ def test_each_map_is_ranked_and_scaled_by_itself() -> None:
 
 def test_resizing_keeps_equal_values_equal() -> None:
     maps = torch.full((1, 1, 10, 12), 0.1) / 3
-    assert len(resize(maps, (37, 45)).unique()) == 1
+    assert len(resized_evenly(maps, (37, 45)).unique()) == 1
 
 
 def _network(**config: Any) -> tuple[SaliencyProposals, Network]:
@@ -148,7 +149,7 @@ def test_maps_are_saliency_detection_and_their_product() -> None:
         found = detection_map(confidences, boxes, (8, 8), (32, 32), reading="avg", confidence="softmax")
     saliency = seen.saliency.sigmoid()
     for name, expected in {"sal": saliency, "det": found, "mix": saliency * found}.items():
-        full = resize(expected, (32, 32))
+        full = resized_evenly(expected, (32, 32))
         torch.testing.assert_close(
             predictions[name].maps, full if name == "sal" else scaled(full), rtol=0, atol=1e-5, msg=name
         )

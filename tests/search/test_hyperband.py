@@ -20,6 +20,7 @@ class World:
     epochs: int
     values: list[list[float]]
     fails: dict[int, int] = field(default_factory=dict)
+    kept: frozenset[int] = frozenset()
 
     @property
     def samples(self) -> int:
@@ -32,7 +33,7 @@ Told = list[tuple[int, int, float] | int]
 
 def run(world: World, order: random.Random, *, maximise: bool = True) -> tuple[dict[int, int], Told]:
     """Trains one epoch of any trial that may train, time and again: epochs of each trial, and what the rules heard."""
-    rules = HyperBand(epochs=world.epochs, samples=world.samples, maximise=maximise)
+    rules = HyperBand(epochs=world.epochs, samples=world.samples, maximise=maximise, kept=world.kept)
     epochs = dict.fromkeys(range(world.samples), 0)
     over: set[int] = set()
     told: Told = []
@@ -61,17 +62,18 @@ def run(world: World, order: random.Random, *, maximise: bool = True) -> tuple[d
 
 
 def obvious(world: World, *, maximise: bool = True) -> dict[int, int]:
-    """Successive halving of each bracket, one after another (algorithm 1 of the paper, lines 4 to 9)."""
+    """Successive halving of each bracket, one after another (algorithm 1 of the paper, lines 4 to 9); who is kept goes
+    on beside it."""
     epochs = {}
     for bracket in brackets(world.epochs, world.samples):
-        alive = list(bracket.numbers)
+        alive = [number for number in bracket.numbers if number not in world.kept]
         for rung, epoch in enumerate(bracket.rungs):
             for number in alive:
                 epochs[number] = min(epoch, world.fails.get(number, epoch))
             alive = [number for number in alive if world.fails.get(number, epoch) >= epoch]
             alive.sort(key=lambda n: (world.values[n][epoch - 1] * (-1 if maximise else 1), n))
             del alive[max(1, bracket.size // 3 ** (rung + 1)) :]
-    return epochs
+    return epochs | {number: world.fails.get(number, world.epochs) for number in world.kept}
 
 
 @st.composite
@@ -80,7 +82,7 @@ def worlds(draw: st.DrawFn) -> World:
     some = st.lists(st.sampled_from([0.1, 0.2, 0.5, 0.9]), min_size=epochs, max_size=epochs)
     values = draw(st.lists(some, min_size=1, max_size=20))
     fails = draw(st.dictionaries(st.integers(0, len(values) - 1), st.integers(0, epochs - 1), max_size=4))
-    return World(epochs, values, fails)
+    return World(epochs, values, fails, draw(st.sampled_from([frozenset(), frozenset({0})])))
 
 
 @settings(max_examples=150)
@@ -95,10 +97,10 @@ def test_in_any_order_it_is_successive_halving(world: World, seed: int, maximise
 def test_every_verdict_after_a_rebuild_is_the_undisturbed_one(world: World, seed: int, data: st.DataObject) -> None:
     _, told = run(world, random.Random(seed))
     cut = data.draw(st.integers(0, len(told)))
-    calm = HyperBand(epochs=world.epochs, samples=world.samples, maximise=True)
+    calm = HyperBand(epochs=world.epochs, samples=world.samples, maximise=True, kept=world.kept)
     for what in told[:cut]:
         calm.report(*what) if isinstance(what, tuple) else calm.end(what)
-    rebuilt = HyperBand(epochs=world.epochs, samples=world.samples, maximise=True)
+    rebuilt = HyperBand(epochs=world.epochs, samples=world.samples, maximise=True, kept=world.kept)
     for what in told[:cut]:
         if isinstance(what, tuple):
             rebuilt.report(*what)
@@ -122,6 +124,17 @@ def test_more_trials_compete_for_the_places_that_are_left() -> None:
         assert rules.verdict(number) == "go"
         rules.report(number, 1, value)
     assert [rules.verdict(number) for number in range(4, 9)] == ["go", "stop", "stop", "go", "stop"]
+
+
+def test_the_defaults_go_on_and_take_no_place() -> None:
+    rules = HyperBand(epochs=9, samples=9, maximise=True, kept={0})
+    for number in range(9):
+        rules.report(number, 1, 0.1 * number)
+    assert [rules.verdict(number) for number in range(9)] == ["go", *["stop"] * 5, *["go"] * 3]
+    for epoch in (2, 3):  # they are ahead of who was promoted, and nobody loses a place by that
+        rules.report(0, epoch, 0.0)
+    rules.end(1)
+    assert [rules.verdict(number) for number in (0, 6, 7, 8)] == ["go"] * 4
 
 
 def test_one_trial_of_a_bracket_waits_for_nobody() -> None:

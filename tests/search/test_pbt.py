@@ -48,6 +48,23 @@ def test_the_worst_quarter_goes_on_from_the_best(values: dict[int, float], maxim
         assert sum(not better(values[strong], values[other]) for other in values) < max(1, len(values) // 4)
 
 
+@given(
+    values=st.dictionaries(st.integers(0, 12), st.sampled_from([0.1, 0.2, 0.3]), max_size=13), seed=st.integers(0, 9)
+)
+def test_a_trial_that_is_kept_lends_and_never_takes_over(values: dict[int, float], seed: int) -> None:
+    pairs = exchange(values, 3, maximise=True, seed=seed, kept={0})
+    assert 0 not in pairs
+    assert not set(pairs) & set(pairs.values())
+    if len(values) > 2:
+        assert len(pairs) == max(1, len(values) // 4), "the next worst takes its turn"
+
+
+def test_the_defaults_lend_their_weights_if_they_are_best() -> None:
+    assert exchange({0: 0.9, 1: 0.5, 2: 0.1, 3: 0.4}, 3, maximise=True, seed=0, kept={0}) == {2: 0}
+    assert exchange({0: 0.1, 1: 0.5, 2: 0.2, 3: 0.4}, 3, maximise=True, seed=0, kept={0}) == {2: 1}
+    assert exchange({0: 0.1, 1: 0.5}, 3, maximise=True, seed=0, kept={0}) == {}
+
+
 def test_donors_differ_by_trial_and_epoch() -> None:
     values = {number: float(number) for number in range(40)}
     pairs = [exchange(values, epoch, maximise=True, seed=0) for epoch in (3, 6)]
@@ -154,7 +171,9 @@ def test_trials_train_in_turns_and_are_compared_together(tmp_path: Path, machine
     for one in exchanges(study):
         values = {n: study.trial(n).rows()[one["epoch"] - 1]["value"] for n in one["trials"]}
         assert one["trials"] == trained
-        assert {m["to"]: m["donor"] for m in one["moves"]} == exchange(values, one["epoch"], maximise=True, seed=4)
+        assert {m["to"]: m["donor"] for m in one["moves"]} == exchange(
+            values, one["epoch"], maximise=True, seed=4, kept={0}
+        )
 
 
 def test_weights_and_settings_are_the_donors(tmp_path: Path, machine: Machine) -> None:

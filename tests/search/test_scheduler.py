@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -18,6 +19,7 @@ from raysearch.search._hyperband import HyperBand
 from raysearch.search._rules import Rules
 from raysearch.search._scheduler import StudyScheduler, rules_of
 from raysearch.study._book import Book, Report
+from raysearch.study._study import Study
 from search.simulator import TuneTrial
 from search.toy import toy_study
 
@@ -58,13 +60,18 @@ class Searcher:
 
 
 def scheduler(
-    name: str = "asha", *, maximise: bool = True, queued: Sequence[int] = (), slots: int = 1
+    name: str = "asha",
+    *,
+    maximise: bool = True,
+    queued: Sequence[int] = (),
+    slots: int = 1,
+    kept: Collection[int] = (),
 ) -> tuple[StudyScheduler, Searcher]:
     searcher = Searcher(queued)
     rules: dict[str, Callable[[], Rules]] = {
-        "fifo": Rules,
-        "asha": lambda: Asha(epochs=EPOCHS, maximise=maximise),
-        "hyperband": lambda: HyperBand(epochs=EPOCHS, samples=14, maximise=maximise),
+        "fifo": lambda: Rules(kept),
+        "asha": lambda: Asha(epochs=EPOCHS, maximise=maximise, kept=kept),
+        "hyperband": lambda: HyperBand(epochs=EPOCHS, samples=14, maximise=maximise, kept=kept),
     }
     return StudyScheduler(rules[name](), searcher, slots=slots), searcher  # type: ignore[arg-type]
 
@@ -124,6 +131,33 @@ def live(history: list[tuple[int, float]], under_test: StudyScheduler) -> tuple[
 def once(decision: str) -> str:
     """`replay` says PAUSE where `on_trial_result` has paused the trial already."""
     return "PAUSE" if decision == "NOOP" else decision
+
+
+@given(history=histories, maximise=st.booleans(), name=st.sampled_from(["asha", "fifo", "hyperband"]))
+def test_the_defaults_are_never_stopped(history: list[tuple[int, float]], maximise: bool, name: str) -> None:
+    under_test, _ = scheduler(name, maximise=maximise, kept={0})
+    reports, decisions = live(
+        [(number, value) for number, value in history if number or math.isfinite(value)], under_test
+    )
+    own = [decision for report, decision in zip(reports, decisions, strict=True) if not report.number]
+    assert "STOP" not in own[: EPOCHS - 1]
+    assert under_test.verdict(0) == "go", "nor do they wait for others"
+    assert tell(under_test, Report(0, len(own) + 1, math.nan)) == "STOP", "what diverged has failed"
+
+
+def test_asha_would_have_stopped_them() -> None:
+    for kept, expected in (((), "STOP"), ((0,), "CONTINUE")):
+        under_test, _ = scheduler("asha", kept=kept)
+        assert [tell(under_test, Report(number, 1, 0.5 + number)) for number in (3, 2)] == ["CONTINUE", "STOP"]
+        assert tell(under_test, Report(0, 1, 0.1)) == expected
+
+
+@pytest.mark.parametrize("name", ["fifo", "asha", "hyperband", "pbt"])
+def test_every_scheduler_of_a_study_keeps_the_defaults(tmp_path: Path, name: str) -> None:
+    study = toy_study(tmp_path, scheduler=name, epochs=9)
+    assert rules_of(study, Book(study)).kept == {0}
+    grid = Study(study.path, replace(study.config, sampler="grid"))
+    assert not rules_of(grid, Book(study)).kept, "the first point of a grid is as good as any"
 
 
 @settings(max_examples=60)

@@ -45,7 +45,7 @@ class Toy(Method):
     def training_step(self, model: nn.Module, batch: Batch, step: Step) -> dict[str, Tensor]:
         raise NotImplementedError
 
-    def predict(self, model: nn.Module, images: Tensor) -> Prediction:
+    def predict(self, model: nn.Module, images: Tensor, inside: Tensor | None = None) -> Prediction:
         raise NotImplementedError
 
 

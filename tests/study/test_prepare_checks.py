@@ -11,7 +11,7 @@ from e2e.shared import Labels, Shared, Teacher
 from torch import nn
 
 from methods.layers.backbone import build_backbone
-from raysearch.errors import DataError, MethodError
+from raysearch.errors import DataError, MethodError, UserError
 from raysearch.method import Augmentation, Pool
 from raysearch.space import Choice
 from raysearch.study import Cluster, Prepared, Request, prepare
@@ -43,6 +43,28 @@ def test_a_mistake_in_upstream_work_is_not_taken_for_a_missing_outcome(
     monkeypatch.setattr(kind, "build", build)
     with pytest.raises(KeyError, match="resnet"):
         prepared()
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"scheduler": "asha", "decision_thresholds": "solve"},
+        {"scheduler": "asha", "decision_thresholds": "fixed"},
+        {"scheduler": "fifo", "decision_thresholds": "sample"},
+        {"scheduler": "asha", "decision_thresholds": "sample", "fixes": ("mask_threshold=0.4",)},
+        {"scheduler": "asha", "decision_thresholds": "sample", "metric": "auc"},
+    ],
+)
+def test_a_scheduler_may_compare_what_no_sampled_threshold_changes(given: dict[str, Any]) -> None:
+    fixes = given.pop("fixes", ())
+    found = prepared("cam_avg", *fixes, annotated=None, epochs=2, samples=8, **given)
+    assert found.config.scheduler == given["scheduler"]
+
+
+@pytest.mark.parametrize("metric", ["f1_plus", "iou_pooled:classes"])
+def test_a_scheduler_that_would_compare_sampled_thresholds(metric: str) -> None:
+    with pytest.raises(UserError, match="not whether the configuration is good"):
+        prepared("cam_avg", annotated=None, samples=8, scheduler="asha", decision_thresholds="sample", metric=metric)
 
 
 @pytest.mark.parametrize("field", ["classifier_weights", "encoder_classifier_weights", "irnet_weights"])

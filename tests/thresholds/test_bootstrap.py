@@ -17,11 +17,15 @@ from raysearch.thresholds import (
     SweepMetric,
     at,
     bootstrap,
+    cross_fit,
+    find_metric,
+    fit_interval,
     interval,
     mask_metric,
     paired_bootstrap,
     scores_at,
 )
+from raysearch.thresholds._average import entering_rows, weighted
 
 
 def _slow(values: np.ndarray, groups: np.ndarray, resamples: int, seed: int) -> tuple[float, float]:
@@ -85,8 +89,8 @@ def test_of_a_metric_at_a_threshold() -> None:
     by_metric = interval(counts, metric, 100)
     by_scores = bootstrap(scores, counts.patient)
     assert by_metric == pytest.approx(by_scores)
-    pooled = interval(counts, mask_metric("iou_pooled"), 100)
-    assert pooled.mean == pytest.approx(at(counts, mask_metric("iou_pooled"), 100))
+    pooled = interval(counts, mask_metric("iou_pooled:classes"), 100)
+    assert pooled.mean == pytest.approx(at(counts, mask_metric("iou_pooled:classes"), 100))
     assert pooled.low < pooled.mean < pooled.high
 
 
@@ -104,7 +108,7 @@ def test_undefined_intervals() -> None:
 
 
 @pytest.mark.parametrize("by", ["patient", "image"])
-@pytest.mark.parametrize("name", ["f1_plus", "iou_pooled", "false_positive_area", "cdice", "pxap", "auc"])
+@pytest.mark.parametrize("name", ["f1_plus", "iou_pooled:classes", "false_positive_area", "cdice", "pxap", "auc"])
 def test_of_any_metric_is_that_of_drawn_rows(name: str, by: Literal["patient", "image"]) -> None:
     """Resamples made one at a time, the metric computed on the drawn rows themselves."""
     rng = np.random.default_rng(1)
@@ -151,3 +155,60 @@ def test_patients_who_do_not_enter_are_not_drawn() -> None:
     entering = counts.select(counts.present)
     assert set(entering.patient) < set(counts.patient)
     assert interval(counts, mask_metric("iou"), 90) == interval(entering, mask_metric("iou"), 90)
+
+
+def _one_present_patient() -> Counts:
+    """One patient with the finding, two images; nine without it."""
+    batch = random_batch(1, images=11, classes=1)
+    batch["truth"][:] = 0
+    batch["truth"][:2] = 1
+    batch["patients"] = ["ill", "ill", *(f"p{n}" for n in range(9))]
+    batch["masks"][2:] = 0
+    batch["masks"][:2, :, :4, :4] = 1
+    return Counts.from_maps(**batch)
+
+
+@pytest.mark.parametrize("name", ["f1_plus", "iou:classes", "cdice", "cdice:classes", "pxap", "iou_pooled:classes"])
+def test_one_patient_who_enters_has_no_interval_however_many_others_there_are(name: str) -> None:
+    counts, metric = _one_present_patient(), find_metric(name)
+    found = interval(counts, metric, 100)
+    assert found.mean == at(counts, metric, 100)
+    assert np.isnan([found.low, found.high]).all()
+    if isinstance(metric, SweepMetric):
+        fit = cross_fit(counts, metric)
+        assert np.isnan(fit_interval(fit, counts, metric)[1:]).all()
+
+
+@pytest.mark.parametrize("name", [name for name, metric in METRICS.items() if metric.evidence in ("counts", "logits")])
+def test_rows_that_do_not_enter_change_no_interval(name: str) -> None:
+    rng = np.random.default_rng(2)
+    metric = METRICS[name]
+    batch = random_batch(3, images=24)
+    batch["patients"] = [f"p{n}" for n in range(24)]
+    batch["truth"][:, 2] = np.minimum(batch["truth"][:, 2], 0)  # no present pair, one label
+    batch["truth"][::3, :2] = -1
+    batch["truth"][::6, 2] = -1
+    batch["masks"][batch["truth"] != 1] = 0
+    evidence: Evidence = Counts.from_maps(**batch)
+    if metric.evidence == "logits":
+        about = (batch["rows"], batch["patients"], batch["classes"])
+        evidence = Logits.from_scores(rng.random((24, 3)), batch["truth"], *about, "multi")
+    value, whole = at(evidence, metric, 100), np.ones((1, len(evidence)))
+    # a row enters if the value changes with its weight
+    moves = []
+    for row in range(len(evidence)):
+        for factor in (0, 7):
+            weights = whole.copy()
+            weights[0, row] = factor
+            moves.append(abs(weighted(evidence, metric, 100, weights)[0] - value) > 1e-12)
+    said = entering_rows(evidence, metric)
+    assert not (np.reshape(moves, (-1, 2)).any(axis=1) & ~said).any()
+    assert 0 < said.sum() < len(evidence)
+    assert interval(evidence, metric, 100) == interval(evidence.select(said), metric, 100)
+
+
+def test_auc_of_one_label_has_no_interval() -> None:
+    labels = np.array([[1, 0]] * 5, np.int8)
+    found = Logits.from_scores(np.random.default_rng(0).random((5, 2)), labels, range(5), list("abcde"), "xy", "multi")
+    assert interval(found, METRICS["auc"])[0] == 0.5
+    assert np.isnan(interval(found, METRICS["auc"])[1:]).all()

@@ -41,7 +41,7 @@ def boxed_batch(seed: int, images: int = 6, classes: int = 2, size: int = 16, ma
 
 def one_row_each(components: Components, shares: np.ndarray) -> Components:
     """Evidence whose IoU is `shares` (R, 257) percent under every rule."""
-    overlap = np.broadcast_to(shares[:, None, None], components.overlap.shape).astype(np.uint32)
+    overlap = np.broadcast_to(shares[:, None, None], components.overlap.shape).astype(np.float32)
     return dataclasses.replace(components, overlap=overlap, either=np.full_like(overlap, 100))
 
 

@@ -23,7 +23,7 @@ from raysearch.thresholds import (
     sweep_metric,
 )
 
-metrics = st.sampled_from(["f1_plus", "iou", "iou_pooled"])
+metrics = st.sampled_from(["f1_plus", "iou", "iou_pooled:classes"])
 
 
 def _deciding(counts: Counts) -> int:
@@ -31,7 +31,11 @@ def _deciding(counts: Counts) -> int:
 
 
 OBJECTIVES = [
-    *((kind, name) for kind in ("counts", "ranks") for name in ("f1_plus", "iou", "iou_pooled", "iou_accuracy@0.3")),
+    *(
+        (kind, name)
+        for kind in ("counts", "ranks")
+        for name in ("f1_plus", "iou", "iou_pooled:classes", "iou_accuracy@0.3")
+    ),
     ("components", "box_iou"),
     ("components", "box_accuracy@0.3"),
 ]
@@ -133,7 +137,7 @@ def test_value_is_the_mean_of_scores_at_the_applied_levels() -> None:
 
 def test_pooled_metric_pools_the_two_halves() -> None:
     counts = Counts.from_maps(**random_batch(0, images=12, classes=1))
-    fit = cross_fit(counts, mask_metric("iou_pooled"), repeats=1)
+    fit = cross_fit(counts, mask_metric("iou_pooled:classes"), repeats=1)
     pixels, applied = counts.confusion(), fit.applied(counts)[0]
     tp, fp, fn = (count[np.arange(len(counts)), applied].sum() for count in (pixels.tp, pixels.fp, pixels.fn))
     assert fit.value == pytest.approx(tp / (tp + fp + fn))
@@ -210,10 +214,10 @@ def test_other_metrics_are_reported_at_the_same_thresholds() -> None:
 def test_nothing_to_choose_by() -> None:
     counts = Counts.from_maps(**random_batch(0))
     with pytest.raises(ValueError, match="no present pair"):
-        cross_fit(counts.select(~counts.present), mask_metric("iou_pooled"))
+        cross_fit(counts.select(~counts.present), mask_metric("iou_pooled:classes"))
 
 
-@pytest.mark.parametrize("name", ["f1_plus", "iou_pooled", "false_positive_area"])
+@pytest.mark.parametrize("name", ["f1_plus", "iou_pooled:classes", "false_positive_area"])
 def test_many_pairs_are_looked_at_in_parts(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     counts = Counts.from_maps(**random_batch(3, images=12))
     fit = cross_fit(counts, mask_metric("iou"), seed=1)

@@ -31,7 +31,7 @@ def test_of_a_mean_over_pairs_it_is_the_bootstrap_of_their_scores() -> None:
 
 @pytest.mark.parametrize("seed", range(3))
 def test_of_a_pooled_metric_it_counts_pixels_again_for_each_draw(seed: int) -> None:
-    counts, metric = example(), metric_named("iou_pooled")
+    counts, metric = example(), metric_named("iou_pooled:classes")
     fit = cross_fit(counts, metric, per_class=True)
     found = fit_interval(fit, counts, metric, resamples=60, seed=seed)
     names = np.unique(counts.patient)

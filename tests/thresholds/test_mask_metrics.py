@@ -59,8 +59,8 @@ def test_one_sided_metrics_are_no_objective() -> None:
     for name in (
         "f1_plus",
         "iou",
-        "iou_pooled",
-        "iou_per_image",
+        "iou_pooled:classes",
+        "iou_per_image:classes",
         "iou_accuracy",
         "classification_error",
         "accuracy",
@@ -148,27 +148,27 @@ def slow_iou_per_image(counts: Counts, levels: dict[str, int]) -> dict[str, floa
 
 def test_iou_per_image_leaves_out_what_is_empty_at_that_level() -> None:
     counts = Counts.from_maps(**random_batch(3, images=12))
-    metric = find_metric("iou_per_image")
+    metric = find_metric("iou_per_image:classes")
     values = []
     for n in range(257):
         expected = slow_iou_per_image(counts, dict.fromkeys(counts.classes, n))
         assert at_by_class(counts, metric, n) == pytest.approx(expected)
         values.append(sum(expected.values()) / len(expected))
         assert at(counts, metric, n) == pytest.approx(values[-1])
-    solution = solve(counts, mask_metric("iou_per_image"))
+    solution = solve(counts, mask_metric("iou_per_image:classes"))
     assert solution.curve == pytest.approx(values)
     assert solution.value == pytest.approx(max(values))
     absent = counts.select(~counts.present)
     assert len(absent), "images without the finding, some with pixels"
     assert max(abs(a - b) for a, b in zip(values, solve(counts, mask_metric("iou")).curve, strict=True)) > 0.01
-    own = solve(counts, mask_metric("iou_per_image"), per_class=True)
+    own = solve(counts, mask_metric("iou_per_image:classes"), per_class=True)
     assert own.value >= solution.value
     assert np.mean(list(slow_iou_per_image(counts, own.levels).values())) == pytest.approx(own.value)
 
 
 def test_iou_per_image_is_cross_fitted_at_the_other_halfs_levels() -> None:
     counts = Counts.from_maps(**random_batch(5, images=16))
-    metric = mask_metric("iou_per_image")
+    metric = mask_metric("iou_per_image:classes")
     fit = cross_fit(counts, metric, repeats=3)
     tp, fp, fn, _ = counts.confusion()
     repeats = []

@@ -28,7 +28,7 @@ def _naive_value(batch: dict, level: int, metric: str) -> float:
     return float(np.mean([tp / (tp + fp + fn) for tp, fp, fn, _ in pooled]))
 
 
-@pytest.mark.parametrize("metric", ["f1_plus", "iou_pooled"])
+@pytest.mark.parametrize("metric", ["f1_plus", "iou_pooled:classes"])
 @pytest.mark.parametrize("seed", range(3))
 def test_is_the_exact_optimum_of_the_naive_sweep(metric: str, seed: int) -> None:
     batch = random_batch(seed)
@@ -41,7 +41,7 @@ def test_is_the_exact_optimum_of_the_naive_sweep(metric: str, seed: int) -> None
 
 
 @settings(max_examples=40)
-@given(tables(), st.sampled_from(["f1_plus", "iou", "iou_pooled"]))
+@given(tables(), st.sampled_from(["f1_plus", "iou", "iou_pooled:classes"]))
 def test_levels_of_each_class_are_never_worse_on_the_same_images(counts: Counts, metric: str) -> None:
     shared, own = (solve(counts, mask_metric(metric), per_class=per_class) for per_class in (False, True))
     assert own.value >= shared.value - TIE
@@ -100,7 +100,7 @@ def test_pooling_counts_absent_images_of_classes_that_are_present_somewhere() ->
     counts = Counts.from_maps(maps, masks, truth, np.arange(3), ["p", "q", "r"], ["seen", "never"])
     predicted = maps[:2, 0] >= 100
     both, either = np.sum(predicted & (masks[:2, 0] == 1)), np.sum(predicted | (masks[:2, 0] == 1))
-    assert at(counts, mask_metric("iou_pooled"), 100) == pytest.approx(both / either)
+    assert at(counts, mask_metric("iou_pooled:classes"), 100) == pytest.approx(both / either)
 
 
 def test_levels_by_class() -> None:
@@ -116,7 +116,7 @@ def test_levels_by_class() -> None:
     with pytest.raises(ValueError, match=r"in 0\.\.256"):
         at(counts, metric, 257)
     with pytest.raises(ValueError, match="pools pixels"):
-        scores_at(counts, mask_metric("iou_pooled"), 3)
+        scores_at(counts, mask_metric("iou_pooled:classes"), 3)
 
 
 def test_curves_hold_every_mask_metric_at_every_threshold() -> None:

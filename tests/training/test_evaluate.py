@@ -24,8 +24,8 @@ class Bounded(Tiny):
     loss_thresholds = (LossThreshold(name="tau", bounds="inside"),)
     gives_grid = True
 
-    def predict(self, model: nn.Module, images: Tensor) -> Prediction:
-        found = super().predict(model, images)
+    def predict(self, model: nn.Module, images: Tensor, inside: Tensor | None = None) -> Prediction:
+        found = super().predict(model, images, inside)
         grid = nn.functional.avg_pool2d(found.maps, 2).expand(-1, len(self.task.classes), -1, -1)
         return dataclasses.replace(found, grid=grid if self.gives_grid else None)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any, Literal
 
 import numpy as np
@@ -10,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from raysearch.method import LossThreshold
-from raysearch.thresholds import Counts, Logits, find_metric, quantise
+from raysearch.thresholds import AgainstTrivial, Counts, Logits, find_metric, quantise
 from raysearch.training import Observations, Rule, evaluate, score
 from raysearch.training._score import kept_by
 from training.tiny import tiny_assignment, tiny_collection, tiny_method
@@ -86,6 +87,32 @@ def test_solved_thresholds_are_shared_or_by_class() -> None:
     assert set(apart.thresholds) == {"mask_threshold.a", "mask_threshold.b"}
     assert apart.value > shared.value
     assert dice(quantised, masks, {k: apart.thresholds[f"mask_threshold.{k}"] for k in CLASSES}) == 1.0
+
+
+@pytest.mark.parametrize("metric", ["f1_plus", "iou:classes", "classification_error"])
+@pytest.mark.parametrize("decision", ["solve", "given"])
+def test_masks_are_recorded_beside_those_of_the_whole_picture(metric: str, decision: Any) -> None:
+    found, _, masks = observations()
+    result = score(found, Rule(metric=metric, decision=decision), given=0.4)
+    against = result.against
+    assert against is not None
+    chooser = "f1_plus" if metric == "classification_error" else metric
+    assert (against.metric, against.value) == (
+        chooser,
+        result.metrics[chooser] if chooser == "f1_plus" else result.value,
+    )
+    share = masks[0, 0].mean()
+    of_everything = share if chooser == "iou:classes" else 2 * share / (1 + share)
+    assert against.trivial == pytest.approx(of_everything)
+    assert against.trivial_by_class == pytest.approx(dict.fromkeys(CLASSES, of_everything))
+    assert against.value == pytest.approx(np.mean(list(against.by_class.values())))
+    assert AgainstTrivial(**json.loads(json.dumps(result.row()))["against_trivial"]) == against
+
+
+def test_without_regions_there_is_nothing_to_set_masks_beside() -> None:
+    found, _, _ = observations(truth=np.full((8, 2), -1, np.int8))
+    for decision in ("solve", "given"):
+        assert score(found, Rule(metric="accuracy", decision=decision), given=0.4).against is None
 
 
 def test_a_minimised_metric_of_scores_leaves_the_masks_to_f1() -> None:

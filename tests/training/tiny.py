@@ -76,7 +76,7 @@ class Tiny(Method):
         step.backward(loss)
         return {"loss": loss, "stage": torch.tensor(float(step.stage == "head"))}
 
-    def predict(self, model: nn.Module, images: Tensor) -> Prediction:
+    def predict(self, model: nn.Module, images: Tensor, inside: Tensor | None = None) -> Prediction:
         maps = model["body"](images).sigmoid().mean(1, keepdim=True)  # type: ignore[index,operator]
         return Prediction(scores=self._logits(model, images).softmax(1), maps=maps)
 

@@ -16,6 +16,8 @@ from methods.chexseg._upstream import CHUNK
 from methods.chexseg.cams import Cams, SaliencyMaps, over_maximum
 from methods.chexseg.thresholds import enlarged
 from methods.layers.crf import CrfSettings, dense_crf
+from methods.layers.inside import own_cells
+from methods.layers.rounding import exceeds, reaches
 from raysearch.method import Outcome, TrainingImages, Upstream
 
 STRIDE = 4
@@ -32,14 +34,15 @@ CHANNELS = 3
 
 def seeds(maps: Tensor, *, foreground: float, background: float) -> Tensor:
     """Of maps (M, h, w) in units of their maximum: 1 above `foreground`, 0 below `background`, -1 between."""
-    surely = torch.where(maps < background, 0.0, -1.0)
-    return torch.where(maps > foreground, 1.0, surely)
+    surely = torch.where(reaches(maps, background), -1.0, 0.0)
+    return torch.where(exceeds(maps, foreground), 1.0, surely)
 
 
-def cleaned(found: Tensor, images: Tensor) -> Tensor:
+def cleaned(found: Tensor, images: Tensor, inside: Tensor | None = None) -> Tensor:
     """Seeds (M, H, W) of images (M, C, H, W) in [0, 1], drawn to the edges of these: a dense CRF refines the foreground
     against the rest, and the background against the rest. Foreground is what the first says, background what both leave
-    over; -1 elsewhere. Widths in pixels are the released code's share of the shorter side."""
+    over; -1 elsewhere. Widths in pixels are the released code's share of the shorter side. Padding around pictures,
+    which is not `inside` (M, H, W), has no part in the CRF."""
     scale = min(images.shape[2:]) / SIDE
     settings = replace(
         CRF,
@@ -51,7 +54,7 @@ def cleaned(found: Tensor, images: Tensor) -> Tensor:
 
     def refined(mask: Tensor) -> Tensor:
         unsure = torch.where(mask, CERTAINTY, 1 - CERTAINTY)
-        return dense_crf(unsure[:, None], images, settings)[:, 0] > 0.5
+        return dense_crf(unsure[:, None], images, settings, inside)[:, 0] > 0.5
 
     inside, near = refined(found == 1), refined(found != 0)
     return torch.where(inside, 1.0, torch.where(near, -1.0, 0.0))
@@ -59,7 +62,8 @@ def cleaned(found: Tensor, images: Tensor) -> Tensor:
 
 class Seeds(Upstream):
     """Of the saliency maps of images that are to get pseudo-labels: `seeds` (M, h, w) int8 at IRNet's stride, and the
-    rows and the image of each as in `SaliencyMaps`. Cleaned ones are made at the image's size."""
+    rows and the image of each as in `SaliencyMaps`. Cleaned ones are made at the image's size. Cells that lie wholly in
+    the padding around a picture are none, -1."""
 
     name: ClassVar[str] = "seeds"
     fields: ClassVar[tuple[str, ...]] = ("seed_foreground", "seed_background", "seed_cleaning")
@@ -74,7 +78,10 @@ class Seeds(Upstream):
         maps = maps.part(maps.weak)
         parts = self.plain(maps) if self.config.seed_cleaning == "none" else self.cleaned(maps, images)
         made = [torch.zeros(0, *self.grid, dtype=torch.int8), *(part.to("cpu", torch.int8) for part in parts)]
-        return {"rows": torch.from_numpy(maps.rows), "image": maps.image, "seeds": torch.cat(made)}
+        found = torch.cat(made)
+        own = own_cells(images.inside(maps.rows), self.grid)
+        found = found if own is None else found.masked_fill(~own[maps.image], -1)
+        return {"rows": torch.from_numpy(maps.rows), "image": maps.image, "seeds": found}
 
     def plain(self, maps: SaliencyMaps) -> Iterator[Tensor]:
         """(m, h, w) of some pairs at a time, in their order."""
@@ -86,8 +93,12 @@ class Seeds(Upstream):
         done = 0
         for part, pixels in images.batches(maps.rows, CHUNK):
             chosen = (maps.image >= done) & (maps.image < done + len(part))
-            own = pixels[(maps.image[chosen] - done).to(pixels.device)]
-            found = cleaned(self.of(maps.maps[chosen].to(pixels.device), self.task.size), own)
+            image, inside = maps.image[chosen] - done, images.inside(part)
+            found = cleaned(
+                self.of(maps.maps[chosen].to(pixels.device), self.task.size),
+                pixels[image.to(pixels.device)],
+                None if inside is None else inside[image].to(pixels.device),
+            )
             yield F.interpolate(found[:, None], size=self.grid, mode="nearest-exact")[:, 0]
             done += len(part)
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from methods.layers.crf._filters import bilateral_filter, gaussian_filter
+from methods.layers.inside import rectangles
 
 Filter = Callable[[Tensor], Tensor]
 
@@ -32,7 +33,7 @@ class CrfSettings:
 
 
 @torch.no_grad()
-def dense_crf(foreground: Tensor, images: Tensor, settings: CrfSettings) -> Tensor:
+def dense_crf(foreground: Tensor, images: Tensor, settings: CrfSettings, inside: Tensor | None = None) -> Tensor:
     """Marginal probability of the foreground after mean-field inference.
 
     ``k(i, j) = w1 exp(-|p_i - p_j|^2 / 2 alpha^2 - |I_i - I_j|^2 / 2 beta^2) + w2 exp(-|p_i - p_j|^2 / 2 gamma^2)``
@@ -43,13 +44,21 @@ def dense_crf(foreground: Tensor, images: Tensor, settings: CrfSettings) -> Tens
         foreground: (N, 1, H, W) probabilities in [0, 1]; the unary is their negative logarithm.
         images: (N, C, H, W) in [0, 1]; |I_i - I_j| is the Euclidean distance over the C channels, times 255.
         settings: weights, widths and the number of mean-field steps.
+        inside: (N, H, W) bool, a rectangle each, or None: what is padded around a picture is no pixel's neighbour, and
+            stays as it is in `foreground`.
 
     Returns:
         (N, 1, H, W) in [0, 1]. Exact for images up to `EXACT_PIXELS` pixels; beyond, the bilateral kernel is filtered
         on a permutohedral lattice, within about 0.02 of the exact marginals on average.
     """
-    refined = [_refine(p[0], image, settings) for p, image in zip(foreground, images, strict=True)]
-    return torch.stack(refined).unsqueeze(1)
+    if inside is None:
+        refined = [_refine(p[0], image, settings) for p, image in zip(foreground, images, strict=True)]
+        return torch.stack(refined).unsqueeze(1)
+    out = foreground.float().clone()
+    for p, image, own in zip(out, images, rectangles(inside), strict=True):
+        if own is not None:
+            p[0, *own] = _refine(p[0, *own], image[:, *own], settings)
+    return out
 
 
 def _refine(foreground: Tensor, image: Tensor, settings: CrfSettings) -> Tensor:

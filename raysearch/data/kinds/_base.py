@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from raysearch.data._collection import View
+from raysearch.data._depth import DEPTHS
+from raysearch.data._fit import FIT_MODES
 from raysearch.data._manifest import Manifest
 from raysearch.errors import DataError, nearest
 
@@ -78,6 +80,21 @@ MISSING = Option(
     about="what to do about images that a table lists and the folder does not hold",
 )
 
+BITS = Option(
+    name="bits",
+    default="auto",
+    choices=("auto", *map(str, DEPTHS)),
+    about="how many bits the values in 16-bit files have; auto finds it out or asks",
+)
+
+
+FIT = Option(
+    name="fit",
+    default="pad",
+    choices=FIT_MODES,
+    about="how pictures become square: pad the short side, crop the long one, or stretch both",
+)
+
 
 class Kind(abc.ABC):
     """A kind of data.
@@ -87,7 +104,7 @@ class Kind(abc.ABC):
         title: one line with the source.
         version: raised whenever the same folder or options would give other arrays.
         needs_path: whether a folder has to be named. A kind without one is a function of its options alone.
-        options: its options; ``task`` and ``size`` among them.
+        options: its own options; ``task`` and ``size`` among them.
     """
 
     name: ClassVar[str]
@@ -95,6 +112,11 @@ class Kind(abc.ABC):
     version: ClassVar[int]
     needs_path: ClassVar[bool] = True
     options: ClassVar[tuple[Option, ...]]
+
+    @property
+    def all_options(self) -> tuple[Option, ...]:
+        """Its own options and those of all kinds that read pictures."""
+        return (*self.options, FIT, BITS) if self.needs_path else self.options
 
     @property
     def tasks(self) -> tuple[str, ...]:

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from raysearch.data._image_file import MAX_PIXELS
 from raysearch.data._manifest import Polygons, RunLengths
-from raysearch.data._picture import MAX_PIXELS
 from raysearch.data._rle import run_lengths
 from raysearch.errors import DataError, nearest
 
@@ -30,7 +30,8 @@ _SIZE = "img_size"
 
 
 Drawn = dict[str, RunLengths | Polygons | None]
-"""Pathology -> what was drawn of it on one image; None if it cannot be read. One without a region is no key."""
+"""Pathology -> what was drawn of it on one image; None if that is not known: it cannot be read, or run lengths, which
+name every pathology, leave it out. One without a region is no key."""
 
 
 def annotation_files(folders: Sequence[Path]) -> list[Path]:
@@ -85,6 +86,9 @@ def _read_image(entry: Mapping[str, Any], table: str, drawn: Drawn) -> list[str]
             continue
         if region is not None:
             drawn[pathology] = region
+    if any(isinstance(value, dict) for value in entry.values()):
+        named = {_ALIASES.get(name, name) for name in entry}
+        drawn |= dict.fromkeys(pathology for pathology in PATHOLOGIES if pathology not in named)
     return problems
 
 

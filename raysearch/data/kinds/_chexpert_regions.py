@@ -31,8 +31,9 @@ def place_regions(
 ) -> Placed:
     """Region truth of images that were annotated in full; that of the others stays.
 
-    A class has the union of what was drawn of its members. Without any it is ABSENT, unless the image is labelled with
-    it; a region of a class that the image is labelled not to have is left out. Both contradictions are UNKNOWN.
+    A class has the union of what was drawn of its members, and is UNKNOWN if it is not known of one. Without any it is
+    ABSENT, unless the image is labelled with it; a region of a class that the image is labelled not to have is left
+    out. Both contradictions are UNKNOWN.
 
     Args:
         images: N names, as in `drawn`.
@@ -40,7 +41,7 @@ def place_regions(
         members: class index -> pathologies.
     """
     placed = Placed(truth.copy(), {}, [], [])
-    missing = contrary = 0
+    missing = contrary = unnamed = 0
     for row, image in enumerate(images):
         if image not in drawn:
             continue
@@ -51,14 +52,20 @@ def place_regions(
                 placed.truth[row, label] = ABSENT
             elif not found:
                 missing += 1
+            elif labels[row, label] == ABSENT and not any(found):
+                placed.truth[row, label] = ABSENT  # the label alone speaks
             elif labels[row, label] == ABSENT:
                 contrary += 1
+            elif None in found:
+                unnamed += 1
             elif region := _union([part for part in found if part is not None], image, placed.problems):
                 placed.regions.setdefault(row, {})[label] = region
     if unused := len(drawn.keys() - set(images)):
         placed.notes.append(f"{unused} images that CheXlocalize annotated are not used")
     if missing:
         placed.notes.append(f"{missing} labels of images that CheXlocalize annotated have no region: these are unknown")
+    if unnamed:
+        placed.notes.append(f"{unnamed} regions are not told in full by CheXlocalize's files: these are unknown")
     if contrary:
         placed.notes.append(f"{contrary} regions of CheXlocalize contradict the image's labels: these are unknown")
     return placed

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path, PurePosixPath
@@ -94,6 +95,74 @@ def by_stem(files: Iterable[Path]) -> dict[str, Path]:
     return found
 
 
+class Finder:
+    """Finds files that a table names. One that is not there under its own name is the only one whose name differs in
+    the ending alone: ``a.JPG``, or ``a.png`` after a conversion, where the table says ``a.jpg``."""
+
+    def __init__(self, suffixes: Iterable[str] = IMAGES) -> None:
+        self._suffixes = tuple(suffixes)
+        self._listed: dict[Path, dict[str, list[Path]]] = {}
+        self._other: list[tuple[str, str]] = []
+        self._given: dict[Path, Path] = {}
+
+    def find(self, path: Path) -> Path | None:
+        """The file; None if there is none.
+
+        Raises:
+            DataError: several files differ in the ending alone, one stands for two names, or the folder cannot be read.
+        """
+        if is_file(path):
+            return self._give(path, path)
+        if path.parent not in self._listed:
+            self._listed[path.parent] = {}
+            for file in files_in(path.parent, self._suffixes):
+                self._listed[path.parent].setdefault(file.stem, []).append(file)
+        found = self._listed[path.parent].get(path.stem, [])
+        if len(found) > 1:
+            names = " and ".join(file.name for file in found)
+            raise DataError(f"{path.parent} holds {names}, and either may be {path.name}; keep one of them")
+        if not found:
+            return None
+        self._other.append((path.name, found[0].name))
+        return self._give(path, found[0])
+
+    def _give(self, path: Path, file: Path) -> Path:
+        if (other := self._given.setdefault(file, path)) != path:
+            raise DataError(f"{file} may be both {other.name} and {path.name}; get the one that is absent")
+        return file
+
+    def notes(self, table: str) -> list[str]:
+        """A line on files that have other endings than `table` has it; empty if none has."""
+        if not self._other:
+            return []
+        said, name = self._other[0]
+        return [f"{len(self._other)} images have other endings than in {table}, {name} for {said}"]
+
+
 def first_folder(*folders: Path) -> Path | None:
     """The first of these that exists."""
     return next((folder for folder in folders if folder.is_dir()), None)
+
+
+def similar_folder(parent: Path, name: str, known: Iterable[str] = ()) -> Path | None:
+    """The folder in `parent` whose name is most likely a misspelling of `name`; None if there is none.
+
+    Args:
+        known: names that mean something else.
+    """
+    folders = {path.name.lower(): path for path in entries(parent) if path.is_dir() and path.name not in known}
+    match = difflib.get_close_matches(name.lower(), folders, n=1, cutoff=0.65)
+    return folders[match[0]] if match else None
+
+
+def absent_folder(folder: Path, known: Iterable[str] = (), root: Path | None = None) -> str:
+    """What to say of a folder that does not exist: its name, and the folder that may be meant.
+
+    Args:
+        known: names that mean something else.
+        root: where the folder's name begins; None for all of its path.
+    """
+    name = folder if root is None else folder.relative_to(root)
+    similar = similar_folder(folder.parent, folder.name, known)
+    meant = f", but {similar.name} does: rename it if it is the same" if similar else ""
+    return f"folder {name} does not exist{meant}"

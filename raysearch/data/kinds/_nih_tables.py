@@ -10,8 +10,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from raysearch.data._manifest import Boxes
-from raysearch.data.kinds._tables import read_names, read_table
-from raysearch.errors import nearest
+from raysearch.data.kinds._box_tables import box_form
+from raysearch.data.kinds._names import meant
+from raysearch.data.kinds._tables import read_header, read_names, read_table
+from raysearch.errors import DataError, nearest
 
 FINDINGS = (
     *("Atelectasis", "Cardiomegaly", "Effusion", "Infiltration", "Mass", "Nodule", "Pneumonia", "Pneumothorax"),
@@ -21,8 +23,14 @@ FINDINGS = (
 
 _NORMAL = "No Finding"
 _ALIASES = {"Infiltrate": "Infiltration"}  # the boxes say one, the table the other
-_FRAME = (1024, 1024)
-_BOX_COLUMNS = ("Image Index", "Finding Label", "x", "y", "w", "h")
+FRAME = (1024, 1024)
+"""Width and height of the release's images, which its boxes are about."""
+_BOX_COLUMNS = ("Image Index", "Finding Label")
+_NUMBERS = ("1", "2", "3", "4", "5", "6", "7")
+"""Names for the columns after these two, as many as the release's header splits into."""
+
+NihBoxes = dict[str, dict[str, list[list[float]]]]
+"""Image -> finding -> boxes (left, top, width, height)."""
 
 
 def read_positive(table: pd.DataFrame, where: str) -> tuple[NDArray[np.bool_], list[str]]:
@@ -48,46 +56,98 @@ def read_positive(table: pd.DataFrame, where: str) -> tuple[NDArray[np.bool_], l
 
 
 def read_boxes(
-    path: Path, names: pd.Series[str], positive: NDArray[np.bool_]
-) -> tuple[dict[str, dict[str, list[list[float]]]], list[str], list[str]]:
-    """Image -> finding -> boxes (left, top, width, height), with problem and note lines.
+    path: Path, names: pd.Series[str], positive: NDArray[np.bool_], frame: tuple[int, int] | None
+) -> tuple[NihBoxes, list[str], list[str]]:
+    """The boxes of listed images, with problem and note lines.
 
-    The file's header, ``Image Index,Finding Label,Bbox [x,y,w,h],,,``, splits into nine columns over rows of six.
+    The release's header, ``Image Index,Finding Label,Bbox [x,y,w,h],,,``, splits into nine columns over rows of six.
+    One that names corners (``xmin,ymin,xmax,ymax``) is read as such.
+
+    Args:
+        frame: (width, height) that a box has to be inside; None if that depends on the image.
+
+    Raises:
+        DataError: as `read_table`, or a header that does not tell what the numbers are.
     """
-    header = (*_BOX_COLUMNS, "7", "8", "9")
-    table = read_table(path, _BOX_COLUMNS, header)
-    numbers = table[["x", "y", "w", "h"]].apply(pd.to_numeric, errors="coerce").to_numpy(float)
+    table = read_table(path, (*_BOX_COLUMNS, *_NUMBERS[:4]), (*_BOX_COLUMNS, *_NUMBERS), may_be_empty=True)
+    header = read_header(path)
+    form = box_form(header[2:])
+    if form is None or max(form.columns) >= len(_NUMBERS):
+        raise DataError(
+            f"table {path} has the header '{','.join(header)[:120]}', which does not tell what the numbers of a box"
+            " are; expected x,y,w,h or xmin,ymin,xmax,ymax after Image Index,Finding Label"
+        )
+    columns = [_NUMBERS[column] for column in form.columns]
+    cells = read_table(path, columns, (*_BOX_COLUMNS, *_NUMBERS), may_be_empty=True)
+    numbers = cells[columns].apply(pd.to_numeric, errors="coerce").to_numpy(float).reshape(-1, 4)
     row_of = dict(zip(names, range(len(names)), strict=True))
-    boxes: dict[str, dict[str, list[list[float]]]] = defaultdict(lambda: defaultdict(list))
+    images = meant(table["Image Index"], names).by_name
+    boxes: NihBoxes = defaultdict(lambda: defaultdict(list))
     problems, unlisted = [], 0
-    for image, label, (x, y, w, h) in zip(table["Image Index"], table["Finding Label"], numbers.tolist(), strict=True):
+    rows = zip(
+        table["Image Index"], table["Finding Label"], numbers.tolist(), form.boxes(numbers).tolist(), strict=True
+    )
+    for said, label, written, (x, y, w, h) in rows:
         finding = _ALIASES.get(label, label)
-        box = f"box [{x:g}, {y:g}, {w:g}, {h:g}] in {path.name}"
+        image = images.get(said, said)
+        box = f"box [{', '.join(f'{number:g}' for number in written)}] in {path.name}"
         if image not in row_of:
             unlisted += 1
         elif finding not in FINDINGS:
             problems.append(f"{image}: unknown finding '{label}' of {box}; {nearest(label, FINDINGS)}")
-        elif not (w > 0 and h > 0 and min(x, y) > -1 and x + w < _FRAME[0] + 1 and y + h < _FRAME[1] + 1):
-            problems.append(f"{image}: {box} is not inside the image of {_FRAME[0]}x{_FRAME[1]}")
+        elif not _inside((x, y, w, h), frame):
+            where = "the image" if frame is None else f"the image of {frame[0]}x{frame[1]}"
+            problems.append(f"{image}: {box} is not inside {where}")
+        elif w < 1 and h < 1:
+            problems.append(f"{image}: {box} is smaller than a pixel; expected pixels, not shares of the image")
         elif not positive[row_of[image], FINDINGS.index(finding)]:
             problems.append(f"{image}: {finding} {box}, but the table does not label the image so")
         else:
             boxes[image][finding].append([x, y, w, h])
-    return boxes, problems, [f"{unlisted} boxes are of images that the table does not list"] if unlisted else []
+    notes = [f"{unlisted} boxes are of images that the table does not list"] if unlisted else []
+    return boxes, problems, notes if len(table) else [f"{path.name} has no rows: where the findings are is unknown"]
 
 
-def read_official(root: Path, names: pd.Series[str]) -> tuple[NDArray[np.str_], list[str], tuple[Path, ...]]:
-    """The published part of each image, problem lines, and the lists that were read: both or none."""
-    lists = (root / "train_val_list.txt", root / "test_list.txt")
-    if not all(path.is_file() for path in lists):
-        return np.full(len(names), "", "<U5"), [], ()
-    train, test = (set(read_names(path)) for path in lists)
-    problems = [f"{name}: in both train_val_list.txt and test_list.txt" for name in sorted(train & test)]
-    return np.where(names.isin(train), "train", np.where(names.isin(test), "test", "")), problems, lists
+def _inside(box: tuple[float, float, float, float], frame: tuple[int, int] | None) -> bool:
+    """Up to a pixel, by which the release's boxes exceed."""
+    x, y, w, h = box
+    right, bottom = frame or (np.inf, np.inf)
+    return w > 0 and h > 0 and min(x, y) > -1 and x + w < right + 1 and y + h < bottom + 1
+
+
+def read_official(
+    lists: tuple[Path, Path], names: pd.Series[str], table: str
+) -> tuple[NDArray[np.str_], list[str], list[str]]:
+    """The published part of each image, problem and note lines.
+
+    Args:
+        lists: of train and of test.
+        names: of the table's images.
+    """
+    parts: list[set[str]] = []
+    problems: list[str] = []
+    notes: list[str] = []
+    for path in lists:
+        said = read_names(path)
+        found = meant(said, names)
+        parts.append(set(found.by_name.values()))
+        notes += found.notes(path.name)
+        line = f"names of {path.name} are no image of {table}, {found.unknown[0]} for one" if found.unknown else ""
+        if line and not found.by_name:
+            problems.append(f"all {len(found.unknown)} {line}; expected names such as {names.iloc[0]}")
+        elif line:
+            notes.append(f"{len(found.unknown)} {line}")
+        problems += [f"{name}: may be {' or '.join(images)} in {path.name}" for name, images in found.several.items()]
+    train, test = parts
+    problems += [f"{name}: in both {lists[0].name} and {lists[1].name}" for name in sorted(train & test)]
+    official = np.where(names.isin(train), "train", np.where(names.isin(test), "test", ""))
+    if neither := int((official == "").sum()):
+        notes.append(f"{neither} images of {table} are in neither list: they are in no published part")
+    return official, problems, notes
 
 
 def box_regions(
-    ids: list[str], boxes: dict[str, dict[str, list[list[float]]]], findings: dict[str, int]
+    ids: list[str], boxes: NihBoxes, findings: dict[str, int], frame: tuple[int, int] | None
 ) -> dict[int, dict[int, Boxes]]:
     regions: dict[int, dict[int, Boxes]] = {}
     for row, name in enumerate(ids):
@@ -96,5 +156,5 @@ def box_regions(
             if finding in findings:
                 merged[findings[finding]] += of_finding
         if merged:
-            regions[row] = {label: Boxes(np.array(found), _FRAME) for label, found in merged.items()}
+            regions[row] = {label: Boxes(np.array(found), frame) for label, found in merged.items()}
     return regions

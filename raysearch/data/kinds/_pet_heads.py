@@ -38,6 +38,8 @@ def read_head(path: Path) -> Boxes:
     boxes_inside = (corners[:, :2] >= 0).all() and (corners[:, 2:] >= corners[:, :2]).all()
     if frame:
         boxes_inside &= min(frame) > 0 and (corners[:, 2:] <= frame).all()
+    if len(corners) and boxes_inside and (corners <= 1).all():
+        raise ValueError("boxes as shares of the image; expected pixels")
     if not len(corners) or not boxes_inside:
         raise ValueError("no box xmin, ymin, xmax, ymax inside its image")
     return Boxes(np.hstack([corners[:, :2] - 1, corners[:, 2:] - corners[:, :2] + 1]), frame)

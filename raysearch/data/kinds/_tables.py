@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import difflib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -37,17 +38,20 @@ def find_table(folder: Path, *names: str) -> Path:
     raise DataError(f"{folder} holds no table {names[0]}{others}; put it there, or name the folder that holds it")
 
 
-def read_table(path: Path, columns: Sequence[str], header: Sequence[str] | None = None) -> pd.DataFrame:
+def read_table(
+    path: Path, columns: Sequence[str], header: Sequence[str] | None = None, may_be_empty: bool = False
+) -> pd.DataFrame:
     """Columns of a CSV file as stripped text. Line ends may be CR, LF or both; lines may end in commas.
 
     Args:
         columns: those that must be there; only these come back.
         header: names for the columns of a file whose own first line does not split as its rows do, but begins with the
             first two of them.
+        may_be_empty: whether a table of a header alone is one.
 
     Raises:
-        DataError: unreadable, not UTF-8, another first line than `header` says, a column missing, no rows, a line with
-            too few or too many cells.
+        DataError: unreadable, not UTF-8, another first line than `header` says, a column missing, no rows unless it may
+            be empty, a line with too few or too many cells.
     """
     try:
         with path.open(encoding="utf-8-sig") as file:
@@ -70,7 +74,7 @@ def read_table(path: Path, columns: Sequence[str], header: Sequence[str] | None 
             raise DataError(
                 f"table {path} has no column '{column}'; found {found}; correct it, or get the original file again"
             )
-    if not rows:
+    if not rows and not may_be_empty:
         raise DataError(f"table {path} has no rows; correct it, or get the original file again")
     at = [names.index(column) for column in columns]
     for row in rows:
@@ -81,6 +85,12 @@ def read_table(path: Path, columns: Sequence[str], header: Sequence[str] | None 
             )
     cells = {column: [one_line(row[k]) for row in rows] for column, k in zip(columns, at, strict=True)}
     return pd.DataFrame(cells, dtype=object)
+
+
+def read_header(path: Path) -> list[str]:
+    """The cells of the first line of a CSV file that `read_table` could read."""
+    with path.open(encoding="utf-8-sig") as file:
+        return [one_line(cell.strip()) for cell in next(csv.reader(file), [])]
 
 
 def one_line(cell: str) -> str:
@@ -137,9 +147,21 @@ def duplicates(names: pd.Series[str], table: str) -> list[str]:
     return [f"{name}: stands more than once in {table}" for name in names[names.duplicated()].unique()]
 
 
-def without_patient(names: pd.Series[str], patients: pd.Series[str], table: str) -> list[str]:
-    """A problem line for every image whose patient is not told: it could fall in any part of a split."""
-    return [f"{name}: no patient in {table}" for name in names[patients == ""]]
+def absent_table(folder: Path, name: str, known: Iterable[str] = ()) -> tuple[str, bool]:
+    """What to say of a table that need not be there and is not, and whether a file with a similar name is: that one may
+    be meant, which has to be settled.
+
+    Args:
+        known: names of files that mean something else.
+    """
+    try:
+        files = {path.name.lower(): path.name for path in folder.iterdir() if path.name not in known and path.is_file()}
+    except OSError:  # what can be found in the folder by name needs no list of it
+        files = {}
+    similar = difflib.get_close_matches(name.lower(), files, n=1, cutoff=0.75)
+    if similar:
+        return f"{name} is absent, but {files[similar[0]]} is there: rename it if it is the same", True
+    return f"{name} is absent", False
 
 
 def listed_but_absent(

@@ -12,22 +12,39 @@ from numpy.typing import NDArray
 from raysearch.data._collection import ABSENT, PRESENT, UNKNOWN, View
 from raysearch.data._manifest import FileManifest
 from raysearch.data.kinds._base import MISSING, Kind, Option, size_option, task_option
+from raysearch.data.kinds._box_tables import fits_its_file
 from raysearch.data.kinds._draw import draw
-from raysearch.data.kinds._files import entries
+from raysearch.data.kinds._files import files_in
 from raysearch.data.kinds._labels import normal_or_not
-from raysearch.data.kinds._nih_tables import FINDINGS, box_regions, read_boxes, read_official, read_positive
+from raysearch.data.kinds._names import meant
+from raysearch.data.kinds._nih_tables import (
+    FINDINGS,
+    FRAME,
+    NihBoxes,
+    box_regions,
+    read_boxes,
+    read_official,
+    read_positive,
+)
+from raysearch.data.kinds._patients import read_patients
 from raysearch.data.kinds._tables import (
+    absent_table,
     data_folder,
     duplicates,
     find_table,
     listed_but_absent,
     read_table,
-    without_patient,
 )
 from raysearch.errors import DataError
 
 if TYPE_CHECKING:
     from raysearch.data._spec import DataSpec
+
+
+_ENTRIES = ("Data_Entry_2017_v2020.csv", "Data_Entry_2017.csv")
+_BOXES = "BBox_List_2017.csv"
+_LISTS = ("train_val_list.txt", "test_list.txt")
+_FILES = (*_ENTRIES, _BOXES, *_LISTS)
 
 
 class _Labelled(NamedTuple):
@@ -48,6 +65,10 @@ class ChestXray14(Kind):
     with No Finding or with Pneumonia among the labels) and ``normal-vs-abnormal`` (abnormal is any finding, its region
     the union of all boxes). Region truth of a labelled class is PRESENT with a box and UNKNOWN without, of a class that
     the image does not have ABSENT, and of `normal` always UNKNOWN. The default size is that of Rozenberg et al. 2020.
+    The table of boxes and the two lists may be absent.
+
+    Boxes are pixels of the release's 1024 x 1024, whatever size the images have been given, unless ``frame=image`` says
+    that they were scaled along. A note says where that may be.
 
     ``subset`` and ``normal`` draw some of the images, patient by patient: any, or of those without a finding. The
     second domain of MultiMix (Haque et al., 2021) has 1,431 images with pneumonia, which are all, and 2,754 without a
@@ -56,7 +77,7 @@ class ChestXray14(Kind):
 
     name = "chestxray14"
     title = "NIH ChestX-ray14 (Wang et al., CVPR 2017)"
-    version = 2
+    version = 3
     options = (
         task_option("findings", "normal-vs-pneumonia", "normal-vs-abnormal"),
         Option(name="classes", default="14", choices=("14", "8"), about="of task findings: all, or those with boxes"),
@@ -70,55 +91,68 @@ class ChestXray14(Kind):
             about="of tasks with the class normal: how many images without a finding are drawn; 0 for all",
         ),
         Option(name="seed", default=0, low=0, high=2**31 - 1, about="of subset and normal"),
+        Option(
+            name="frame",
+            default="1024",
+            choices=("1024", "image"),
+            about="what boxes are pixels of: the release's images of 1024x1024, or the image files",
+        ),
         MISSING,
     )
 
     def read(self, spec: DataSpec, view: View) -> FileManifest:
         root = data_folder(spec.path, self.title)
-        entry = find_table(root, "Data_Entry_2017_v2020.csv", "Data_Entry_2017.csv")
+        entry = find_table(root, *_ENTRIES)
         table = read_table(entry, ("Image Index", "Finding Labels", "Patient ID"))
         names = table["Image Index"]
         problems = duplicates(names, entry.name)
-        problems += without_patient(names, table["Patient ID"], entry.name)
+        patients, wrong, said = read_patients(names, table["Patient ID"], entry.name)
+        problems += wrong
         positive, wrong = read_positive(table, entry.name)
         problems += wrong
         chosen, notes = _choose(str(spec["task"]), int(spec["classes"]), view, positive, names)
 
-        files = _image_files(root)
+        files, wrong, lines = _by_name(_image_files(root), names, entry.name)
+        problems += _in_two_folders(root, names) + wrong
+        notes += lines
         absent, skipped = listed_but_absent(names, files, entry.name, skip=spec["missing"] == "skip")
-        notes += skipped
-        if extra := len(files.keys() - set(names)):
-            notes.append(f"{extra} images in the folder are not listed in {entry.name} and left out")
+        notes += skipped + said
         rows = np.flatnonzero(chosen.keep & names.isin(list(files)).to_numpy())
         if not len(rows):
             raise DataError(
                 f"{root}: no image is left for task {spec['task']} in the {view} view; choose another task ("
                 f"{'; '.join(notes)})"
             )
-        rows = _fewer(rows, table["Patient ID"].to_numpy(dtype=str), np.asarray(positive.any(axis=1)), spec, notes)
+        rows = _fewer(rows, patients.to_numpy(dtype=str), np.asarray(positive.any(axis=1)), spec, notes)
 
-        bbox = find_table(root, "BBox_List_2017.csv")
-        boxes, wrong, note = read_boxes(bbox, names, positive)
-        problems += absent + wrong
-        official, wrong, lists = read_official(root, names)
-        problems += wrong
-        if not lists:
-            note.append("train_val_list.txt and test_list.txt are absent: there is no official split")
+        tables = [entry]
+        problems += absent
+        boxes, frame = _boxes(root, str(spec["frame"]), names, positive, files, (tables, problems, notes))
+        official = np.full(len(names), "", "<U5")
+        if lacking := [name for name in _LISTS if not (root / name).is_file()]:
+            for line, similar in (absent_table(root, name, _FILES) for name in lacking):
+                (problems if similar else notes).append(f"{line}: there is no official split")
+        else:
+            lists = (root / _LISTS[0], root / _LISTS[1])
+            official, wrong, said = read_official(lists, names, entry.name)
+            tables, problems, notes = [*tables, *lists], problems + wrong, notes + said
         ids = names.to_numpy()[rows].tolist()
+        if spec["task"] == "normal-vs-abnormal":
+            notes += _partly_boxed(boxes, dict(zip(ids, positive[rows].sum(axis=1).tolist(), strict=True)))
         return FileManifest(
             root=root,
             channels=1,
             classes=chosen.classes,
             ids=tuple(ids),
             paths=tuple(files[name] for name in ids),
-            patients=table["Patient ID"].to_numpy(dtype=str)[rows],
+            patients=patients.to_numpy(dtype=str)[rows],
             labels=chosen.labels[rows],
             truth=chosen.truth[rows],
-            regions=box_regions(ids, boxes, chosen.findings),
+            regions=box_regions(ids, boxes, chosen.findings, frame),
             official=official[rows],
-            tables=(entry, bbox, *lists),
+            tables=tuple(tables),
             problems=tuple(problems),
-            notes=tuple(notes + note),
+            notes=tuple(notes),
         )
 
 
@@ -180,7 +214,82 @@ def _findings(
     return _Labelled(classes, keep, labels, truth, findings), notes
 
 
+def _boxes(
+    root: Path,
+    frame: str,
+    names: pd.Series[str],
+    positive: NDArray[np.bool_],
+    files: dict[str, Path],
+    said: tuple[list[Path], list[str], list[str]],
+) -> tuple[NihBoxes, tuple[int, int] | None]:
+    """The boxes, if there is a table of them, and their frame, None for the image as it is in its file. The table and
+    what is to be said go to the lists of `said`: tables, problems, notes.
+    """
+    tables, problems, notes = said
+    path = root / _BOXES
+    if not path.is_file():
+        line, similar = absent_table(root, _BOXES, _FILES)
+        (problems if similar else notes).append(f"{line}: where the findings are is unknown")
+        return {}, FRAME
+    tables.append(path)
+    boxes, wrong, lines = read_boxes(path, names, positive, None if frame == "image" else FRAME)
+    problems += wrong
+    notes += lines
+    everything = {image: [box for found in of_image.values() for box in found] for image, of_image in boxes.items()}
+    if frame == "1024" and (size := fits_its_file(everything, files, FRAME)):
+        notes.append(
+            f"no box of {_BOXES} reaches beyond its image as it is in its file ({size} for one); they are taken for"
+            " pixels of the release's 1024x1024: set frame=image if they were scaled along with the images"
+        )
+    return boxes, None if frame == "image" else FRAME
+
+
+def _partly_boxed(boxes: NihBoxes, findings: dict[str, int]) -> list[str]:
+    """A note on images of which some findings have boxes and others none, by the number of findings of each image."""
+    partly = sum(0 < len(boxes.get(image, {})) < count for image, count in findings.items())
+    if not partly:
+        return []
+    return [f"{partly} images have boxes of some of their findings alone: the region of abnormal is that of these"]
+
+
 def _image_files(root: Path) -> dict[str, Path]:
-    """Image name -> path, over the flat layout and the twelve archives' layout."""
-    folders = [root / "images", *sorted(root.glob("images_0*/images"))]
-    return {path.name: path for folder in folders for path in entries(folder) if path.suffix == ".png"}
+    """Name of a file -> path, over the flat layout and the twelve archives' layout; of two files the first."""
+    return {path.name: path for folder in reversed(_folders(root)) for path in files_in(folder)}
+
+
+def _folders(root: Path) -> list[Path]:
+    return [folder for folder in (root / "images", *sorted(root.glob("images_0*/images"))) if folder.is_dir()]
+
+
+def _in_two_folders(root: Path, names: pd.Series[str]) -> list[str]:
+    """A problem line for every listed image of which two folders hold a file; links to one file are one."""
+    folders, listed = _folders(root), set(names)
+    if len(folders) < 2:
+        return []
+    first: dict[str, Path] = {}
+    problems = []
+    for path in (path for folder in folders for path in files_in(folder) if path.name in listed):
+        other = first.setdefault(path.name, path)
+        if not path.samefile(other):
+            places = f"{other.relative_to(root).as_posix()} and {path.relative_to(root).as_posix()}"
+            problems.append(f"{path.name}: there are both {places}; keep one of them")
+    return problems
+
+
+def _by_name(files: dict[str, Path], names: pd.Series[str], table: str) -> tuple[dict[str, Path], list[str], list[str]]:
+    """Name in the table -> file, problem and note lines. An image that is there under another ending than the table
+    says is that one; if there are two of these, nothing tells which."""
+    listed = set(names)
+    found = {name: files[name] for name in listed if name in files}
+    others = meant([name for name in files if name not in listed], [name for name in names if name not in found])
+    problems = []
+    for name, image in others.by_name.items():
+        if (other := found.setdefault(image, files[name])) != files[name]:
+            problems.append(f"{image}: may be either {other.name} or {name}; keep one of them")
+    notes = []
+    if others.by_name:
+        name, image = next(iter(others.by_name.items()))
+        notes.append(f"{len(others.by_name)} images have other endings than in {table}, {name} for {image}")
+    if others.unknown:
+        notes.append(f"{len(others.unknown)} images in the folder are not listed in {table} and left out")
+    return found, problems, notes

@@ -14,8 +14,9 @@ from raysearch.data._collection import ABSENT, PRESENT, UNKNOWN, View
 from raysearch.data._manifest import FileManifest
 from raysearch.data.kinds._base import MISSING, Kind, Option, size_option, task_option
 from raysearch.data.kinds._chexlocalize import PATHOLOGIES, Drawn, annotation_files, read_annotations
+from raysearch.data.kinds._chexpert_files import find_files, names_of, part_folders
 from raysearch.data.kinds._chexpert_regions import place_regions
-from raysearch.data.kinds._files import is_file, release_folder
+from raysearch.data.kinds._files import Finder, release_folder
 from raysearch.data.kinds._labels import normal_or_not
 from raysearch.data.kinds._tables import duplicates, listed_but_absent, read_table, refuse_nothing
 from raysearch.errors import DataError
@@ -37,7 +38,6 @@ _TABLES = {
     "valid": ("valid.csv", "val_labels.csv"),
     "test": ("test.csv", "test_labels.csv"),
 }
-_FOLDERS = {"train": ("train",), "valid": ("valid", "val"), "test": ("test",)}
 _INNER = ("CheXpert-v1.0", "CheXpert-v1.0-small", "CheXpert")
 _UNCERTAIN, _BLANK = 2, 3
 _CODES = {"1.0": PRESENT, "1": PRESENT, "0.0": ABSENT, "0": ABSENT, "-1.0": _UNCERTAIN, "-1": _UNCERTAIN, "": _BLANK}
@@ -57,8 +57,10 @@ class _Labelled(NamedTuple):
 
 class CheXpert(Kind):
     """``train.csv`` with ``train/``, ``valid.csv`` with ``valid/``, and from CheXlocalize's release ``test_labels.csv``
-    with ``test/``; at least one of them. ``gt_segmentations_val.json`` and ``gt_segmentations_test.json`` (or the
-    polygons, ``gt_annotations_*.json``) lie in the folder, in ``CheXlocalize/`` inside it, or beside it.
+    with ``test/``; at least one of them. Stanford's batches, ``CheXpert-v1.0 batch 1 (validate & csv)/`` and
+    ``CheXpert-v1.0 batch 2 (train 1)/`` and so on beside it, will do too. ``gt_segmentations_val.json`` and
+    ``gt_segmentations_test.json`` (or the polygons, ``gt_annotations_*.json``) lie in the folder, in ``CheXlocalize/``
+    inside it, or beside it.
 
     Tasks: ``findings`` (the ten that CheXlocalize segments), ``observations`` (all 14), ``normal-vs-pneumonia`` (images
     with No Finding or with Pneumonia) and ``normal-vs-abnormal`` (abnormal is any other observation but support
@@ -75,7 +77,7 @@ class CheXpert(Kind):
 
     name = "chexpert"
     title = "CheXpert (Irvin et al., AAAI 2019) with CheXlocalize (Saporta et al., 2022)"
-    version = 1
+    version = 2
     options = (
         task_option("findings", "observations", "normal-vs-pneumonia", "normal-vs-abnormal"),
         size_option(320),
@@ -102,7 +104,13 @@ class CheXpert(Kind):
             lateral = ~table["Path"].str.contains("_frontal", regex=False)
             notes += [f"{int(lateral.sum())} lateral images are left out (views=frontal)"] if lateral.any() else []
             table = table[~lateral]
-        there = table["file"].map(is_file)
+        folders = {part: part_folders(root, part) for part in table["part"].unique()}
+        finder = Finder()
+        files, doubled = find_files(zip(table["part"], table["below"], strict=True), folders, finder)
+        table = table.assign(file=pd.Series(files, index=table.index, dtype=object))
+        problems += doubled
+        notes += finder.notes("the tables")
+        there = table["file"].notna()
         absent, skipped = listed_but_absent(
             table["Path"], table["Path"][there], "the tables", skip=spec["missing"] == "skip"
         )
@@ -118,13 +126,13 @@ class CheXpert(Kind):
             )
 
         table = table.iloc[rows]
-        files = annotation_files((root, root / "CheXlocalize", root.parent / "CheXlocalize", root.parent))
+        annotations = annotation_files((root, root / "CheXlocalize", root.parent / "CheXlocalize", root.parent))
         drawn: dict[str, Drawn] = {}
-        for path in files:
+        for path in annotations:
             entries, found = read_annotations(path)
             drawn |= entries
             problems += found
-        if not files:
+        if not annotations:
             notes.append(
                 "CheXlocalize's gt_segmentations_val.json and gt_segmentations_test.json are absent: no region"
             )
@@ -140,14 +148,15 @@ class CheXpert(Kind):
             truth=placed.truth,
             regions=placed.regions,
             official=table["part"].to_numpy(dtype=str),
-            tables=(*tables, *files),
+            tables=(*tables, *annotations),
             problems=tuple(problems + wrong + absent + placed.problems),
             notes=tuple(notes + skipped + chosen.notes + placed.notes),
         )
 
 
 def _read_tables(root: Path) -> tuple[pd.DataFrame, list[Path], list[str]]:
-    """The rows of all tables with the columns file, id, image (CheXlocalize's name), patient and part added."""
+    """The rows of all tables with the columns below (its folder), id, image (CheXlocalize's name), patient and part
+    added."""
     paths = {
         part: next((root / name for name in names if (root / name).is_file()), None) for part, names in _TABLES.items()
     }
@@ -157,7 +166,7 @@ def _read_tables(root: Path) -> tuple[pd.DataFrame, list[Path], list[str]]:
     for part, path in found.items():
         rows = read_table(path, ("Path", *OBSERVATIONS))
         rows["part"] = part
-        below = rows["Path"].map(lambda name, part=part: _below(name, _FOLDERS[part]))
+        below = rows["Path"].map(lambda name, part=part: _below(name, names_of(part)))
         problems += [
             f"{name}: no path of the form {part}/patient00001/study1/view1_frontal.jpg in {path.name}"
             for name in rows["Path"][below.isna()]
@@ -167,10 +176,6 @@ def _read_tables(root: Path) -> tuple[pd.DataFrame, list[Path], list[str]]:
         problems += duplicates(rows["id"][below.notna()], path.name)
         parts.append(rows[below.notna()])
     table = pd.concat(parts, ignore_index=True)
-    folders = {
-        part: next((root / name for name in _FOLDERS[part] if (root / name).is_dir()), root / part) for part in found
-    }
-    table["file"] = [folders[part] / below for part, below in zip(table["part"], table["below"], strict=True)]
     table["image"] = [below.rpartition(".")[0].replace("/", "_") for below in table["below"]]
     table["patient"] = table["below"].str.split("/").str[0]
     return table, list(found.values()), problems

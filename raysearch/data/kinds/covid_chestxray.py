@@ -12,15 +12,9 @@ from numpy.typing import NDArray
 from raysearch.data._collection import ABSENT, PRESENT, UNKNOWN, View
 from raysearch.data._manifest import FileManifest, MaskFiles
 from raysearch.data.kinds._base import MISSING, Kind, Option, size_option, task_option
-from raysearch.data.kinds._files import entries
-from raysearch.data.kinds._tables import (
-    data_folder,
-    duplicates,
-    find_table,
-    listed_but_absent,
-    read_table,
-    without_patient,
-)
+from raysearch.data.kinds._files import Finder, absent_folder, by_stem, entries, similar_folder
+from raysearch.data.kinds._patients import read_patients
+from raysearch.data.kinds._tables import data_folder, duplicates, find_table, listed_but_absent, read_table
 from raysearch.errors import DataError
 
 if TYPE_CHECKING:
@@ -51,12 +45,14 @@ class CovidChestXray(Kind):
 
     Tasks: ``lungs`` (the union of both lungs, from one of two sources of masks that are never mixed) and ``lesions``
     (from ``segmentations/``: consolidation, ground-glass opacities, effusion, pneumothorax; an image with any file
-    there was annotated in full, one with No Finding has none of them, and of all others nothing is known).
+    there was annotated in full, one with No Finding has none of them, and of all others nothing is known). A lesion
+    without a folder is unknown, an empty folder says that no annotated image has it; in the single view, whose region
+    is the union, a folder that is absent makes all unknown. So does, of an image, the mask of one lung alone.
     """
 
     name = "covid_chestxray"
     title = "COVID-19 image data collection (Cohen et al., 2020)"
-    version = 1
+    version = 2
     options = (
         task_option("lungs", "lesions"),
         size_option(256),
@@ -75,27 +71,30 @@ class CovidChestXray(Kind):
         table = read_table(metadata, ("patientid", "finding", "modality", "filename"))
         xray = table["modality"].str.lower() == "x-ray"
         notes = [f"{int((~xray).sum())} rows of other modalities than X-ray are left out"] if not xray.all() else []
-        table = table[xray]
+        table = table[xray].copy()
         if table.empty:
             raise DataError(f"table {metadata} has no row of modality X-ray; get the original file again")
 
-        folder = root / "images"
-        files = {path.name for path in entries(folder)}
+        folder, finder = root / "images", Finder()
+        files = {path.name: path for path in entries(folder)}
+        paths = {name: files.get(name) or finder.find(folder / name) for name in table["filename"]}
+        there = [name for name, path in paths.items() if path is not None]
         problems = duplicates(table["filename"], metadata.name)
-        problems += without_patient(table["filename"], table["patientid"], metadata.name)
-        absent, skipped = listed_but_absent(table["filename"], files, metadata.name, skip=spec["missing"] == "skip")
-        table = table[table["filename"].isin(files)].reset_index(drop=True)
+        patients, wrong, said = read_patients(table["filename"], table["patientid"], metadata.name)
+        table["patientid"] = patients
+        problems += wrong
+        absent, skipped = listed_but_absent(table["filename"], there, metadata.name, skip=spec["missing"] == "skip")
+        table = table[table["filename"].isin(there)].reset_index(drop=True)
+        notes += said + finder.notes(metadata.name)
 
-        masks, unused = _mask_files(root, str(spec["task"]), str(spec["masks"]), table["filename"])
-        if unused:
-            notes.append(f"{unused} masks belong to no image of {metadata.name} and are left out")
+        masks = _mask_files(root, str(spec["task"]), str(spec["masks"]), table["filename"], problems, notes)
         labelled = _single(table["finding"], masks) if view == "single" else _multi(table["finding"], masks)
         return FileManifest(
             root=root,
             channels=1,
             classes=labelled.classes,
             ids=tuple(table["filename"]),
-            paths=tuple(folder / name for name in table["filename"]),
+            paths=tuple(path for name in table["filename"] if (path := paths[name]) is not None),
             patients=table["patientid"].to_numpy(dtype=str),
             labels=labelled.labels,
             truth=labelled.truth,
@@ -108,42 +107,88 @@ class CovidChestXray(Kind):
 
 
 class _Masks(NamedTuple):
-    """Structure -> image row -> files; and the rows that were annotated at all."""
+    """Structure -> image row -> files; the rows that were annotated at all; and the structures that have no folder."""
 
     task: str
     files: dict[str, dict[int, tuple[Path, ...]]]
     annotated: set[int]
+    lacking: tuple[str, ...] = ()
 
 
-def _mask_files(root: Path, task: str, source: str, names: pd.Series[str]) -> tuple[_Masks, int]:
-    """The task's masks, and how many mask files belong to no image.
+def _mask_files(
+    root: Path, task: str, source: str, names: pd.Series[str], problems: list[str], notes: list[str]
+) -> _Masks:
+    """The task's masks.
 
     Raises:
-        DataError: the folder that should hold the masks does not exist.
+        DataError: the folder that should hold the masks does not exist, or holds two files of one stem.
     """
-    by_name = {name: row for row, name in enumerate(names)}
-    by_stem = {Path(name).stem: row for row, name in enumerate(names)}
     if task == "lungs" and source == "v7labs":
-        found = [(by_name.get(path.name), path) for path in _files(root / _V7LABS)]
-        lungs: dict[int, tuple[Path, ...]] = {row: (path,) for row, path in found if row is not None}
-        return _Masks(task, {"lungs": lungs}, set(lungs)), sum(row is None for row, _ in found)
+        found = _rows_of(_files(root, _V7LABS), names, True, problems, notes)
+        return _Masks(task, {"lungs": {row: (path,) for row, path in found}}, {row for row, _ in found})
 
-    structures = [path for path in _files(root / _SEGMENTATIONS) if path.is_dir()]
-    found = [(by_stem.get(path.stem), path) for structure in structures for path in _files(structure)]
-    annotated = {row for row, _ in found if row is not None}
+    structures = [path for path in _files(root, _SEGMENTATIONS) if path.is_dir()]
+    files = [path for structure in structures for path in by_stem(entries(structure)).values()]
+    found = _rows_of(files, names, False, problems, notes)
     groups: dict[str, tuple[str, ...]] = {"lungs": LUNGS} if task == "lungs" else {name: (name,) for name in LESIONS}
-    files: dict[str, dict[int, tuple[Path, ...]]] = {name: {} for name in groups}
+    placed: dict[str, dict[int, tuple[Path, ...]]] = {name: {} for name in groups}
     for name, members in groups.items():
         for row, path in found:
-            if row is not None and path.parent.name in members:
-                files[name][row] = (*files[name].get(row, ()), path)
-    return _Masks(task, files, annotated), sum(row is None for row, _ in found)
+            if path.parent.name in members:
+                placed[name][row] = (*placed[name].get(row, ()), path)
+    lacking = _lacking(
+        root / _SEGMENTATIONS, [name for members in groups.values() for name in members], problems, notes
+    )
+    if task == "lungs" and (halves := [row for row, paths in placed["lungs"].items() if len(paths) < len(LUNGS)]):
+        notes.append(f"{len(halves)} images have a mask of one lung alone: where their lungs are is unknown")
+        placed["lungs"] = {row: paths for row, paths in placed["lungs"].items() if len(paths) == len(LUNGS)}
+    return _Masks(task, placed, {row for row, _ in found}, lacking)
 
 
-def _files(folder: Path) -> list[Path]:
-    if not folder.is_dir():
-        raise DataError(f"mask folder {folder} does not exist; get it, or choose another task or masks=...")
-    return entries(folder)
+def _rows_of(
+    files: list[Path], names: pd.Series[str], own_names: bool, problems: list[str], notes: list[str]
+) -> list[tuple[int, Path]]:
+    """The image row of each mask that belongs to one: by its name without the ending, with `own_names` by all of it
+    where it has the image's."""
+    by_name = {name: row for row, name in enumerate(names)} if own_names else {}
+    of_stem: dict[str, list[int]] = {}
+    for row, name in enumerate(names):
+        of_stem.setdefault(Path(name).stem, []).append(row)
+    found, unused = [], 0
+    for path in files:
+        rows = [by_name[path.name]] if path.name in by_name else of_stem.get(path.stem, [])
+        if len(rows) == 1:
+            found.append((rows[0], path))
+        elif rows:
+            images = " or ".join(names[row] for row in rows)
+            problems.append(f"{path.parent.name}/{path.name}: may be the mask of {images}; rename image and mask")
+        unused += not rows
+    if unused:
+        notes.append(f"{unused} masks belong to no image of metadata.csv and are left out")
+    return found
+
+
+def _lacking(folder: Path, structures: list[str], problems: list[str], notes: list[str]) -> tuple[str, ...]:
+    """Those structures that have no folder. One whose folder is perhaps spelt otherwise is a problem."""
+    lacking = tuple(name for name in structures if not (folder / name).is_dir())
+    for name in lacking:
+        line = absent_folder(folder / name, (*LESIONS, *LUNGS), folder.parent)
+        if similar_folder(folder, name, (*LESIONS, *LUNGS)):
+            problems.append(line)
+        else:
+            notes.append(f"{line}: {name} is unknown; get it, or make it empty if no image has any")
+    return lacking
+
+
+def _files(root: Path, name: str) -> list[Path]:
+    if not (root / name).is_dir():
+        similar = similar_folder(root, name, (_V7LABS, _SEGMENTATIONS))
+        raise DataError(
+            f"mask folder {root / name} does not exist; "
+            + (f"did you mean {similar.name}? Rename it" if similar else "get it")
+            + ", or choose another task or masks=..."
+        )
+    return entries(root / name)
 
 
 def _single(findings: pd.Series[str], masks: _Masks) -> _Labelled:
@@ -157,7 +202,7 @@ def _single(findings: pd.Series[str], masks: _Masks) -> _Labelled:
         truth[findings == _NORMAL] = ABSENT
     regions: dict[int, dict[int, MaskFiles]] = {}
     for row in sorted(masks.annotated):
-        if unlabelled[row]:
+        if unlabelled[row] or masks.lacking:  # the union of some structures is not that of all
             continue
         own = 0 if covid[row] else 1
         if paths := tuple(path for of_class in masks.files.values() for path in of_class.get(row, ())):
@@ -179,6 +224,8 @@ def _multi(findings: pd.Series[str], masks: _Masks) -> _Labelled:
     known = (findings == _NORMAL).to_numpy().copy()
     known[sorted(masks.annotated)] = True
     labels = np.where(known[:, None], ABSENT, UNKNOWN).astype(np.int8).repeat(shape[1], axis=1)
+    lacking = np.array([name in masks.lacking for name in masks.files], bool)
+    labels[np.ix_((findings != _NORMAL).to_numpy(), lacking)] = UNKNOWN
     truth = labels.copy()
     for row, of_row in regions.items():
         labels[row, list(of_row)], truth[row, list(of_row)] = PRESENT, UNKNOWN

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from raysearch.data._collection import View
 from raysearch.data._manifest import Boxes, Brighter, FileManifest, MaskFiles, Region
 from raysearch.data.kinds._base import MISSING, Kind, Option, size_option, task_option
-from raysearch.data.kinds._files import first_folder, inside, is_file, release_folder
+from raysearch.data.kinds._files import Finder, absent_folder, first_folder, inside, release_folder, similar_folder
 from raysearch.data.kinds._labels import one_of
 from raysearch.data.kinds._tables import duplicates, find_table, listed_but_absent, read_keyed, refuse_nothing
 from raysearch.errors import DataError
@@ -30,7 +30,8 @@ _AGREED = Brighter(127)
 """The segmentations are gray: how many of the annotators agree. More than half of them do."""
 
 _PART = {"1": "train", "0": "test"}
-_TABLES = ("images.txt", "image_class_labels.txt", "classes.txt", "train_test_split.txt", "bounding_boxes.txt")
+_BOXES = "bounding_boxes.txt"
+_TABLES = ("images.txt", "image_class_labels.txt", "classes.txt", "train_test_split.txt", _BOXES)
 
 
 class Cub(Kind):
@@ -45,7 +46,7 @@ class Cub(Kind):
 
     name = "cub"
     title = "CUB-200-2011 (Wah et al., 2011)"
-    version = 2
+    version = 3
     options = (
         task_option("species"),
         Option(name="classes", default="200", choices=("200", "5"), about="all species, or the five of CUB5"),
@@ -77,10 +78,16 @@ class Cub(Kind):
             for key, name in listed.items()
             if inside(root, name) and parts.get(key) in _PART and names.get(species.get(key, "")) in classes
         ]
-        there = {listed[key] for key in keep if is_file(root / "images" / listed[key])}
+        finder = Finder()
+        paths = {listed[key]: finder.find(root / "images" / listed[key]) for key in keep}
+        there = {name: path for name, path in paths.items() if path is not None}
         absent, notes = listed_but_absent(
             [listed[key] for key in keep], there, tables[0].name, skip=spec["missing"] == "skip"
         )
+        notes += finder.notes(tables[0].name)
+        for table in tables[1:2] + tables[3:]:
+            if other := len(read_keyed(table, 5 if table.name == _BOXES else 2)[0].keys() - listed.keys()):
+                notes.append(f"{other} numbers of {table.name} are no image's in {tables[0].name}")
         keep = [key for key in keep if listed[key] in there]
         refuse_nothing(len(keep), root, problems)
         ids = [listed[key] for key in keep]
@@ -95,7 +102,7 @@ class Cub(Kind):
             channels=3,
             classes=classes,
             ids=tuple(ids),
-            paths=tuple(root / "images" / name for name in ids),
+            paths=tuple(there[name] for name in ids),
             patients=np.array(ids),
             labels=labels,
             truth=truth,
@@ -116,11 +123,13 @@ def _pairs(table: Path, problems: list[str]) -> dict[str, str]:
 def _masks(root: Path, ids: list[str], own: NDArray[np.int64], problems: list[str]) -> dict[int, dict[int, Region]]:
     folder = first_folder(root / "segmentations", root.parent / "segmentations")
     if folder is None:
-        raise DataError(f"mask folder {root / 'segmentations'} does not exist; get it, or set regions=boxes")
+        place = root.parent if similar_folder(root.parent, "segmentations") else root
+        raise DataError(f"mask {absent_folder(place / 'segmentations')}; get it, or set regions=boxes")
     regions: dict[int, dict[int, Region]] = {}
+    finder = Finder()
     for row, (name, label) in enumerate(zip(ids, own.tolist(), strict=True)):
-        path = (folder / name).with_suffix(".png")
-        if is_file(path):
+        path = finder.find((folder / name).with_suffix(".png"))
+        if path is not None:
             regions[row] = {label: MaskFiles((path,), _AGREED, shown=True)}
         else:
             problems.append(f"{name}: segmentations/{Path(name).with_suffix('.png')}, its mask, is absent")

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from raysearch.data._collection import View
 from raysearch.data._manifest import FileManifest, MaskFiles, OtherColour, Region
 from raysearch.data.kinds._base import MISSING, Kind, size_option, task_option
-from raysearch.data.kinds._files import is_file, release_folder
+from raysearch.data.kinds._files import absent_folder, by_stem, files_in, release_folder
 from raysearch.data.kinds._labels import one_of
 from raysearch.data.kinds._tables import find_table, listed_but_absent, refuse_nothing
 from raysearch.errors import DataError
@@ -55,10 +55,13 @@ class Flowers102(Kind):
         ]
         official, wrong = _official(tables[1], names)
         problems += wrong
-        there = np.array([is_file(root / "jpg" / name) for name in names])
+        files = by_stem(files_in(root / "jpg"))
+        there = np.array([Path(name).stem in files for name in names])
         absent, notes = listed_but_absent(
             names, np.array(names)[there].tolist(), tables[0].name, skip=spec["missing"] == "skip"
         )
+        if neither := int((official == "").sum()):
+            notes.append(f"{neither} images are in no part of {tables[1].name}: in no published part")
         rows = np.flatnonzero(there & (species >= 1) & (species <= SPECIES))
         refuse_nothing(len(rows), root, problems)
         ids = [names[row] for row in rows]
@@ -70,7 +73,7 @@ class Flowers102(Kind):
             channels=3,
             classes=tuple(f"species-{number:03d}" for number in range(1, SPECIES + 1)),
             ids=tuple(ids),
-            paths=tuple(root / "jpg" / name for name in ids),
+            paths=tuple(files[Path(name).stem] for name in ids),
             patients=np.array(ids),
             labels=labels,
             truth=truth,
@@ -116,12 +119,13 @@ def _official(table: Path, names: list[str]) -> tuple[NDArray[np.str_], list[str
 
 def _regions(root: Path, ids: list[str], own: NDArray[np.int64], problems: list[str]) -> dict[int, dict[int, Region]]:
     if not (root / "segmim").is_dir():
-        raise DataError(f"mask folder {root / 'segmim'} does not exist; get 102segmentations.tgz of the release")
+        raise DataError(f"mask {absent_folder(root / 'segmim')}; get 102segmentations.tgz of the release")
+    files = by_stem(files_in(root / "segmim"))
     regions: dict[int, dict[int, Region]] = {}
     for row, (name, label) in enumerate(zip(ids, own.tolist(), strict=True)):
-        path = root / "segmim" / name.replace("image_", "segmim_")
-        if is_file(path):
-            regions[row] = {label: MaskFiles((path,), _BACKGROUND, shown=True)}
+        stem = Path(name).stem.replace("image_", "segmim_")
+        if stem in files:
+            regions[row] = {label: MaskFiles((files[stem],), _BACKGROUND, shown=True)}
         else:
-            problems.append(f"{name}: segmim/{path.name}, its mask, is absent")
+            problems.append(f"{name}: segmim/{stem}.jpg, its mask, is absent")
     return regions

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,14 +9,9 @@ import numpy as np
 from raysearch.data._collection import ABSENT, PRESENT, UNKNOWN, View
 from raysearch.data._manifest import FileManifest, MaskFiles
 from raysearch.data.kinds._base import MISSING, Kind, Option, size_option, task_option
-from raysearch.data.kinds._tables import (
-    data_folder,
-    duplicates,
-    find_table,
-    listed_but_absent,
-    read_table,
-    without_patient,
-)
+from raysearch.data.kinds._files import by_stem, files_in
+from raysearch.data.kinds._patients import read_patients
+from raysearch.data.kinds._tables import data_folder, duplicates, find_table, listed_but_absent, read_table
 from raysearch.errors import nearest
 
 if TYPE_CHECKING:
@@ -30,7 +24,8 @@ _COLUMNS = ("name", "patient ID", "grade (GlaS)")
 
 
 class Glas(Kind):
-    """Images ``train_1.bmp`` to ``train_85.bmp``, ``testA_*.bmp``, ``testB_*.bmp``, glands in ``*_anno.bmp``.
+    """Images ``train_1.bmp`` to ``train_85.bmp``, ``testA_*.bmp``, ``testB_*.bmp``, glands in ``*_anno.bmp``; other
+    endings will do.
 
     Classes benign and malignant, the same in both views. The region of an image's own class is the union of its glands,
     the other class has none. The published parts share 11 of the 16 patients: with ``patients=id`` they can therefore
@@ -41,7 +36,7 @@ class Glas(Kind):
 
     name = "glas"
     title = "GlaS, Warwick QU (Sirinukunwattana et al., 2017)"
-    version = 1
+    version = 2
     options = (
         task_option("glands"),
         size_option(768),
@@ -61,14 +56,16 @@ class Glas(Kind):
         grade = find_table(root, "Grade.csv")
         table = read_table(grade, _COLUMNS)
         problems = duplicates(table["name"], grade.name)
-        problems += without_patient(table["name"], table["patient ID"], grade.name)
+        table["patient ID"], wrong, said = read_patients(table["name"], table["patient ID"], grade.name)
+        problems += wrong
         for image, found in zip(table["name"], table["grade (GlaS)"], strict=True):
             if found not in CLASSES:
                 problems.append(f"{image}: unknown grade '{found}' in {grade.name}; {nearest(found, CLASSES)}")
 
-        files = {path.stem for path in root.glob("*.bmp")}
+        files = by_stem(files_in(root))
         absent, notes = listed_but_absent(table["name"], files, grade.name, skip=spec["missing"] == "skip")
-        table = table[table["name"].isin(files)].reset_index(drop=True)
+        notes += said
+        table = table[table["name"].isin(list(files))].reset_index(drop=True)
         annotated = table["name"].map(lambda name: f"{name}_anno" in files)
         problems += [f"{name}: {name}_anno.bmp, its mask, is absent" for name in table["name"][~annotated]]
         if extra := len({name for name in files if not name.endswith("_anno")} - set(table["name"])):
@@ -84,18 +81,18 @@ class Glas(Kind):
             root=root,
             channels=3,
             classes=CLASSES,
-            ids=tuple(f"{name}.bmp" for name in table["name"]),
-            paths=tuple(root / f"{name}.bmp" for name in table["name"]),
+            ids=tuple(files[name].name for name in table["name"]),
+            paths=tuple(files[name] for name in table["name"]),
             patients=patients.to_numpy(dtype=str),
             labels=labels,
             truth=np.where(labels == PRESENT, UNKNOWN, ABSENT).astype(np.int8),
-            regions={row: {int(not benign[row]): _glands(root, name)} for row, name in enumerate(table["name"])},
+            regions={
+                row: {int(not benign[row]): MaskFiles((files[f"{name}_anno"],))}
+                for row, name in enumerate(table["name"])
+                if annotated[row]
+            },
             official=np.where(table["name"].str.startswith("train"), "train", "test"),
             tables=(grade,),
             problems=tuple(problems + absent),
             notes=tuple(notes),
         )
-
-
-def _glands(root: Path, name: str) -> MaskFiles:
-    return MaskFiles((root / f"{name}_anno.bmp",))

@@ -11,12 +11,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from raysearch.data._collection import PRESENT, UNKNOWN, View
+from raysearch.data._image_file import RAW
 from raysearch.data._manifest import Boxes, Brighter, FileManifest, MaskFiles, Region
-from raysearch.data._picture import RAW
 from raysearch.data.kinds._base import Kind, size_option, task_option
-from raysearch.data.kinds._files import IMAGES, by_stem, entries, files_in, first_folder, only_folder
+from raysearch.data.kinds._files import (
+    IMAGES,
+    absent_folder,
+    by_stem,
+    entries,
+    files_in,
+    first_folder,
+    only_folder,
+    similar_folder,
+)
 from raysearch.data.kinds._labels import normal_or_not
-from raysearch.data.kinds._tables import data_folder, one_line
+from raysearch.data.kinds._tables import absent_table, data_folder, one_line
 from raysearch.errors import DataError
 
 if TYPE_CHECKING:
@@ -30,6 +39,7 @@ _MM = 0.175
 """Side of a pixel of them in mm."""
 
 _STRUCTURES = {"lungs": ("left lung", "right lung"), "heart": ("heart",)}
+_ALL = ("left lung", "right lung", "heart", "left clavicle", "right clavicle")
 _FOLDS = {"fold1": "train", "fold2": "test"}
 _MASKS = (".gif", *IMAGES)
 _GRAY = Brighter(127)
@@ -51,7 +61,7 @@ class Jsrt(Kind):
 
     name = "jsrt"
     title = "JSRT with SCR (Shiraishi et al., 2000; van Ginneken et al., 2006)"
-    version = 2
+    version = 3
     options = (task_option("lungs", "heart", "nodule"), size_option(256))
 
     def read(self, spec: DataSpec, view: View) -> FileManifest:
@@ -61,7 +71,7 @@ class Jsrt(Kind):
         masks = first_folder(*(root / name / fold for name in places for fold in _FOLDS))
         folds = masks.parent if masks else root
         problems: list[str] = []
-        notes: list[str] = []
+        notes = _other_forms(root, files)
         fold_of = _fold_of(folds, problems)
         tables: tuple[Path, ...] = ()
         if spec["task"] == "nodule":
@@ -113,12 +123,31 @@ def _release(path: str | None) -> tuple[Path, dict[str, Path]]:
 
 def _images(root: Path) -> dict[str, Path]:
     """Stem -> file: the release's files without a header, or pictures; empty if there are none."""
-    for folder in (root / "All247images", root / "All247images" / "All247images", root / "images", root):
+    for folder in _places(root):
         for suffixes in (RAW, IMAGES):
             files = by_stem(path for path in files_in(folder, suffixes) if _STEM.fullmatch(path.stem))
             if files:
                 return files
     return {}
+
+
+def _other_forms(root: Path, files: dict[str, Path]) -> list[str]:
+    """A note on images that are there in another place or form too."""
+    read = next(iter(files.values()))
+    others = {
+        (folder, ending)
+        for folder in _places(root)
+        for ending, suffixes in (("*.IMG", RAW), ("pictures", IMAGES))
+        if any(path.stem in files and path != files[path.stem] for path in files_in(folder, suffixes))
+    }
+    if not others:
+        return []
+    names = sorted(f"{ending} in {folder.name}/" for folder, ending in others)
+    return [f"images are read from {read.parent.name}/, {read.name} for one; there are also {', '.join(names)}"]
+
+
+def _places(root: Path) -> tuple[Path, ...]:
+    return root / "All247images", root / "All247images" / "All247images", root / "images", root
 
 
 def _fold_of(folds: Path, problems: list[str]) -> dict[str, str]:
@@ -134,6 +163,15 @@ def _fold_of(folds: Path, problems: list[str]) -> dict[str, str]:
 def _structures(
     folds: Path, stems: list[str], fold_of: dict[str, str], structures: tuple[str, ...], problems: list[str]
 ) -> dict[int, dict[int, Region]]:
+    absent = [
+        folds / fold / "masks" / structure
+        for fold in _FOLDS
+        for structure in structures
+        if (folds / fold).is_dir() and not (folds / fold / "masks" / structure).is_dir()
+    ]
+    if lines := [absent_folder(path, _ALL, folds) for path in absent if similar_folder(path.parent, path.name, _ALL)]:
+        problems += lines
+        return {}
     there = {
         (fold, structure): by_stem(files_in(folds / fold / "masks" / structure, _MASKS))
         for fold in _FOLDS
@@ -166,7 +204,10 @@ def _nodules(
     folders = (root, root / "Clinical_Information", root / "Clinical_Information" / "Clinical_Information")
     table = next((folder / name for folder in folders for name in _TABLES if (folder / name).is_file()), None)
     if table is None:
-        notes.append("CLNDAT_EN.txt is absent: where the nodules are is unknown")
+        said = [absent_table(folder, _TABLES[0]) for folder in folders if folder.is_dir()]
+        if similar := [line for line, is_similar in said if is_similar]:
+            problems.append(similar[0])
+        notes.append(f"{_TABLES[0]} is absent: where the nodules are is unknown")
         return {}, ()
     try:
         text = table.read_bytes().removeprefix(codecs.BOM_UTF8).decode("latin-1")
@@ -199,8 +240,10 @@ def _nodules(
 
 
 def _square(size: float, x: float, y: float) -> NDArray[np.float64]:
-    """Left, top, width and height of the square around a centre; ValueError if that is not in the image."""
+    """Left, top, width and height of what the image holds of the square around a centre; ValueError if the image does
+    not hold the centre."""
     side = size / _MM
     if not (0 < side < _SIDE and 0 <= x < _SIDE and 0 <= y < _SIDE):
         raise ValueError
-    return np.array([x - side / 2, y - side / 2, side, side])
+    left, top = max(0.0, x - side / 2), max(0.0, y - side / 2)
+    return np.array([left, top, min(x + side / 2, _SIDE) - left, min(y + side / 2, _SIDE) - top])

@@ -61,7 +61,7 @@ class Kermany(Kind):
         problems += _contradictions(rows, ids)
         owners = [_patient(path.stem) for path, _, _ in rows]
         patients = [f"{part}/{owner or path.stem}" for (path, part, _), owner in zip(rows, owners, strict=True)]
-        notes = ["patients are what the file names tell of them"]
+        notes = ["patients are what the file names tell of them", *_doubled(ids)]
         if unnamed := owners.count(None):
             notes.append(f"{unnamed} file names tell no patient: each of these images is a patient of its own")
         if val := sum(name.startswith("val/") for name in ids):
@@ -93,10 +93,19 @@ def _contradictions(rows: list[tuple[Path, str, str]], ids: list[str]) -> list[s
     first: dict[tuple[str, str], tuple[str, str]] = {}
     problems = []
     for (path, part, name), image in zip(rows, ids, strict=True):
-        other, known = first.setdefault((part, path.name), (name, image))
+        other, known = first.setdefault((part, path.stem), (name, image))
         if other != name:
             problems.append(f"{image}: an image of the same name is {known}; keep the one in the right folder")
     return problems
+
+
+def _doubled(ids: list[str]) -> list[str]:
+    """A note on images whose names differ in the ending alone: copies of one, or two."""
+    first: dict[str, str] = {}
+    pairs = [(other, image) for image in ids if (other := first.setdefault(image.rpartition(".")[0], image)) != image]
+    if not pairs:
+        return []
+    return [f"{len(pairs)} images have another's name but for the ending, {' and '.join(pairs[0])}: they count as two"]
 
 
 def _patient(stem: str) -> str | None:

@@ -11,7 +11,7 @@ import numpy as np
 from raysearch.data._collection import PRESENT, UNKNOWN, View
 from raysearch.data._manifest import FileManifest, MaskFiles, Region
 from raysearch.data.kinds._base import Kind, size_option, task_option
-from raysearch.data.kinds._files import by_stem, files_in, release_folder
+from raysearch.data.kinds._files import absent_folder, by_stem, files_in, release_folder
 from raysearch.data.kinds._labels import normal_or_not
 from raysearch.errors import DataError
 
@@ -77,7 +77,9 @@ class Montgomery(Kind):
 def _lungs(folder: Path, stems: list[str]) -> tuple[dict[int, dict[int, Region]], list[str], int]:
     """Regions, problem lines, and how many mask files belong to no image."""
     if not folder.is_dir():
-        raise DataError(f"mask folder {folder} does not exist; get it, or choose another task")
+        raise DataError(f"mask {absent_folder(folder)}; get it, or choose another task")
+    if lacking := [absent_folder(folder / name, _MASKS) for name in _MASKS if not (folder / name).is_dir()]:
+        raise DataError(f"mask {lacking[0]}; get it, or choose another task")
     sides = {name: by_stem(files_in(folder / name)) for name in _MASKS}
     regions: dict[int, dict[int, Region]] = {}
     problems = []

@@ -10,16 +10,18 @@ import numpy as np
 from raysearch.data._collection import View
 from raysearch.data._manifest import FileManifest, MaskFiles, Region, Values
 from raysearch.data.kinds._base import MISSING, Kind, Option, size_option, task_option
-from raysearch.data.kinds._files import inside, is_file, release_folder
+from raysearch.data.kinds._files import absent_folder, by_stem, files_in, inside, release_folder
 from raysearch.data.kinds._labels import one_of
+from raysearch.data.kinds._names import meant
 from raysearch.data.kinds._pet_heads import read_head
-from raysearch.data.kinds._tables import find_table, listed_but_absent, read_columns, refuse_nothing
+from raysearch.data.kinds._tables import absent_table, find_table, listed_but_absent, read_columns, refuse_nothing
 from raysearch.errors import DataError
 
 if TYPE_CHECKING:
     from raysearch.data._spec import DataSpec
 
 SPECIES = ("cat", "dog")
+_FILES = ("list.txt", "trainval.txt", "test.txt")
 
 _PET, _BACKGROUND, _BORDER = _TRIMAP = 1, 2, 3
 _FOREGROUND = {"pet": Values((_PET, _BORDER), _TRIMAP), "background": Values((_PET,), _TRIMAP)}
@@ -37,7 +39,7 @@ class Pets(Kind):
 
     name = "pets"
     title = "Oxford-IIIT Pet (Parkhi et al., CVPR 2012)"
-    version = 2
+    version = 3
     options = (
         task_option("breed", "species"),
         Option(
@@ -52,12 +54,12 @@ class Pets(Kind):
         root = release_folder(spec.path, self.title, ("annotations",), ("oxford-iiit-pet",))
         table = find_table(root / "annotations", "list.txt")
         listed, problems = _listed(table)
-        parts, lists, wrong = _parts(root / "annotations", listed)
-        there = [name for name in listed if is_file(root / "images" / f"{name}.jpg")]
+        parts, lists, wrong, said = _parts(root / "annotations", listed)
+        files = by_stem(files_in(root / "images"))
+        there = [name for name in listed if name in files]
         absent, notes = listed_but_absent(list(listed), there, table.name, skip=spec["missing"] == "skip")
         refuse_nothing(len(there), root, problems)
-        if not lists:
-            notes.append("trainval.txt and test.txt are absent: there is no official split")
+        notes += said
         breeds = sorted({name.rpartition("_")[0] for name in listed})
         if spec["task"] == "breed":
             classes, own = tuple(breeds), [breeds.index(name.rpartition("_")[0]) for name in there]
@@ -68,14 +70,16 @@ class Pets(Kind):
             regions, xmls = _heads(root, there, own, problems)
             if without := len(there) - len(xmls):
                 notes.append(f"{without} images have no file in annotations/xmls/: where the head is is unknown")
+            if unused := len(files_in(root / "annotations" / "xmls", (".xml",))) - len(xmls):
+                notes.append(f"{unused} files of annotations/xmls/ belong to no image and are left out")
         else:
             regions, xmls = _trimaps(root, there, own, str(spec["border"]), problems), ()
         return FileManifest(
             root=root,
             channels=3,
             classes=classes,
-            ids=tuple(f"{name}.jpg" for name in there),
-            paths=tuple(root / "images" / f"{name}.jpg" for name in there),
+            ids=tuple(files[name].name for name in there),
+            paths=tuple(files[name] for name in there),
             patients=np.array(there),
             labels=labels,
             truth=truth,
@@ -103,26 +107,44 @@ def _listed(table: Path) -> tuple[dict[str, int], list[str]]:
     return listed, problems
 
 
-def _parts(folder: Path, listed: dict[str, int]) -> tuple[dict[str, str], tuple[Path, ...], list[str]]:
-    """Name -> published part, the lists that were read (both or none), and problem lines."""
+def _parts(folder: Path, listed: dict[str, int]) -> tuple[dict[str, str], tuple[Path, ...], list[str], list[str]]:
+    """Name -> published part, the lists that were read (both or none), problem and note lines."""
     lists = (folder / "trainval.txt", folder / "test.txt")
-    if not all(path.is_file() for path in lists):
-        return {}, (), []
-    train, test = ({row[0] for row in read_columns(path, 4)} for path in lists)
-    problems = [f"{name}: in both trainval.txt and test.txt" for name in sorted(train & test)]
-    for path, names in zip(lists, (train, test), strict=True):
-        problems += [f"{name}: in {path.name}, but no image of list.txt" for name in sorted(names - listed.keys())]
-    return dict.fromkeys(train, "train") | dict.fromkeys(test, "test"), lists, problems
+    lacking = [absent_table(folder, path.name, _FILES) for path in lists if not path.is_file()]
+    if lacking:
+        lines = [(f"{line}: there is no official split", similar) for line, similar in lacking]
+        return {}, (), [line for line, similar in lines if similar], [line for line, similar in lines if not similar]
+    problems: list[str] = []
+    notes: list[str] = []
+    parts: list[set[str]] = []
+    for path in lists:
+        found = meant([row[0] for row in read_columns(path, 4)], listed)
+        parts.append(set(found.by_name.values()))
+        notes += found.notes(path.name)
+        problems += [f"{name}: in {path.name}, but no image of list.txt" for name in found.unknown]
+    train, test = parts
+    problems += [f"{name}: in both trainval.txt and test.txt" for name in sorted(train & test)]
+    if neither := len(listed.keys() - train - test):
+        notes.append(f"{neither} images of list.txt are in neither trainval.txt nor test.txt: in no published part")
+    return dict.fromkeys(train, "train") | dict.fromkeys(test, "test"), lists, problems, notes
 
 
 def _trimaps(
     root: Path, names: list[str], own: list[int], border: str, problems: list[str]
 ) -> dict[int, dict[int, Region]]:
+    """Regions.
+
+    Raises:
+        DataError: there is no folder of them.
+    """
+    folder = root / "annotations" / "trimaps"
+    if not folder.is_dir():
+        raise DataError(f"mask {absent_folder(folder)}; get it, or set regions=heads")
+    files = by_stem(files_in(folder))
     regions: dict[int, dict[int, Region]] = {}
     for row, (name, label) in enumerate(zip(names, own, strict=True)):
-        path = root / "annotations" / "trimaps" / f"{name}.png"
-        if is_file(path):
-            regions[row] = {label: MaskFiles((path,), _FOREGROUND[border], shown=True)}
+        if name in files:
+            regions[row] = {label: MaskFiles((files[name],), _FOREGROUND[border], shown=True)}
         else:
             problems.append(f"{name}: annotations/trimaps/{name}.png, its mask, is absent")
     return regions
@@ -138,13 +160,14 @@ def _heads(
     """
     folder = root / "annotations" / "xmls"
     if not folder.is_dir():
-        raise DataError(f"folder {folder} does not exist; get it, or set regions=trimaps")
+        raise DataError(f"{absent_folder(folder)}; get it, or set regions=trimaps")
+    files = by_stem(files_in(folder, (".xml",)))
     regions: dict[int, dict[int, Region]] = {}
     read = []
     for row, (name, label) in enumerate(zip(names, own, strict=True)):
-        path = folder / f"{name}.xml"
-        if not is_file(path):
+        if name not in files:
             continue
+        path = files[name]
         read.append(path)
         try:
             regions[row] = {label: read_head(path)}

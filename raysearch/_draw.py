@@ -1,4 +1,4 @@
-"""Pictures of a prediction: the image with masks, boxes and their labels, and a map as colours."""
+"""Pictures for people: an image with masks, boxes and their labels, and a map as colours."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ class Mark:
     colour: tuple[int, int, int]
 
 
-def draw(picture: NDArray[np.uint8], marks: Sequence[Mark]) -> NDArray[np.uint8]:
-    """(H, W, 3) uint8: the picture (H, W, 3) with each mask laid over it and outlined, its boxes on top, and at each
-    box its text where the picture has room for it."""
+def draw(picture: NDArray[np.uint8], marks: Sequence[Mark], opacity: float = OPACITY) -> NDArray[np.uint8]:
+    """(H, W, 3) uint8: the picture (H, W, 3) with each mask laid over it with `opacity` and outlined, its boxes on top,
+    and at each box its text where the picture has room for it."""
     painted = picture.astype(np.float32)
     for mark in marks:
         colour = np.array(mark.colour, np.float32)
-        painted[mark.mask] = (1 - OPACITY) * painted[mark.mask] + OPACITY * colour
+        painted[mark.mask] = (1 - opacity) * painted[mark.mask] + opacity * colour
     for mark in marks:
         painted[_edge(mark.mask)] = mark.colour
     image = Image.fromarray(painted.round().astype(np.uint8))

@@ -1,0 +1,72 @@
+"""A trial beside masks of the whole picture: as it was recorded, with notes on what makes it look like more."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from raysearch.errors import StudyError
+from raysearch.study._book import TrialRecord
+from raysearch.study._config import StudyConfig
+from raysearch.study._study import Study
+from raysearch.thresholds import (
+    AgainstTrivial,
+    Evidence,
+    Interval,
+    Sweep,
+    SweepMetric,
+    cross_fit,
+    degenerate,
+    fit_interval,
+    interval,
+    level,
+    load_evidence,
+    sweep_metric,
+)
+
+NOTHING = Interval(float("nan"), float("nan"), float("nan"))
+
+
+@dataclass(frozen=True)
+class Beside:
+    """What a trial is worth beside masks of the whole picture, and what is to be said of that, one line each."""
+
+    against: AgainstTrivial
+    notes: tuple[str, ...]
+
+
+def beside_trivial(study: Study, record: TrialRecord) -> Beside | None:
+    """Of a trial's recorded epoch; None where no region is known. The interval that notes speak of is that of its
+    stored evidence, scored as it was; where that is gone, nothing is said of it."""
+    config, stored = study.config, record.result.get("against_trivial")
+    if stored is None:
+        return None
+    kind = sweep_metric(stored["metric"]).evidence
+    path = study.trial(record.number).path / "evidence" / "best.npz"
+    try:
+        evidence = load_evidence(path, [kind], classes=config.classes, origin=config.origin)
+    except StudyError:
+        evidence = {}
+    return beside_of(config, record, evidence)
+
+
+def beside_of(config: StudyConfig, record: TrialRecord, evidence: Mapping[str, Evidence]) -> Beside | None:
+    """`beside_trivial` of a trial whose evidence, by kind, is this."""
+    stored = record.result.get("against_trivial")
+    if stored is None:
+        return None
+    against = AgainstTrivial(**stored)
+    named = record.result["thresholds"]
+    shared = named.get("mask_threshold")
+    by_class = {name: named[f"mask_threshold.{name}"] if shared is None else shared for name in config.classes}
+    metric = sweep_metric(against.metric)
+    part = evidence.get(metric.evidence)
+    spread = _interval(config, part, metric, by_class) if isinstance(part, Sweep) else NOTHING
+    return Beside(against, degenerate(against, by_class, low=spread.low, high=spread.high))
+
+
+def _interval(config: StudyConfig, evidence: Sweep, metric: SweepMetric, thresholds: Mapping[str, float]) -> Interval:
+    """Of a metric on the tuning split, at thresholds that were solved, or at these."""
+    if config.decision_thresholds == "solve":
+        return fit_interval(cross_fit(evidence, metric, per_class=config.per_class, seed=config.seed), evidence, metric)
+    return interval(evidence, metric, {label: level(value) for label, value in thresholds.items()})
