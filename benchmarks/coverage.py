@@ -1,7 +1,8 @@
 """Does the interval of a winner hold? Searches are repeated on made scores and on a table of real trainings, where the
 true value of what wins is known.
 
-    python -m benchmarks.coverage                      tables, and benchmarks/results/coverage.json
+    python -m benchmarks.coverage                      tables, and benchmarks/results/coverage.json, from which an
+                                                       interrupted run goes on
     python -m benchmarks.coverage --only synthetic
     python -m benchmarks.coverage --phantom FILE       keeps the trainings there, and goes on from them
 
@@ -18,6 +19,7 @@ import os
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -40,13 +42,15 @@ IMAGES = (20, 80)
 TRIALS = (1, 16, 64, 256)
 EPOCHS = 4
 KINDS = ("alike", "spread", "few", "linear")
-PHANTOM_TRIALS = (1, 16, 64)
+PHANTOM_TRIALS = (1, 16)
 PHANTOM_KINDS = ("alike", "as trained")
-TABLE = 64
+TABLE = 16
 """Trainings of the phantom table."""
 PATIENTS = {20: 8, 80: 30}
 """Of the phantom, by the images that they have on average."""
 REPEATS = 1000
+OF_RIVALS = 200
+"""Repetitions of the other ways."""
 COVERAGE = (0.93, 0.97)
 BIAS = 0.005
 WIDTH = 1.3
@@ -171,9 +175,9 @@ def judged(search: Search) -> dict[str, float]:
         "bias": found.value.mean - truth,
         "held": float(found.value.low <= truth <= found.value.high),
         "width": (found.value.high - found.value.low) / oracle,
-        # errors that all candidates share are known to have the mean 0
-        "shared": float((search.values - search.truth).mean()),
     }
+    if search.scores is not None:  # thresholds were given, so that errors that all candidates share have the mean 0
+        out["shared"] = float((search.values - search.truth).mean())
     if found.gain is not None:
         own = np.flatnonzero(search.owner == 0)
         gain = truth - float(search.truth[own[search.values[own].argmax()]])
@@ -200,8 +204,8 @@ def rivals(search: Search, rng: np.random.Generator) -> dict[str, float]:
 
 
 def summary(rows: list[dict[str, float]], cell: dict[str, Any]) -> dict[str, Any]:
-    """Means over repetitions; biases with what all candidates share taken off (`shared` has the mean 0 where thresholds
-    are given, so that this only takes noise away), and with it beside."""
+    """Means over repetitions. Where `shared` errors are known to have the mean 0 they are taken off the biases, which
+    takes noise of the simulation away."""
     names = sorted({name for row in rows for name in row} - {"shared"})
     out: dict[str, Any] = dict(cell)
     shared = np.array([row.get("shared", 0.0) for row in rows])
@@ -212,7 +216,6 @@ def summary(rows: list[dict[str, float]], cell: dict[str, Any]) -> dict[str, Any
         out[name] = float(np.nanmean(values))
         if name == "bias":
             out["bias_error"] = float(values.std() / np.sqrt(len(values)))
-    out["shared"] = float(shared.mean())
     out["missed"] = missed(out)
     return out
 
@@ -226,16 +229,21 @@ def missed(cell: dict[str, Any]) -> list[str]:
     return [name for name, is_wrong in wrong.items() if is_wrong]
 
 
-def synthetic_cells(repeats: int) -> Iterator[dict[str, Any]]:
-    for kind in KINDS:
-        for trials in TRIALS:
-            for images in IMAGES:
-                rng = np.random.default_rng([trials, images])
-                rows = []
-                for _ in range(repeats):
-                    search = synthetic(kind, trials, images, rng)
-                    rows.append(judged(search) | rivals(search, rng))
-                yield summary(rows, {"kind": kind, "trials": trials, "epochs": EPOCHS, "images": images})
+def synthetic_cells(repeats: int, done: list[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
+    """All cells so far, after each one; those that are `done` are not repeated."""
+    cells = list(done)
+    known = {(cell["trials"], cell["images"], cell["kind"]) for cell in cells if cell["repeats"] == repeats}
+    for trials, images, kind in product(TRIALS, IMAGES, KINDS):
+        if (trials, images, kind) in known:
+            continue
+        rng = np.random.default_rng([trials, images])
+        rows = []
+        for n in range(repeats):
+            search = synthetic(kind, trials, images, rng)
+            rows.append(judged(search) | (rivals(search, np.random.default_rng(n)) if n < OF_RIVALS else {}))
+        about = {"kind": kind, "trials": trials, "epochs": EPOCHS, "images": images, "repeats": repeats}
+        cells.append(summary(rows, about))
+        yield cells
 
 
 def phantom_cells(found: Table, repeats: int) -> Iterator[dict[str, Any]]:
@@ -253,7 +261,9 @@ def phantom_cells(found: Table, repeats: int) -> Iterator[dict[str, Any]]:
                     part = part_of(search, kind, trials, each, best, rng)
                     rows.setdefault((kind, trials, each), []).append(judged(part))
         for (kind, trials, each), of_cell in rows.items():
-            yield summary(of_cell, {"kind": kind, "trials": trials, "epochs": each, "images": images})
+            yield summary(
+                of_cell, {"kind": kind, "trials": trials, "epochs": each, "images": images, "repeats": repeats}
+            )
 
 
 def seconds_of_a_study() -> float:
@@ -302,6 +312,11 @@ def show_rivals(cells: list[dict[str, Any]]) -> None:
         print(f"| {name} | {np.mean(biases):.4f} | {max(biases):.4f} | {bounds} |")
 
 
+def write(report: dict[str, Any], out: Path) -> None:
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text(json.dumps(report, indent=2) + "\n")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", choices=("synthetic", "phantom"))
@@ -316,7 +331,9 @@ def main() -> None:
         "seconds": seconds_of_a_study(),
     }
     if arguments.only != "phantom":
-        report["synthetic"] = list(synthetic_cells(arguments.repeats))
+        for cells in synthetic_cells(arguments.repeats, report.get("synthetic", [])):
+            report["synthetic"] = cells
+            write(report, arguments.out)
         show(report["synthetic"])
         show_rivals(report["synthetic"])
     if arguments.only != "synthetic":
@@ -324,8 +341,7 @@ def main() -> None:
         report["phantom"] = list(phantom_cells(table(file, TABLE), arguments.repeats))
         show(report["phantom"])
     print(f"{report['seconds']:.3f} s of CPU time a study of 200 trials, 12 epochs and 80 patients")
-    arguments.out.parent.mkdir(parents=True, exist_ok=True)
-    arguments.out.write_text(json.dumps(report, indent=2) + "\n")
+    write(report, arguments.out)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ epoch of random configurations. Searches can then be repeated on it as often as 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,10 +17,10 @@ from raysearch.data import open_collection, parse_data
 from raysearch.method import Method
 from raysearch.study import Request
 from raysearch.thresholds import Counts, Sweep, mask_metric
-from raysearch.training import Alone, NonFiniteLossError, Trainer, observe
+from raysearch.training import Alone, Trainer, observe
 
 METHOD = "cam_avg"
-FRESH = "phantom:images=1000,size=64"
+FRESH = "phantom:images=800,size=64"
 METRIC = mask_metric("f1_plus")
 STEP = 4
 """Every fourth of the 257 levels is kept."""
@@ -38,49 +39,48 @@ class Table(NamedTuple):
 
 
 def table(file: Path, trials: int) -> Table:
-    """The table of that file, trained and written first if it is not there: some 10 minutes of one core for 64."""
-    if not file.exists():
-        found = train(trials)
-        partial = file.with_suffix(".part.npz")
-        np.savez(partial, scores=found.scores, patients=found.patients)
-        os.replace(partial, file)
+    """The first `trials` of that file. Those that are not there yet are trained, 20 s of one core each, and the file is
+    written after each of them."""
+    done = load(file) if file.exists() else []
+    if len(done) < trials:
+        for scores, patients in train(len(done), trials):
+            done.append(Table(scores[None], patients))
+            partial = file.with_suffix(".part.npz")
+            np.savez(partial, scores=np.concatenate([each.scores for each in done]), patients=patients)
+            os.replace(partial, file)
+            print(f"trained {len(done)} of {trials}", flush=True)
+    return Table(np.concatenate([each.scores for each in done[:trials]]), done[0].patients)
+
+
+def load(file: Path) -> list[Table]:
+    """One table a configuration."""
     with np.load(file, allow_pickle=False) as arrays:
-        return Table(arrays["scores"], arrays["patients"])
+        return [Table(scores[None], arrays["patients"]) for scores in arrays["scores"]]
 
 
-def train(trials: int) -> Table:
-    """Trains the method's small preset on the phantom's default images: the defaults, and random configurations."""
+def train(first: int, trials: int) -> Iterator[tuple[NDArray[np.float16], NDArray[np.str_]]]:
+    """Scores (E, R, L) and patients of configurations `first` to `trials` of the method's small preset, trained on the
+    phantom's default images: the defaults, then random ones."""
     torch.set_num_threads(1)
     prepared, _, given = job(Request(method=METHOD, samples=trials, sampler="random"))
-    task = prepared.task
     fresh = open_collection(parse_data(FRESH), prepared.method.view)
     known = set(prepared.collection.patients.tolist())
     rows = np.flatnonzero([patient not in known for patient in fresh.patients])
-    parts: list[NDArray[np.float16]] = []
-    patients = np.zeros(0, np.str_)
-    generator = np.random.default_rng(0)
-    number = 0
-    while len(parts) < trials:
+    for number in range(first, trials):
         settings, _ = prepared.space.split(prepared.space.defaults())
         if number:
+            generator = np.random.default_rng([0, number])
             settings |= {"lr": float(10 ** generator.uniform(-2, np.log10(0.3)))}
             settings |= {"weight_decay": float(10 ** generator.uniform(-6, -3))}
-        method: Method = prepared.method(prepared.method.Config(**settings), task)
+        method: Method = prepared.method(prepared.method.Config(**settings), prepared.task)
         trainer = Trainer(method, given, number=number)
-        number += 1
         epochs = []
-        try:
-            while trainer.epoch < trainer.epochs:
-                trainer.train_epoch()
-                seen = observe(method, trainer.model, fresh, rows, device=torch.device("cpu"), collective=Alone())
-                counts = seen.counts.select(seen.counts.present)
-                epochs.append(f1_at_levels(counts))
-                patients = counts.patient
-        except NonFiniteLossError:
-            continue
-        parts.append(np.stack(epochs))
-        print(f"trained {len(parts)} of {trials}", flush=True)
-    return Table(np.stack(parts), patients)
+        while trainer.epoch < trainer.epochs:
+            trainer.train_epoch()
+            seen = observe(method, trainer.model, fresh, rows, device=torch.device("cpu"), collective=Alone())
+            counts = seen.counts.select(seen.counts.present)
+            epochs.append(f1_at_levels(counts))
+        yield np.stack(epochs), counts.patient
 
 
 def f1_at_levels(counts: Counts) -> NDArray[np.float16]:

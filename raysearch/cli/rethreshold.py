@@ -51,6 +51,8 @@ def rethreshold(study: str | None, metric: str | None, trial: int | None, per_cl
 
 
 def _plain(name: str, table: Table) -> dict[str, object]:
+    from raysearch.study import winner_json
+
     trials = [
         {
             "number": row.number,
@@ -64,6 +66,7 @@ def _plain(name: str, table: Table) -> dict[str, object]:
         "study": name,
         "metrics": list(table.metrics),
         "winners": table.winners,
+        "corrected": {name: winner_json(found) for name, found in table.corrected.items()},
         "trials": trials,
         "problems": list(table.problems),
     }
@@ -77,6 +80,8 @@ def _finite(optimum: Optimum) -> dict[str, object]:
 
 def _lines(table: Table) -> list[str]:
     """The table, one column a metric, each winner marked; below it the winners and their thresholds."""
+    from raysearch.study import winner_lines
+
     cells = [
         [_cell(row.optima.get(name), table.winners[name] == row.number) for name in table.metrics] for row in table.rows
     ]
@@ -93,6 +98,7 @@ def _lines(table: Table) -> list[str]:
         thresholds = " ".join(f"{key}={value:.4f}" for key, value in winner.optima[name].thresholds.items())
         gone = "" if winner.weights else "; its weights are gone, so it cannot be exported"
         lines.append(f"best by {name}: trial {number}" + (f", {thresholds}" if thresholds else "") + gone)
+        lines += [f"  {line}" for line in winner_lines(table.corrected.get(name))]
         optimum = winner.optima[name]
         lines += against_lines(optimum.against, optimum.notes, classes=name == table.metrics[0])
     return lines

@@ -43,6 +43,7 @@ def model_card(
             "",
             *_table(results),
             "",
+            *_overtuned(results["winner"]),
             *_skipped(results["skipped"]["auc"]),
             *_reference(results.get("reference")),
             *_optimistic(results.get("optimistic")),
@@ -129,6 +130,10 @@ def _by_class(against: dict[str, Any] | None) -> list[str]:
         ),
         "",
     ]
+
+
+def _overtuned(winner: dict[str, Any] | None) -> list[str]:
+    return [] if winner is None else [" ".join(winner["says"]), ""]
 
 
 def _skipped(classes: list[str]) -> list[str]:

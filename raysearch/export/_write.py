@@ -33,6 +33,7 @@ from raysearch.export._model_card import model_card
 from raysearch.export._reference import Reference, reference_values
 from raysearch.export._score import observe_rows, optimistic, summarise
 from raysearch.export._trial import candidate, chosen_trial
+from raysearch.export._winner import tested
 from raysearch.method import load_method
 from raysearch.study import Study, StudyConfig, TrialRecord, beside_of, read_parts
 from raysearch.study._looks import record_look
@@ -135,6 +136,7 @@ def _export(
         "fixes": list(fixes),
         "looks": looks,
         "images": len(rows),
+        "winner": None if fixes else tested(study, record, collection, rows, observations),
         **scores,
     }
     files = {

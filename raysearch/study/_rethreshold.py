@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
 
 from raysearch.errors import StudyError
 from raysearch.study._book import TrialRecord
 from raysearch.study._records import read_records
 from raysearch.study._study import Study
+from raysearch.study._winner import DEFAULTS, Corrected, corrected_winner, has_defaults
+from raysearch.study._winner import corrected as correct
 from raysearch.thresholds import (
     METRICS,
     AgainstTrivial,
@@ -25,11 +30,14 @@ from raysearch.thresholds import (
     degenerate,
     find_metric,
     fit_interval,
+    influence,
     interval,
     load_evidence,
     objective,
     solve,
 )
+
+Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,12 +87,16 @@ class Table:
         metrics: names, the first one ranks.
         rows: best first; of equal ones the earlier trial.
         winners: number of the best trial by metric.
+        corrected: what is left of its value, by metric, once it is known that it was chosen. By the study's own metric
+            among all epochs that could have been, as `corrected_winner`; by others among the epochs that the study
+            judged its trials by. Empty for one trial alone.
         problems: what could not be done and how to put it right, one line each.
     """
 
     metrics: tuple[str, ...]
     rows: tuple[Rethresholded, ...]
     winners: dict[str, int]
+    corrected: dict[str, Corrected]
     problems: tuple[str, ...]
 
 
@@ -137,13 +149,17 @@ def rethreshold(
     records = _records(study, trial)
     by_class = per_class or study.config.per_class
     rows: list[Rethresholded] = []
+    added: dict[int, dict[str, Floats]] = {}
     problems: dict[str, dict[int, None]] = {}
     for record in records:
         source = _Source(study, record.number)
         optima: dict[str, Optimum] = {}
+        influences: dict[str, Floats] = {}
         for name, metric in (asked | beside).items():
             try:
-                optima[name] = optimum_of(source.get(metric), metric, per_class=by_class, seed=study.config.seed)
+                optima[name], influences[name] = optimum_of(
+                    source.get(metric), metric, per_class=by_class, seed=study.config.seed
+                )
             except (StudyError, ValueError) as error:
                 reason = str(error) if isinstance(error, StudyError) else f"has no value of {name}: {error}"
                 if name in asked:
@@ -151,21 +167,44 @@ def rethreshold(
         if optima.keys() & asked.keys():
             weights = study.trial(record.number).best.exists()
             rows.append(Rethresholded(number=record.number, value=record.value, weights=weights, optima=optima))
+            added[record.number] = influences
     told = tuple(f"{_trials([*numbers])} {reason}" for reason, numbers in problems.items())
     if not rows:
         raise StudyError(f"study '{study.config.name}': {'; '.join(told)}")
     names = tuple(name for name in asked | beside if any(name in row.optima for row in rows))
+    corrected = (
+        {} if trial is not None else {name: _chosen(study, rows, added, (asked | beside)[name]) for name in names}
+    )
+    own = study.config.metric
+    if own in corrected and by_class == study.config.per_class and study.config.decision_thresholds == "solve":
+        corrected[own] = corrected_winner(study, records) or corrected[own]
     return Table(
         metrics=names,
         rows=tuple(_ranked(rows, (asked | beside)[names[0]])),
         winners={name: _ranked(rows, (asked | beside)[name])[0].number for name in names},
+        corrected=corrected,
         problems=told,
     )
 
 
-def optimum_of(evidence: Evidence, metric: Metric, *, per_class: bool, seed: int) -> Optimum:
+def _chosen(
+    study: Study, rows: Sequence[Rethresholded], added: Mapping[int, Mapping[str, Floats]], metric: Metric
+) -> Corrected:
+    """The correction for the choice among trials by a metric."""
+    among = [row for row in rows if metric.name in row.optima and math.isfinite(row.optima[metric.name].value)]
+    return correct(
+        np.array([row.optima[metric.name].value for row in among]),
+        np.stack([added[row.number][metric.name] for row in among]),
+        np.array([row.number for row in among]),
+        metric.direction,
+        against=DEFAULTS if has_defaults(study) else None,
+        seed=study.config.seed,
+    )
+
+
+def optimum_of(evidence: Evidence, metric: Metric, *, per_class: bool, seed: int) -> tuple[Optimum, Floats]:
     """The best thresholds of some evidence under a metric, and its honest value; of a metric without a threshold its
-    value alone.
+    value alone. And the `influence` of patients on the value.
 
     Args:
         seed: of the halves that cross-fitting divides patients into: with a study's own, the value is the one that the
@@ -177,7 +216,8 @@ def optimum_of(evidence: Evidence, metric: Metric, *, per_class: bool, seed: int
     if isinstance(metric, PlainMetric):
         value = interval(evidence, metric)
         by_class = at_by_class(evidence, metric)
-        return Optimum(value=value.mean, low=value.low, high=value.high, thresholds={}, by_class=by_class)
+        found = Optimum(value=value.mean, low=value.low, high=value.high, thresholds={}, by_class=by_class)
+        return found, influence(evidence, metric)
     assert isinstance(evidence, Sweep)
     assert isinstance(metric, SweepMetric)  # all that may rank trials
     fit = cross_fit(evidence, metric, per_class=per_class, seed=seed)
@@ -189,7 +229,7 @@ def optimum_of(evidence: Evidence, metric: Metric, *, per_class: bool, seed: int
     against = against_trivial(evidence, metric, fit.value, fit.by_class)
     blank = blank_masks(evidence, metric, solution.levels)
     suspect = degenerate(against, blank, evidence.classes, low=spread.low, high=spread.high)
-    return Optimum(
+    found = Optimum(
         value=fit.value,
         low=spread.low,
         high=spread.high,
@@ -198,6 +238,7 @@ def optimum_of(evidence: Evidence, metric: Metric, *, per_class: bool, seed: int
         against=against,
         notes=(*fit.notes, *solution.notes, *suspect),
     )
+    return found, influence(evidence, metric, fit.applied(evidence).T)
 
 
 def _beside(study: Study) -> dict[str, Metric]:

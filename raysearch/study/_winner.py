@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from raysearch._text import counted
 from raysearch.errors import StudyError
@@ -15,7 +16,7 @@ from raysearch.search._sampler import GRID
 from raysearch.study._book import INFLUENCE, TrialRecord, best_of
 from raysearch.study._judge import eligible
 from raysearch.study._study import Study
-from raysearch.thresholds import Interval, unpack, winner
+from raysearch.thresholds import Direction, Interval, unpack, winner
 
 DEFAULTS = 0
 """The trial that has the defaults, of every sampler but a grid."""
@@ -65,7 +66,6 @@ def corrected_winner(study: Study, records: Sequence[TrialRecord], number: int |
     among = [r for r in records if (r.number == number if named else r.state == "complete" and r.value is not None)]
     if not among:
         return None
-    has_defaults = study.config.sampler != GRID
     try:
         candidates = [(r.number, row) for r in among for row in _rows(study, r)]
         values = np.array([float(row["value"]) for _, row in candidates])
@@ -74,18 +74,37 @@ def corrected_winner(study: Study, records: Sequence[TrialRecord], number: int |
     except (StudyError, KeyError, TypeError, ValueError):
         return None
     owner = np.array([number for number, _ in candidates])
-    compared = DEFAULTS if has_defaults and not named and not exploited else None
-    found = winner(values, added, owner, direction=study.config.direction, against=compared, seed=study.config.seed)
-    first = int((values if study.config.direction == "maximize" else -values).argmax())
+    compared = DEFAULTS if has_defaults(study) and not named and not exploited else None
+    return corrected(values, added, owner, study.config.direction, against=compared, seed=study.config.seed)
+
+
+def corrected(
+    values: NDArray[np.float64],
+    added: NDArray[np.floating],
+    owner: NDArray[np.int64],
+    direction: Direction,
+    *,
+    against: int | None,
+    seed: int,
+) -> Corrected:
+    """`raysearch.thresholds.winner`, and among what it won."""
+    found = winner(values, added, owner, direction=direction, against=against, seed=seed)
+    number = int(owner[(values if direction == "maximize" else -values).argmax()])
+    trials = len(np.unique(owner))
     return Corrected(
-        number=int(owner[first]),
+        number=number,
         naive=found.naive,
         value=found.value,
-        trials=len(among),
-        evaluations=len(candidates),
+        trials=trials,
+        evaluations=len(owner),
         gain=found.gain,
-        defaults_won=compared is not None and int(owner[first]) == DEFAULTS and len(among) > 1,
+        defaults_won=number == against and trials > 1,
     )
+
+
+def has_defaults(study: Study) -> bool:
+    """Whether a trial of the study was made with the defaults."""
+    return study.config.sampler != GRID
 
 
 def _rows(study: Study, record: TrialRecord) -> list[dict[str, Any]]:
@@ -100,7 +119,7 @@ def winner_lines(found: Corrected | None) -> list[str]:
     """What is said below a winner, one line each; nothing where nothing was chosen."""
     if found is None or found.evaluations < 2:
         return []
-    return [f"corrected for the choice {_among(found)}: {_interval(found.value)}", *defaults_line(found)]
+    return [f"corrected for the choice {_among(found)}: {interval_text(found.value)}", *defaults_line(found)]
 
 
 def defaults_line(found: Corrected) -> list[str]:
@@ -109,7 +128,7 @@ def defaults_line(found: Corrected) -> list[str]:
         return [f"no trial is better than the defaults (trial {DEFAULTS})"]
     if found.gain is None:
         return []
-    gain = _interval(found.gain, signed=True)
+    gain = interval_text(found.gain, signed=True)
     if found.told_apart:
         return [f"better than the defaults (trial {DEFAULTS}), corrected by {gain}"]
     return [f"the data cannot tell it from the defaults (trial {DEFAULTS}): corrected gain {gain}"]
@@ -144,7 +163,8 @@ def _among(found: Corrected) -> str:
     return f"among {counted(found.trials, 'trial')}{epochs}"
 
 
-def _interval(interval: Interval, *, signed: bool = False) -> str:
+def interval_text(interval: Interval, *, signed: bool = False) -> str:
+    """``0.3012 [0.2610, 0.3414]``."""
     form = "+.4f" if signed else ".4f"
     bounds = limits(interval)
     if bounds is None:

@@ -26,7 +26,7 @@ from raysearch.thresholds._regions import Regions
 from raysearch.thresholds._registry import METRICS, find_metric, mask_metric, objective, sweep_metric
 from raysearch.thresholds._solve import Solution, solve
 from raysearch.thresholds._store import encode_evidence, load_evidence
-from raysearch.thresholds._sweep import LevelMetric, Metric, PlainMetric, Sweep, SweepMetric
+from raysearch.thresholds._sweep import Direction, LevelMetric, Metric, PlainMetric, Sweep, SweepMetric
 from raysearch.thresholds._sweep_boxes import BoxSweep, dense_ranks, sweep_boxes
 from raysearch.thresholds._trivial import (
     AgainstTrivial,
@@ -58,6 +58,7 @@ __all__ = [
     "Confusion",
     "Counts",
     "CrossFit",
+    "Direction",
     "Evidence",
     "Interval",
     "JointSolution",

@@ -14,7 +14,7 @@ import pytest
 from export.finished_studies import copy_of_finished, new_study
 
 from raysearch.errors import StudyError, UserError
-from raysearch.study import Study, Table, read_records, rethreshold
+from raysearch.study import Study, Table, corrected_winner, read_records, rethreshold
 from raysearch.thresholds import (
     METRICS,
     Counts,
@@ -72,6 +72,16 @@ def test_any_metric_is_solved_and_cross_fitted_on_the_stored_evidence(study: Stu
             assert (found.value, found.low <= found.high) == (fit.value, True)
             values[row.number] = fit.value
         assert values[table.winners[name]] == max(values.values())
+
+
+def test_a_winner_is_corrected_for_the_choice_by_its_metric(study: Study) -> None:
+    """By the study's own among all epochs, by another among the trials' judged ones; a trial alone was not chosen."""
+    table = rethreshold(study, metrics=["f1_plus", "iou"])
+    assert table.corrected["f1_plus"] == corrected_winner(study, read_records(study))
+    by_iou, rows = table.corrected["iou"], {row.number: row.optima["iou"].value for row in table.rows}
+    assert (by_iou.number, by_iou.naive) == (table.winners["iou"], max(rows.values()))
+    assert by_iou.value.mean <= by_iou.naive
+    assert rethreshold(study, trial=1).corrected == {}
 
 
 def test_patients_are_halved_by_the_studys_seed(study: Study) -> None:

@@ -37,7 +37,9 @@ def counts(patients: list[str], truth: np.ndarray | None = None) -> Counts:  # t
 PATIENTS = ["p1", "p1", "p2", "p3", "p3", "p3", "p4", "p5"]
 
 
-@pytest.mark.parametrize("name", ["f1_plus", "iou_pooled:classes", "iou_per_image:classes", "cdice", "pxap"])
+@pytest.mark.parametrize(
+    "name", ["f1_plus", "f1_plus:classes", "iou_pooled:classes", "iou_per_image:classes", "cdice", "pxap"]
+)
 def test_it_is_the_value_minus_that_without_the_patient(name: str) -> None:
     found, metric = counts(PATIENTS), find_metric(name)
     plain = name in ("cdice", "pxap")

@@ -1,0 +1,130 @@
+"""Did the study overtune? What it promised of a trial beside what the test split says, and both beside the defaults."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from raysearch.data import Collection
+from raysearch.errors import StudyError
+from raysearch.export._bundle import class_levels
+from raysearch.export._score import observe_rows
+from raysearch.export._trial import trained, trained_settings
+from raysearch.study import Study, TrialRecord, corrected_winner, read_records, winner_json, winner_lines
+from raysearch.study._winner import DEFAULTS, Corrected, has_defaults, interval_text, limits
+from raysearch.thresholds import Interval, PlainMetric, Sweep, at, find_metric, influence, jackknife
+from raysearch.thresholds import class_levels as by_label
+from raysearch.training import Observations
+
+Measured = tuple[float, NDArray[np.float64]]
+"""A value, and how much each patient adds to it."""
+
+
+def tested(
+    study: Study, record: TrialRecord, collection: Collection, rows: NDArray[np.int64], observations: Observations
+) -> dict[str, Any]:
+    """A trial on the test split beside its value on the tuning split, and beside the defaults on the same test images.
+
+    Args:
+        record: of the trial as it was trained and judged.
+        rows: of the test split.
+        observations: of them, by the trial.
+
+    Returns:
+        ``tuning`` (`winner_json`, or None), ``naive`` (the value that the trial was judged by), ``test`` (its value on
+        the test split), ``defaults`` (``same``, ``none`` in a grid, ``gone`` without weights, ``tested``),
+        ``test_gain`` and its interval (of the trial over the defaults; more is better), ``overtuned``: True where the
+        trial is worse than the defaults, False where it is better, None where the test split cannot tell; ``says``,
+        sentences.
+    """
+    found = corrected_winner(study, read_records(study), record.number)
+    value, added = _measured(study, record, observations)
+    standing, gain = _beside_defaults(study, record, collection, rows, (value, added))
+    test = jackknife(value, added)
+    overtuned = None
+    if gain is not None and (gain.low > 0 or gain.high < 0):
+        overtuned = gain.high < 0
+    return {
+        "tuning": winner_json(found),
+        "naive": record.value,
+        "test": value if math.isfinite(value) else None,
+        "defaults": standing,
+        "test_gain": None if gain is None else gain.mean,
+        "test_gain_interval_95": None if gain is None else limits(gain),
+        "overtuned": overtuned,
+        "says": [*_promised(study, record, found, test), *_sentence(standing, gain)],
+    }
+
+
+def _measured(study: Study, record: TrialRecord, observations: Observations) -> Measured:
+    """The study's metric at the trial's own thresholds."""
+    metric = find_metric(study.config.metric)
+    evidence = observations.evidence[metric.evidence]
+    if isinstance(metric, PlainMetric):
+        return at(evidence, metric), influence(evidence, metric)
+    assert isinstance(evidence, Sweep)
+    levels = class_levels(record.result["thresholds"], evidence.classes)
+    row_levels = by_label(evidence, levels)[evidence.label][:, None]
+    return at(evidence, metric, levels), influence(evidence, metric, row_levels)
+
+
+def _beside_defaults(
+    study: Study, record: TrialRecord, collection: Collection, rows: NDArray[np.int64], own: Measured
+) -> tuple[str, Interval | None]:
+    """How the defaults can be compared with, and by how much the trial is better, with an interval over patients."""
+    if not has_defaults(study):
+        return "none", None
+    if record.number == DEFAULTS:
+        return "same", None
+    defaults = next((r for r in read_records(study) if r.number == DEFAULTS and r.result), None)
+    if defaults is None or "exploited" in defaults.result or not study.trial(DEFAULTS).best.exists():
+        return "gone", None
+    try:
+        settings = trained_settings(study, defaults)
+        method, model = trained(study, defaults, settings, collection)
+    except StudyError:
+        return "gone", None
+    value, added = _measured(study, defaults, observe_rows(method, model, collection, rows, study.config.metric))
+    sign = 1.0 if study.config.direction == "maximize" else -1.0
+    return "tested", jackknife(sign * (own[0] - value), sign * (own[1] - added))
+
+
+def _promised(study: Study, record: TrialRecord, found: Corrected | None, test: Interval) -> list[str]:
+    """The tuning split's estimates and the test value, in one sentence."""
+    if record.value is None or not math.isfinite(test.mean):
+        return []
+    line = f"{study.config.metric} of trial {record.number} is {record.value:.4f} on the tuning split"
+    corrected = "" if found is None or not winner_lines(found) else f", {winner_lines(found)[0]}"
+    line += f"{corrected}; on the test split {test.mean:.4f}."
+    if found is None or not (math.isfinite(test.low) and math.isfinite(found.value.low)):
+        return [line]
+    gap = found.value.mean - test.mean
+    error = math.hypot(test.high - test.mean, found.value.high - found.value.mean)
+    if abs(gap) <= error:
+        return [f"{line} The corrected value and the test value agree within their intervals."]
+    worse = (gap > 0) == (study.config.direction == "maximize")
+    return [f"{line} The test value is {'worse' if worse else 'better'} than the corrected one by more than chance."]
+
+
+def _sentence(standing: str, gain: Interval | None) -> list[str]:
+    """Whether the study overtuned, in one sentence."""
+    if standing == "none":
+        return []
+    if standing == "same":
+        return ["It is the trial with the defaults: no other was better on the tuning split."]
+    if gain is None:
+        return [
+            f"Whether it is better than the defaults (trial {DEFAULTS}) on the test split cannot be said: their weights"
+            " are gone; a study with a larger --keep-checkpoints keeps them."
+        ]
+    told = interval_text(gain, signed=True)
+    if gain.high < 0:
+        return [
+            f"The study overtuned: on the test split the trial is worse than the defaults (trial {DEFAULTS}), {told}."
+        ]
+    if gain.low > 0:
+        return [f"No overtuning: on the test split the trial is better than the defaults (trial {DEFAULTS}), {told}."]
+    return [f"On the test split the data cannot tell the trial from the defaults (trial {DEFAULTS}): gain {told}."]
