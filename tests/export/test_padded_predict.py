@@ -15,7 +15,9 @@ from PIL import Image
 from methods.all_ones import AllOnes
 from methods.cam import CamAvg
 from raysearch.data import Collection, open_collection, parse_data
+from raysearch.errors import ExportError
 from raysearch.export._bundle import Bundle
+from raysearch.export._evaluate import evaluate_bundle
 from raysearch.export._predict import predict_image
 from raysearch.method import Method, Task
 from raysearch.thresholds import Components, Counts, at, find_metric
@@ -118,3 +120,12 @@ def test_scores_know_nothing_of_what_the_padding_holds(tmp_path: Path) -> None:
     for own, area in zip(maps, inside, strict=True):
         assert own[area].min() == 0
         assert own[area].max() == 1
+
+
+def test_data_of_another_fit_is_refused(tmp_path: Path) -> None:
+    parent = release(tmp_path / "glas")
+    collection = open_collection(parse_data(f"glas:{parent},size={SIZE},fit=crop"), "single")
+    bundle = bundle_of(AllOnes, collection, {}, 0.5)
+    bundle.config["metric"] = "f1_plus"
+    with pytest.raises(ExportError, match=r"is read with fit=pad, .* was made with fit=crop: add fit=crop to --data"):
+        evaluate_bundle(bundle, f"glas:{parent},size={SIZE}")
