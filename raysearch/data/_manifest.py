@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from raysearch.errors import DataError
+from raysearch.thresholds._values import check_regions, check_truth
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,6 +29,9 @@ class ArrayManifest:
         masks: (M, H, W) uint8 in {0, 1}.
         official: (N,) str, ``train``, ``test`` or empty.
         notes: what was left out or changed, one line each.
+
+    Raises:
+        DataError: arrays of other shapes, types or values.
     """
 
     classes: tuple[str, ...]
@@ -37,6 +44,41 @@ class ArrayManifest:
     masks: NDArray[np.uint8]
     official: NDArray[np.str_]
     notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        try:
+            self._check()
+        except ValueError as error:
+            raise DataError(f"arrays of {len(self.ids)} images cannot be used: {error}") from None
+
+    def _check(self) -> None:
+        images, pairs, size = len(self.ids), (len(self.ids), len(self.classes)), self.images.shape[2:]
+        if len(set(self.ids)) < images:
+            raise ValueError("an image's name is there twice; give each one its own")
+        if self.images.dtype != np.uint8 or self.images.shape not in [(images, channels, *size) for channels in (1, 3)]:
+            raise ValueError(f"images must be uint8 (N, 1 or 3, H, W), found {_type(self.images)}")
+        if self.masks.dtype != np.uint8 or self.masks.shape != (len(self.masks), *size):
+            raise ValueError(f"masks must be uint8 (M, {size[0]}, {size[1]}), found {_type(self.masks)}")
+        for name in ("labels", "truth", "mask_row"):
+            values = getattr(self, name)
+            if values.shape != pairs or not np.issubdtype(values.dtype, np.integer):
+                raise ValueError(f"{name} must be whole numbers of shape {pairs}, found {_type(values)}")
+        for name in ("patients", "official"):
+            values = getattr(self, name)
+            if values.shape != (images,) or not np.issubdtype(values.dtype, np.str_):
+                raise ValueError(f"{name} must be text of shape ({images},), found {_type(values)}")
+        check_truth("labels", self.labels)
+        check_truth("truth", self.truth)
+        check_regions(self.masks)
+        known = self.mask_row >= 0
+        if (known != (self.truth == 1)).any() or self.mask_row.max(initial=-1) >= len(self.masks):
+            raise ValueError(
+                f"mask_row must name one of the {len(self.masks)} masks where truth is 1, and be -1 elsewhere"
+            )
+
+
+def _type(values: NDArray[Any]) -> str:
+    return f"{values.dtype} {values.shape}"
 
 
 @dataclass(frozen=True)

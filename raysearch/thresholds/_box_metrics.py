@@ -82,8 +82,8 @@ def max_box_acc_v2(components: Components, weights: Floats, label: int | None = 
     """
     rows = np.arange(len(components)) if label is None else np.flatnonzero(components.label == label)
     part, total = weights[:, rows], weights[:, rows].sum(axis=1)
-    shares = box_iou(*components.select(rows).areas("best_match", 8))
-    best = np.mean([(part @ (shares >= least)).max(axis=1, initial=0) for least in V2_SHARES], axis=0)
+    areas = components.select(rows).areas("best_match", 8)
+    best = np.mean([(part @ box_iou_reaches(least, *areas)).max(axis=1, initial=0) for least in V2_SHARES], axis=0)
     out = np.full(len(weights), np.nan)
     np.divide(best, total, out=out, where=total > 0)
     return out

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+import operator
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import combinations
-from math import comb
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,9 +19,8 @@ SHORTEST = 3
 SHARED = 0.25
 """Two boxes share at most this part of the smaller one: a small disc is the union of two that share more."""
 
-
-WAYS = 2000
-"""Choices of so many rectangles inside a component beyond which they are not tried."""
+LEAST = (2 - SHARED) * SHORTEST**2
+"""Pixels of the least shape that is made of more than one box."""
 
 Boxes = NDArray[np.int64]
 Cells = tuple[int, int, int, int]
@@ -34,7 +34,7 @@ def drawn_boxes(component: NDArray[np.bool_]) -> Boxes:
     """
     height, width = component.shape
     around = np.array([[0, 0, width, height]])
-    if component.all():
+    if min(height, width) < SHORTEST or component.all() or np.count_nonzero(component) < LEAST:
         return around
     columns, rows = _edges(component), _edges(component.T)
     if max(len(columns), len(rows)) > 2 * MOST:
@@ -53,18 +53,19 @@ def _edges(mask: NDArray[np.bool_]) -> NDArray[np.int64]:
 def _taken_apart(small: NDArray[np.bool_], rows: NDArray[np.int64], columns: NDArray[np.int64]) -> Boxes | None:
     """The fewest rectangles that make up a mask of cells between `rows` and `columns` exactly and can be told apart, of
     as many those that share least; None if there are none, or two ways that are equally good."""
-    every = _rectangles(small)
-    largest = [one for one in every if not any(_within(one, other) for other in every if other != one)]
+    every = _rectangles(small, rows.tolist(), columns.tolist())
+    largest = {one: bits for one, bits in every.items() if not any(wider in every for wider in _wider(one))}
+    whole = _union(every.values())
+    if whole != _bits(small):
+        return None
     for count in range(2, MOST + 1):
-        candidates = every if count == 2 else largest
-        if comb(len(candidates), count) > WAYS:
+        if max(len(rows), len(columns)) > 2 * count:  # a box has two sides each way
             continue
         ways = []
-        for chosen in combinations(candidates, count):
-            if _covers(chosen, small):
-                boxes = np.array([[columns[x1], rows[y1], columns[x2], rows[y2]] for x1, y1, x2, y2 in chosen])
-                if (shared := _shared(boxes)) is not None:
-                    ways.append((shared, boxes))
+        for chosen in _choices(every if count == 2 else largest, whole, count):
+            boxes = np.array([[columns[x1], rows[y1], columns[x2], rows[y2]] for x1, y1, x2, y2 in sorted(chosen)])
+            if (shared := _shared(boxes)) is not None:
+                ways.append((shared, boxes))
         if ways:
             least = min(shared for shared, _ in ways)
             best = [boxes for shared, boxes in ways if shared == least]
@@ -72,25 +73,56 @@ def _taken_apart(small: NDArray[np.bool_], rows: NDArray[np.int64], columns: NDA
     return None
 
 
-def _rectangles(small: NDArray[np.bool_]) -> list[Cells]:
+def _bits(small: NDArray[np.bool_]) -> int:
+    """A mask of cells as the bits of a number, which are compared faster."""
+    return int.from_bytes(np.packbits(small, bitorder="little").tobytes(), "little")
+
+
+def _union(parts: Iterable[int]) -> int:
+    return functools.reduce(operator.or_, parts, 0)
+
+
+def _rectangles(small: NDArray[np.bool_], rows: list[int], columns: list[int]) -> dict[Cells, int]:
+    """All rectangles of a mask of cells that are long and wide enough, with their `_bits`."""
     height, width = small.shape
-    return [
-        (x1, y1, x2, y2)
-        for y1, y2 in combinations(range(height + 1), 2)
+    filled = [_bits(row) for row in small]
+    spans = [
+        (x1, x2, (1 << x2) - (1 << x1))
         for x1, x2 in combinations(range(width + 1), 2)
-        if small[y1:y2, x1:x2].all()
+        if columns[x2] - columns[x1] >= SHORTEST
     ]
+    found = {}
+    for y1 in range(height):
+        common, across = -1, 0
+        for y2 in range(y1 + 1, height + 1):
+            common &= filled[y2 - 1]
+            across |= 1 << (width * (y2 - 1))
+            if rows[y2] - rows[y1] >= SHORTEST:
+                found.update({(x1, y1, x2, y2): span * across for x1, x2, span in spans if common & span == span})
+    return found
 
 
-def _within(one: Cells, other: Cells) -> bool:
-    return other[0] <= one[0] and other[1] <= one[1] and one[2] <= other[2] and one[3] <= other[3]
+def _wider(one: Cells) -> Iterator[Cells]:
+    """A rectangle with one more row or column of cells."""
+    x1, y1, x2, y2 = one
+    yield from ((x1 - 1, y1, x2, y2), (x1, y1 - 1, x2, y2), (x1, y1, x2 + 1, y2), (x1, y1, x2, y2 + 1))
 
 
-def _covers(chosen: Sequence[Cells], small: NDArray[np.bool_]) -> bool:
-    covered = np.zeros_like(small)
-    for x1, y1, x2, y2 in chosen:
-        covered[y1:y2, x1:x2] = True
-    return bool((covered == small).all())
+def _choices(candidates: Mapping[Cells, int], whole: int, count: int) -> set[frozenset[Cells]]:
+    """Sets of `count` rectangles none of which can be left out for them to cover the whole."""
+    found: set[frozenset[Cells]] = set()
+
+    def go_on(chosen: tuple[Cells, ...], left: int) -> None:
+        if not left:
+            found.add(frozenset(chosen))
+        elif len(chosen) < count:
+            first = left & -left  # some rectangle has the first cell that is left
+            for one, bits in candidates.items():
+                if bits & first:
+                    go_on((*chosen, one), left & ~bits)
+
+    go_on((), whole)
+    return {chosen for chosen in found if len(chosen) == count}
 
 
 def _shared(boxes: Boxes) -> int | None:
