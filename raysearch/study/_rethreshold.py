@@ -172,6 +172,8 @@ def rethreshold(
     if not rows:
         raise StudyError(f"study '{study.config.name}': {'; '.join(told)}")
     names = tuple(name for name in asked | beside if any(name in row.optima for row in rows))
+    moved = any(record.number == DEFAULTS and "exploited" in record.result for record in records)
+    against = DEFAULTS if has_defaults(study) and not moved else None
     corrected = (
         {}
         if trial is not None
