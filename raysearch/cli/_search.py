@@ -60,12 +60,12 @@ def run_and_report(study: Study, cluster: Cluster) -> None:
         click.echo(f"best: trial {best.number}, {config.metric} {best.value:.4f} on the tuning split (cross-fitted)")
         for line in winner_lines(corrected_winner(study, records)):
             click.echo(f"  {line}")
+        for line in trial_lines(beside_trivial(study, best)):
+            click.echo(line)
         click.echo(f"  {settings}")
         click.echo(f"  {thresholds}")
         for name, by_class in best.result.get("alternation", {}).get("thresholds", {}).items():
             click.echo(f"  {name}: {_values(by_class)}")
-        for line in trial_lines(beside_trivial(study, best)):
-            click.echo(line)
     failed = [r for r in records if r.state in ("failed", "crashed")]
     if failed:
         click.echo(f"{counted(len(failed), 'trial')} failed: 'raysearch status {config.name}' shows why")

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -203,7 +204,7 @@ def _rendered(manifest: ArrayManifest) -> Iterator[Decoded]:
 
 def _fingerprint(contents: Contents, images: NpyWriter, masks: NpyWriter) -> str:
     digest = hashlib.sha256(json.dumps([contents.classes, contents.labels.shape]).encode())
-    parts = [contents.labels, contents.truth, contents.mask_row]
+    parts: list[NDArray[Any]] = [contents.labels, contents.truth, contents.mask_row]
     if contents.areas is not None:
         parts.append(contents.areas)
     if len(contents.boxes):

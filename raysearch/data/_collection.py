@@ -114,7 +114,7 @@ class Collection:
             return None
         x1, y1, x2, y2 = areas.T[:, :, None]
         y, x = np.arange(self.size[0]), np.arange(self.size[1])
-        return ((y1 <= y) & (y < y2))[:, :, None] & ((x1 <= x) & (x < x2))[:, None, :]
+        return np.asarray(((y1 <= y) & (y < y2))[:, :, None] & ((x1 <= x) & (x < x2))[:, None, :])
 
     def boxes_of(self, masks: NDArray[np.integer]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
         """The boxes (b, 4) of some rows of `masks`, and which of these rows each belongs to, (b,) ascending."""

@@ -73,7 +73,8 @@ class Fit:
         left, top, right, bottom = self.cut
         scale = np.divide(self.placed, (right - left, bottom - top))
         # one factor and one shift: of frames of 1024 pixels on canvases of 64, 128 or 512 both are exact
-        return points * (np.divide(self.source, frame) * scale) + (self.offset - np.array([left, top]) * scale)
+        shift = np.array(self.offset) - np.array([left, top]) * scale
+        return np.asarray(points * (np.divide(self.source, frame) * scale) + shift)
 
     def to_source(self, values: NDArray[Any]) -> NDArray[Any]:
         """(size, size) bool or uint8 of the canvas as (height, width) of the picture, each pixel the nearest one's; 0

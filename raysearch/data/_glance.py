@@ -22,7 +22,14 @@ _NARROW = 16
 """A sixteenth of the 256 values: as much as 12 bits fill that were saved as 16."""
 
 _SHOWN = 3
-"""Images that a line names."""
+"""Images or classes that a line names."""
+
+_LINES = 14
+"""Classes that have a line each."""
+
+_VAST = f"covers more than {_ALMOST_ALL:.0%} of its images on average: is the background marked instead?"
+_AROUND = "covers all four borders of most of its images: is the background marked instead?"
+_TINY = "covers a pixel or less of some images: nothing of its shape is left, ask for a larger size="
 
 
 @dataclass
@@ -52,7 +59,7 @@ class Looks:
         )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ClassLooks:
     """The regions of one class.
 
@@ -69,17 +76,19 @@ class ClassLooks:
 
 
 def glance(values: NDArray[np.uint8], classes: Sequence[ClassLooks]) -> tuple[str, ...]:
-    """Lines on how wide the values of the images and how large the regions are."""
+    """Lines on how wide the values of the images and how large the regions are, of many classes together."""
     lines = []
     if len(values):
         low, high = np.median(values, axis=0).round().astype(int)
-        width = np.diff(values.astype(int), axis=1)
+        narrowest = int(np.diff(values.astype(int), axis=1).min()) + 1
         lines.append(
-            f"the median image has values from {low} to {high} of 0 to 255, the narrowest {width.min() + 1} values"
+            f"the median image has values from {low} to {high} of 0 to 255, the narrowest {counted(narrowest, 'value')}"
         )
-    for look in classes:
-        if not len(look.shares):
-            continue
+    drawn = [look for look in classes if len(look.shares)]
+    if len(drawn) > _LINES:
+        together = [np.concatenate([getattr(look, name) for look in drawn]) for name in ("shares", "pixels", "framed")]
+        drawn = [ClassLooks(f"a class of {len(drawn)}", *together)]
+    for look in drawn:
         least, most = look.shares.min(), look.shares.max()
         lines.append(
             f"{look.name} covers {look.shares.mean():.1%} of its images on average ({least:.1%} to {most:.1%}),"
@@ -93,8 +102,12 @@ def glance_notes(
 ) -> tuple[str, ...]:
     """What looks wrong, one line each."""
     notes = _narrow(values, ids)
-    for look in classes:
-        notes += _wrong(look)
+    drawn = [look for look in classes if len(look.shares)]
+    vast = [look for look in drawn if look.shares.mean() > _ALMOST_ALL]
+    around = [look for look in drawn if look not in vast and 2 * look.framed.sum() > len(look.framed)]
+    notes += _listed([(look, look.shares > _ALMOST_ALL) for look in vast], _VAST)
+    notes += _listed([(look, look.framed) for look in around], _AROUND)
+    notes += _listed([(look, look.pixels <= 1) for look in drawn if (look.pixels <= 1).any()], _TINY)
     published = set(official.tolist()) - {""}
     for part in ("train", "test"):
         if published and part not in published:
@@ -113,24 +126,7 @@ def _narrow(values: NDArray[np.uint8], ids: Sequence[str]) -> list[str]:
     ]
 
 
-def _wrong(look: ClassLooks) -> list[str]:
-    """What looks wrong with the regions of a class."""
-    count = len(look.shares)
-    notes = []
-    if count and look.shares.mean() > _ALMOST_ALL:
-        over = int((look.shares > _ALMOST_ALL).sum())
-        notes.append(
-            f"{look.name} covers {look.shares.mean():.1%} of its images on average, more than {_ALMOST_ALL:.0%} of"
-            f" {over} of {count}: is the background marked instead?"
-        )
-    if count and 2 * (framed := int(look.framed.sum())) > count:
-        notes.append(
-            f"{look.name} lies along all four borders of {framed} of {counted(count, 'image')}: is the background"
-            " marked instead?"
-        )
-    if tiny := int((look.pixels <= 1).sum()):
-        notes.append(
-            f"{look.name} covers a pixel or less of {tiny} of {counted(count, 'image')}: nothing of its shape is left;"
-            " ask for a larger size="
-        )
-    return notes
+def _listed(found: Sequence[tuple[ClassLooks, NDArray[np.bool_]]], said: str) -> list[str]:
+    """A line on classes, each with in how many of its regions something was found; none where nothing was."""
+    names = ", ".join(f"{look.name} ({int(which.sum())} of {len(which)})" for look, which in found[:_SHOWN])
+    return [f"{names}{', ...' if len(found) > _SHOWN else ''}: {said}"] if found else []

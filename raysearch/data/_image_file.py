@@ -191,7 +191,8 @@ def _orientation(image: Image.Image) -> int:
 
 
 def _high_bytes(image: Image.Image) -> bool:
-    stored = image.tile[0].args if image.tile else None
+    tiles = getattr(image, "tile", None)  # of images that come from files
+    stored = tiles[0].args if tiles else None
     layout = stored[0] if isinstance(stored, tuple) and stored else stored
     return isinstance(layout, str) and ";16" in layout and not image.mode.startswith("I")
 

@@ -97,7 +97,7 @@ def _enlarged(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
 def _stripes() -> NDArray[np.uint8]:
     diagonal = np.add.outer(np.arange(_TILE), np.arange(_TILE)) // 6 % 2
-    return np.asarray(_PADDING, np.uint8)[diagonal]
+    return np.asarray(np.array(_PADDING, np.uint8)[diagonal])
 
 
 def _said(collection: Collection, row: int) -> str:

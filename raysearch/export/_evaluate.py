@@ -48,7 +48,7 @@ def evaluate_bundle(
 
     Raises:
         DataError: the data cannot be read.
-        ExportError: it is the model's own, or the baseline's, or has other classes, sizes, channels or sources; it
+        ExportError: it is the model's own, or the baseline's, or has other classes, sizes, channels, sources or another fit; it
             publishes no such part, or nothing is known of it; a reference or baseline that does not fit.
     """
     metric = str(bundle.config["metric"])
@@ -58,6 +58,7 @@ def evaluate_bundle(
     spec = parse_data(data)
     for model in models:
         _check_sources(spec, model)
+        _check_fit(spec, model)
     collection = open_collection(spec, bundle.method.view)
     for model in models:
         _refuse_own(collection, model)
@@ -133,6 +134,16 @@ def _check_sources(spec: AnySpec, bundle: Bundle) -> None:
         raise ExportError(_which_source(spec, bundle))
     if isinstance(spec, JoinedSpec) and not set(spec.names) <= set(sources):
         raise ExportError(f"--data {spec}: {bundle.path} was made from one source; give one, without its name")
+
+
+def _check_fit(spec: AnySpec, bundle: Bundle) -> None:
+    """ExportError if pictures become square in another way than those that the model was made with."""
+    made = parse_data(str(bundle.config["data"]["source"]))
+    if spec.needs_path and made.needs_path and spec.fit != made.fit:
+        raise ExportError(
+            f"--data {spec} is read with fit={spec.fit}, {bundle.path} was made with fit={made.fit}: add fit={made.fit}"
+            " to --data"
+        )
 
 
 def _which_source(spec: DataSpec, bundle: Bundle) -> str:

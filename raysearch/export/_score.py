@@ -28,6 +28,7 @@ from raysearch.thresholds import (
     areas_at,
     at,
     at_by_class,
+    blank_masks,
     bootstrap,
     degenerate,
     find_metric,
@@ -36,9 +37,7 @@ from raysearch.thresholds import (
     roc_curves,
     scores_at,
     solve,
-    threshold,
 )
-from raysearch.thresholds._average import class_levels
 from raysearch.training import Alone, Observations, observe
 from raysearch.training._score import chooser_of, named_thresholds, reported_metrics
 
@@ -101,9 +100,14 @@ def summarise(
             trivial[each.name] = against_trivial(evidence, each, found.mean, own_classes)
         if np.isfinite(found.low):
             intervals[each.name] = [found.low, found.high]
-    against = trivial.get(chooser_of(find_metric(names[0])).name)
-    low, high = intervals.get(against.metric, NOTHING[1:]) if against else NOTHING[1:]
-    notes = degenerate(against, thresholds_of(observations.counts, levels), low=low, high=high) if against else ()
+    chooser = chooser_of(find_metric(names[0]))
+    against = trivial.get(chooser.name)
+    notes: tuple[str, ...] = ()
+    if against is not None:
+        sweep = observations.evidence[chooser.evidence]
+        assert isinstance(sweep, Sweep)
+        low, high = intervals.get(chooser.name, NOTHING[1:])
+        notes = degenerate(against, blank_masks(sweep, chooser, levels), sweep.classes, low=low, high=high)
     return {
         "metrics": metrics,
         "intervals": intervals,
@@ -115,11 +119,6 @@ def summarise(
         "roc": roc_curves(observations.logits),
         "skipped": {"auc": one_label(observations.logits)},
     }
-
-
-def thresholds_of(counts: Counts, levels: Levels) -> dict[str, float]:
-    """Thresholds by class."""
-    return {name: threshold(int(at)) for name, at in zip(counts.classes, class_levels(counts, levels), strict=True)}
 
 
 def _pairs(counts: Counts, collection: Collection, levels: Levels) -> dict[tuple[int, int], dict[str, Any]]:

@@ -15,6 +15,8 @@ from raysearch.thresholds import (
     Interval,
     Sweep,
     SweepMetric,
+    blank_levels,
+    blank_masks,
     cross_fit,
     degenerate,
     fit_interval,
@@ -58,15 +60,17 @@ def beside_of(config: StudyConfig, record: TrialRecord, evidence: Mapping[str, E
     against = AgainstTrivial(**stored)
     named = record.result["thresholds"]
     shared = named.get("mask_threshold")
-    by_class = {name: named[f"mask_threshold.{name}"] if shared is None else shared for name in config.classes}
+    levels = {name: level(named[f"mask_threshold.{name}"] if shared is None else shared) for name in config.classes}
     metric = sweep_metric(against.metric)
     part = evidence.get(metric.evidence)
-    spread = _interval(config, part, metric, by_class) if isinstance(part, Sweep) else NOTHING
-    return Beside(against, degenerate(against, by_class, low=spread.low, high=spread.high))
+    spread, blank = NOTHING, blank_levels(levels)
+    if isinstance(part, Sweep):
+        spread, blank = _interval(config, part, metric, levels), blank_masks(part, metric, levels)
+    return Beside(against, degenerate(against, blank, config.classes, low=spread.low, high=spread.high))
 
 
-def _interval(config: StudyConfig, evidence: Sweep, metric: SweepMetric, thresholds: Mapping[str, float]) -> Interval:
-    """Of a metric on the tuning split, at thresholds that were solved, or at these."""
+def _interval(config: StudyConfig, evidence: Sweep, metric: SweepMetric, levels: Mapping[str, int]) -> Interval:
+    """Of a metric on the tuning split, at thresholds that were solved, or at these levels."""
     if config.decision_thresholds == "solve":
         return fit_interval(cross_fit(evidence, metric, per_class=config.per_class, seed=config.seed), evidence, metric)
-    return interval(evidence, metric, {label: level(value) for label, value in thresholds.items()})
+    return interval(evidence, metric, levels)

@@ -25,6 +25,7 @@ from raysearch.thresholds import (
     SweepMetric,
     against_trivial,
     at_by_class,
+    blank_masks,
     cross_fit,
     degenerate,
     find_metric,
@@ -234,7 +235,8 @@ def optimum_of(evidence: Evidence, metric: Metric, *, per_class: bool, seed: int
     if not per_class:
         thresholds = {"mask_threshold": next(iter(solution.thresholds.values()))}
     against = against_trivial(evidence, metric, fit.value, fit.by_class)
-    suspect = degenerate(against, solution.thresholds, low=spread.low, high=spread.high)
+    blank = blank_masks(evidence, metric, solution.levels)
+    suspect = degenerate(against, blank, evidence.classes, low=spread.low, high=spread.high)
     found = Optimum(
         value=fit.value,
         low=spread.low,

@@ -28,7 +28,14 @@ from raysearch.thresholds._solve import Solution, solve
 from raysearch.thresholds._store import encode_evidence, load_evidence
 from raysearch.thresholds._sweep import Direction, LevelMetric, Metric, PlainMetric, Sweep, SweepMetric
 from raysearch.thresholds._sweep_boxes import BoxSweep, dense_ranks, sweep_boxes
-from raysearch.thresholds._trivial import AgainstTrivial, against_trivial, degenerate
+from raysearch.thresholds._trivial import (
+    AgainstTrivial,
+    Blank,
+    against_trivial,
+    blank_levels,
+    blank_masks,
+    degenerate,
+)
 from raysearch.thresholds._winner import Winner, winner
 
 __all__ = [
@@ -41,6 +48,7 @@ __all__ = [
     "NO_OUTLINES",
     "PERCENTILES",
     "AgainstTrivial",
+    "Blank",
     "BoxChoice",
     "BoxChoices",
     "BoxMetric",
@@ -76,6 +84,8 @@ __all__ = [
     "at",
     "at_by_class",
     "binarise",
+    "blank_levels",
+    "blank_masks",
     "bootstrap",
     "boxes_at",
     "class_levels",

@@ -18,6 +18,10 @@ V2_SHARES = (0.3, 0.5, 0.7)
 """The IoUs of MaxBoxAccV2 (Choe et al. 2020)."""
 
 
+_ROUNDING = 1e-6
+"""Below an IoU that is asked for: areas between pixels are rounded."""
+
+
 def box_iou(overlap: Counted, either: Counted) -> Floats:
     """IoU of boxes, in [0, 1]; 0 without a box, and where truth and mask are both empty."""
     out = np.zeros(np.shape(either), np.float64)
@@ -27,7 +31,7 @@ def box_iou(overlap: Counted, either: Counted) -> Floats:
 
 def box_iou_reaches(least: float, overlap: Counted, either: Counted) -> Floats:
     """1 where the IoU of boxes is at least `least` (closed), else 0."""
-    return (box_iou(overlap, either) >= least).astype(np.float64)
+    return (box_iou(overlap, either) >= least - _ROUNDING).astype(np.float64)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -73,7 +73,7 @@ def cover(boxes: Boxes, size: tuple[int, int]) -> NDArray[np.bool_]:
 def coverage(boxes: TruthBoxes, size: tuple[int, int]) -> NDArray[np.float64]:
     """(H, W) shares in [0, 1] of each pixel that any of the boxes covers."""
     if np.issubdtype(boxes.dtype, np.integer):
-        return cover(boxes, size).astype(np.float64)
+        return cover(boxes.astype(np.int64), size).astype(np.float64)
     # cells between all whole numbers and all sides of boxes: each is in a box or not
     rows, columns = (np.unique([*range(n + 1), *boxes[:, axis::2].ravel()]) for axis, n in ((1, size[0]), (0, size[1])))
     cells = np.zeros((len(rows) - 1, len(columns) - 1))

@@ -81,15 +81,13 @@ def _int8(labels: NDArray[Any]) -> NDArray[np.int8]:
 
 def labelled(logits: Logits) -> NDArray[np.bool_]:
     """(R,) images of which a label is known."""
-    known: NDArray[np.bool_] = (logits.labels >= 0).any(axis=1)
-    return known
+    return np.asarray((logits.labels >= 0).any(axis=1))
 
 
 def labelled_in_both(logits: Logits) -> NDArray[np.bool_]:
     """(R,) images of which a label is known of a class that has both: of others `auc` takes no notice."""
     both = (logits.labels > 0).any(axis=0) & (logits.labels == 0).any(axis=0)
-    known: NDArray[np.bool_] = (logits.labels[:, both] >= 0).any(axis=1)
-    return known
+    return np.asarray((logits.labels[:, both] >= 0).any(axis=1))
 
 
 def classification_error(logits: Logits, weights: Floats, label: int | None = None) -> Floats:

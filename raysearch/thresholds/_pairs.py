@@ -10,7 +10,7 @@ from typing import Any, ClassVar, NamedTuple, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from raysearch.thresholds._boxes import Boxes, region_boxes
+from raysearch.thresholds._boxes import TruthBoxes, region_boxes
 from raysearch.thresholds._evidence import Column, Evidence
 from raysearch.thresholds._values import check_regions, check_truth
 
@@ -73,13 +73,13 @@ class MapPairs:
             image = self.maps[n, 0 if one_map else k, y1:y2, x1:x2]
             yield image, np.any(self.regions[first : first + count, y1:y2, x1:x2], axis=0) if present else None
 
-    def truth_boxes(self, row: int) -> Boxes:
+    def truth_boxes(self, row: int) -> TruthBoxes:
         """(B, 4) float64 in the cut map of a PRESENT pair: its regions' boxes, and `region_boxes` of what are none."""
         x1, y1, x2, y2 = self.areas[self.which[row]]
         numbers = np.arange(self.region[row], self.region[row] + self.count[row])
         of_pair = np.isin(self.outlines.region, numbers)
         shape = numbers[~np.isin(numbers, self.outlines.region)]
-        boxes = self.outlines.boxes[of_pair] - (x1, y1, x1, y1)
+        boxes: TruthBoxes = self.outlines.boxes[of_pair] - np.array([x1, y1, x1, y1])
         if not len(shape):
             return boxes
         return np.concatenate([boxes, region_boxes(np.any(self.regions[shape, y1:y2, x1:x2], axis=0))])

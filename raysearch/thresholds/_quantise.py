@@ -33,6 +33,10 @@ def quantise(maps: ArrayLike) -> NDArray[np.uint8]:
     return quantised
 
 
+_ROUNDING = 1e-4
+"""Levels by which a threshold may lie above its own: 0.2 in single precision, or a sum, is level 51 as 0.2 is."""
+
+
 def level(threshold: float) -> int:
     """The level, 0..256, of a threshold in [0, 256/255]: the smallest quantised value that it takes as foreground.
 
@@ -43,7 +47,7 @@ def level(threshold: float) -> int:
     """
     if not 0 <= threshold <= BINS / 255:
         raise ValueError(f"a threshold must lie in [0, 1] (or {BINS / 255:.4f}, which takes no pixel), got {threshold}")
-    return math.ceil(threshold * 255)
+    return max(0, math.ceil(threshold * 255 - _ROUNDING))
 
 
 def threshold(level: int) -> float:

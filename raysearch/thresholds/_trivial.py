@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from raysearch.thresholds._average import class_values, entering, statistics_at
-from raysearch.thresholds._quantise import LEVELS, level
+from raysearch.thresholds._average import class_levels, class_values, entering, statistics_at
+from raysearch.thresholds._quantise import LEVELS
 from raysearch.thresholds._registry import find_metric
 
 if TYPE_CHECKING:
-    from raysearch.thresholds._average import ClassValues
+    from raysearch.thresholds._average import ClassValues, Levels
     from raysearch.thresholds._sweep import Direction, Sweep, SweepMetric
 
 EVERYTHING = 0
@@ -74,27 +75,51 @@ def against_trivial(
     )
 
 
+class Blank(NamedTuple):
+    """Classes whose masks are all alike, whatever the image: the whole picture, or nothing."""
+
+    everything: tuple[str, ...]
+    nothing: tuple[str, ...]
+
+
+def blank_masks(evidence: Sweep, metric: SweepMetric, levels: Levels) -> Blank:
+    """What the masks of these levels are, as far as a metric can tell them apart: no map need reach down to 0, so that
+    levels above it can mask everything too. A class without a pair that enters is judged by its level alone."""
+    chosen = class_levels(evidence, levels)
+    part, _ = entering(evidence, metric, np.ones((1, len(evidence))))
+    found = statistics_at(part, metric, chosen[part.label])
+    out = []
+    for end in (EVERYTHING, evidence.positions - 1):
+        ends = statistics_at(part, metric, np.full(len(part), end, np.int64))
+        same = np.logical_and.reduce([(one == other)[:, 0] for one, other in zip(found, ends, strict=True)])
+        own = ((name, same[part.label == k], chosen[k]) for k, name in enumerate(evidence.classes))
+        out.append(tuple(name for name, rows, at in own if (rows.all() if len(rows) else at == end)))
+    return Blank(*out)
+
+
+def blank_levels(levels: Mapping[str, int]) -> Blank:
+    """`blank_masks` where there is no evidence, of levels of thresholds by class."""
+    ends = (EVERYTHING, LEVELS - 1)
+    return Blank(*(tuple(name for name, at in levels.items() if at == end) for end in ends))
+
+
 def degenerate(
-    against: AgainstTrivial,
-    thresholds: Mapping[str, float],
-    *,
-    low: float = float("nan"),
-    high: float = float("nan"),
+    against: AgainstTrivial, blank: Blank, classes: Sequence[str], *, low: float = math.nan, high: float = math.nan
 ) -> tuple[str, ...]:
     """What makes a result look like one that it is not, one line each; nothing of a sound one.
 
     Args:
-        thresholds: of masks, by class.
+        blank: its masks that are all alike.
+        classes: all that have a mask.
         low, high: 95 % interval of the value; NaN where there is none.
     """
-    levels = {name: level(value) for name, value in thresholds.items()}
-    everything = [name for name, at in levels.items() if at == EVERYTHING]
-    nothing = [name for name, at in levels.items() if at == LEVELS - 1]
     notes = []
-    if everything:
-        notes.append(f"the mask threshold{_of(everything, levels)} is 0: every pixel is masked, whatever the map says")
-    if nothing:
-        notes.append(f"the mask threshold{_of(nothing, levels)} is above 1: no pixel is masked, whatever the map says")
+    if blank.everything:
+        notes.append(
+            f"at the mask threshold{_of(blank.everything, classes)} the whole picture is taken, in every image"
+        )
+    if blank.nothing:
+        notes.append(f"at the mask threshold{_of(blank.nothing, classes)} nothing is taken, in any image")
     name, trivial = against.metric, f"{against.trivial:.4f}"
     than = "above" if against.direction == "maximize" else "below"
     worse = against.no_better
@@ -106,7 +131,7 @@ def degenerate(
             " picture: these images cannot tell the two apart"
         )
     if worse and len(against.by_class) > 1:
-        notes.append(f"{name} is not {than} that of a mask of the whole picture in {_list(worse, against.by_class)}")
+        notes.append(f"{name} is not {than} that of a mask of the whole picture in {_list(worse, [*against.by_class])}")
     return tuple(notes)
 
 
@@ -114,14 +139,13 @@ def _better(value: float, trivial: float, direction: Direction) -> bool:
     return value > trivial + NEAR if direction == "maximize" else value < trivial - NEAR
 
 
-def _of(names: list[str], known: Mapping[str, object]) -> str:
+def _of(names: Sequence[str], known: Sequence[str]) -> str:
     return "" if len(names) == len(known) else f" of {_list(names, known)}"
 
 
-def _list(names: Iterable[str], known: Mapping[str, object], most: int = 5) -> str:
-    """``a, b and 3 others of 12 classes``."""
-    found = list(names)
-    if len(found) == len(known):
+def _list(names: Sequence[str], known: Sequence[str], most: int = 5) -> str:
+    """``a, b, c, d, e and 3 others of 12 classes``."""
+    if len(names) == len(known):
         return f"all of {len(known)} classes"
-    shown = ", ".join(found[:most])
-    return shown if len(found) <= most else f"{shown} and {len(found) - most} others of {len(known)} classes"
+    shown = ", ".join(names[:most])
+    return shown if len(names) <= most else f"{shown} and {len(names) - most} others of {len(known)} classes"

@@ -7,7 +7,7 @@ import pytest
 
 from data.data_layouts import GLAS_FOLDER, make_glas, make_nih, save, texture
 from raysearch.data import DataSpec, check
-from raysearch.data._glance import ClassLooks, Looks, glance_notes
+from raysearch.data._glance import ClassLooks, Looks, glance, glance_notes
 
 
 def looks(*masks: np.ndarray) -> ClassLooks:
@@ -36,7 +36,7 @@ def test_a_class_that_covers_nearly_all_of_its_images() -> None:
     most = ~blank()
     most[:2, :30] = False  # 96 % of the picture, not along the upper border
     assert notes(most, most) == (
-        "lungs covers 96.2% of its images on average, more than 90% of 2 of 2: is the background marked instead?"
+        "lungs (2 of 2): covers more than 90% of its images on average: is the background marked instead?"
     )
     assert notes(most, blank() | (np.arange(40) < 20)) == ""
 
@@ -44,9 +44,9 @@ def test_a_class_that_covers_nearly_all_of_its_images() -> None:
 def test_a_class_along_all_borders() -> None:
     around = ~blank()
     around[8:32, 8:32] = False
-    said = "lungs lies along all four borders of {} of {}: is the background marked instead?"
-    assert notes(around) == said.format(1, "1 image")
-    assert notes(around, around, ~around) == said.format(2, "3 images")
+    said = "lungs ({} of {}): covers all four borders of most of its images: is the background marked instead?"
+    assert notes(around) == said.format(1, 1)
+    assert notes(around, around, ~around) == said.format(2, 3)
     assert notes(around, ~around) == ""
 
 
@@ -54,7 +54,7 @@ def test_a_class_of_which_no_shape_is_left() -> None:
     speck = blank()
     speck[3, 4] = True
     assert notes(speck, ~blank() & (np.arange(40) < 20)) == (
-        "lungs covers a pixel or less of 1 of 2 images: nothing of its shape is left; ask for a larger size="
+        "lungs (1 of 2): covers a pixel or less of some images: nothing of its shape is left, ask for a larger size="
     )
 
 
@@ -83,8 +83,10 @@ def test_padding_is_no_part_of_what_is_seen(tmp_path: Path) -> None:
         marked = "anno" in path.name
         save(path, np.full((52, 78), 1, np.uint8) if marked else 200 + texture(3, 52, 78, 3) // 24)
     said = check(DataSpec.parse(f"glas:{tmp_path},size=78"), "single").notes
-    assert sum("covers 100.0% of its images on average" in note for note in said) == 2
-    assert sum("lies along all four borders" in note for note in said) == 2
+    assert (
+        "benign (3 of 3), malignant (4 of 4): covers more than 90% of its images on average: is the background marked"
+        " instead?"
+    ) in said
     assert any(note.startswith("7 of 7 images use less than a sixteenth") and "(200 to 210)" in note for note in said)
 
 
@@ -100,3 +102,19 @@ def test_the_report_ends_with_it() -> None:
     ]
     assert lines[-1] == "no problems"
     assert report.as_dict()["glance"] == pytest.approx(report.glance)
+
+
+def test_many_classes_have_a_line_together() -> None:
+    usual = [
+        ClassLooks(f"bird {kind}", np.array([0.1, 0.3]), np.array([kind, 40]), np.zeros(2, bool)) for kind in range(15)
+    ]
+    values = np.array([[3, 250]], np.uint8)
+    assert len(glance(values, usual[:14])) == 15
+    assert glance(values, usual) == (
+        "the median image has values from 3 to 250 of 0 to 255, the narrowest 248 values",
+        "a class of 15 covers 20.0% of its images on average (10.0% to 30.0%), 27 pixels by the median (from 0)",
+    )
+    assert glance_notes(values, ["a"], usual, np.array([""])) == (
+        "bird 0 (1 of 2), bird 1 (1 of 2): covers a pixel or less of some images: nothing of its shape is left, ask for"
+        " a larger size=",
+    )

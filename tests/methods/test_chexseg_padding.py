@@ -109,12 +109,14 @@ def test_seeds_are_in_the_picture_alone() -> None:
 def test_the_crf_draws_no_seed_to_an_edge_in_the_padding() -> None:
     whole, _ = both_cams()
     settings = {"seed_foreground": 0.6, "seed_background": 0.3, "seed_cleaning": "crf"}
-    found = []
-    for value in (0.0, 1.0):
-        images = Padded()
-        images.images[:, :, :16] = value
-        found.append(left(Seeds, images, {"cams": whole}, **settings)["seeds"])
-    assert torch.equal(found[0], found[1])
+    found = {}
+    for kind in (Padded, Unaware):
+        for value in (0.0, 0.5):  # of the padding: another colour than the picture's, or the same
+            images = kind()
+            images.images[:], images.images[:, :, :16] = 0.5, value
+            found[kind, value] = left(Seeds, images, {"cams": whole}, **settings)["seeds"]
+    assert not torch.equal(found[Unaware, 0.0][:, 4:], found[Unaware, 0.5][:, 4:])
+    assert torch.equal(found[Padded, 0.0], found[Padded, 0.5])
 
 
 def test_cams_in_the_padding_are_the_nearest_of_the_picture() -> None:

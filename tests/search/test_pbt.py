@@ -176,6 +176,20 @@ def test_trials_train_in_turns_and_are_compared_together(tmp_path: Path, machine
         )
 
 
+def test_a_study_replaces_the_defaults_at_no_exchange(
+    tmp_path: Path, machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = []
+
+    def seen(values: dict[int, float], epoch: int, **rule: Any) -> dict[int, int]:
+        kept.append(set(rule["kept"]))
+        return exchange(values, epoch, **rule)
+
+    monkeypatch.setattr("raysearch.search._pbt.exchange", seen)
+    machine.run(toy_study(tmp_path, **SEARCH))
+    assert kept == [{0}] * 3
+
+
 def test_weights_and_settings_are_the_donors(tmp_path: Path, machine: Machine) -> None:
     study = toy_study(tmp_path, **SEARCH)
     book = machine.run(study)
