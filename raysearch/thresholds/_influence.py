@@ -57,8 +57,7 @@ def _under(evidence: Evidence, metric: Metric, row_levels: NDArray[np.int64] | N
     rows = np.flatnonzero(pairs_of(evidence, metric))
     part = evidence.select(rows)
     statistics = statistics_at(part, metric, row_levels[rows])
-    values: Floats = class_values(part, statistics, metric, weights[:, rows]).mean().mean(axis=1)
-    return values
+    return np.asarray(class_values(part, statistics, metric, weights[:, rows]).mean().mean(axis=1))
 
 
 def jackknife(value: float, added: NDArray[np.floating]) -> Interval:
