@@ -16,7 +16,7 @@ from raysearch.data._collection import Collection
 from raysearch.data._left_out import left_out
 from raysearch.data._parts import PARTS, TEST, TRAIN, TUNING, UNUSED, divide
 from raysearch.data.kinds._names import Meant, meant, meant_by_line, meant_patients
-from raysearch.data.kinds._tables import read_names, read_table
+from raysearch.data.kinds._tables import read_header, read_names, read_table
 from raysearch.errors import DataError, nearest
 
 FORMS = (
@@ -171,8 +171,7 @@ def _unknown_part(text: str) -> str:
 def _read(path: Path, value: str) -> tuple[str, list[tuple[str, str]]]:
     """``image`` or ``patient``, whichever the table has, and its rows."""
     try:
-        with path.open(encoding="utf-8-sig") as file:
-            header = [cell.strip() for cell in next(csv.reader(file), [])]
+        header = read_header(path, (value,))
     except (OSError, ValueError, csv.Error):
         header = []  # the reader of tables says what is wrong
     column = "patient" if "patient" in header and "image" not in header else "image"

@@ -14,7 +14,7 @@ from raysearch.data._manifest import FileManifest
 from raysearch.data.kinds._base import MISSING, Kind, Option, size_option, task_option
 from raysearch.data.kinds._box_tables import fits_its_file
 from raysearch.data.kinds._draw import draw
-from raysearch.data.kinds._files import files_in
+from raysearch.data.kinds._files import files_in, image_folder
 from raysearch.data.kinds._labels import normal_or_not
 from raysearch.data.kinds._names import meant
 from raysearch.data.kinds._nih_tables import (
@@ -112,7 +112,10 @@ class ChestXray14(Kind):
         problems += wrong
         chosen, notes = _choose(str(spec["task"]), int(spec["classes"]), view, positive, names)
 
-        files, wrong, lines = _by_name(_image_files(root), names, entry.name)
+        found = _image_files(root)
+        if not found and not _folders(root):
+            image_folder(root / "images")
+        files, wrong, lines = _by_name(found, names, entry.name)
         problems += _in_two_folders(root, names) + wrong
         notes += lines
         absent, skipped = listed_but_absent(names, files, entry.name, skip=spec["missing"] == "skip")
