@@ -30,7 +30,7 @@ from raysearch.data._twins import Twins
 from raysearch.data.kinds import get_kind
 from raysearch.errors import DataError, StorageError
 
-_VERSION = 3
+_VERSION = 4
 """Raised whenever decoding or the layout of a cache folder changes."""
 
 

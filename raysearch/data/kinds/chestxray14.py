@@ -170,7 +170,8 @@ def _choose(
     if task == "normal-vs-pneumonia":
         other, keep = "pneumonia", (count == 0) | positive[:, FINDINGS.index("Pneumonia")]
         findings = {"Pneumonia": 1}
-        notes = [f"{int((~keep).sum())} images with neither No Finding nor Pneumonia are left out"]
+        left = int((~keep).sum())
+        notes = [f"{left} images with neither No Finding nor Pneumonia are left out"] if left else []
     else:
         other, keep, notes = "abnormal", np.ones(len(names), bool), []
         findings = dict.fromkeys(FINDINGS, 1)
@@ -210,7 +211,9 @@ def _findings(
     if view == "multi":
         return _Labelled(classes, np.ones(len(positive), bool), labels, truth, findings), []
     none, several = int((count == 0).sum()), int((count > 1).sum())
-    notes = [f"{none} images without a finding and {several} with several are left out of the single view"]
+    both = [(none, "without a finding"), (several, "with several findings")]
+    left = " and ".join(f"{number} images {what}" for number, what in both if number)
+    notes = [f"{left} are left out of the single view"] if left else []
     keep = (count == 1) & shown.any(axis=1)
     if other := int(((count == 1) & ~keep).sum()):
         notes.append(f"{other} images with another finding than the {len(classes)} classes are left out")
