@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from data.data_layouts import NIH_BOXES, NIH_ROWS, make_nih
-from raysearch.data import ABSENT, PRESENT, UNKNOWN, Collection, DataSpec, View, check, open_collection
+from raysearch.data import ABSENT, PRESENT, UNKNOWN, Collection, DataSpec, View, check, make_split, open_collection
 from raysearch.data.kinds import get_kind
 from raysearch.errors import DataError
 
@@ -480,3 +480,11 @@ def test_views_and_tasks_that_leave_nothing_out_say_nothing_of_it(tmp_path: Path
     for options, view in cases:
         manifest = get_kind("chestxray14").read(DataSpec.parse(f"chestxray14:{root}{options}"), view)
         assert not [note for note in manifest.notes if note.startswith("0 ") or " and 0 " in note]
+
+
+def test_a_refusal_for_want_of_regions_says_what_is_absent(tmp_path: Path) -> None:
+    root = make_nih(tmp_path / "nih")
+    (root / "BBox_List_2017.csv").unlink()
+    data = open_collection(DataSpec.parse(f"chestxray14:{root},size=64"), "multi")
+    with pytest.raises(DataError, match=r"region in tuning .*Of the regions: BBox_List_2017.csv is absent: where the"):
+        make_split(data)
