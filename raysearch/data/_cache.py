@@ -30,7 +30,7 @@ from raysearch.data._twins import Twins
 from raysearch.data.kinds import get_kind
 from raysearch.errors import DataError, StorageError
 
-_VERSION = 3
+_VERSION = 4
 """Raised whenever decoding or the layout of a cache folder changes."""
 
 
@@ -223,13 +223,21 @@ def _key(spec: DataSpec, view: View, manifest: Manifest | None) -> str:
         for table in manifest.tables:
             digest.update(f"{table.name}\n".encode() + table.read_bytes())
         for path in _files(manifest):
-            status = path.stat()
-            digest.update(f"{path.relative_to(manifest.root)}\0{status.st_size}\0{status.st_mtime_ns}\n".encode())
+            digest.update(f"{path.relative_to(manifest.root)}\0{_state(path)}\n".encode())
         # what was told by files that are not read, such as the masks of another task that published parts are known by
         names = [manifest.ids, manifest.notes, manifest.patients.tolist(), manifest.official.tolist()]
         digest.update(json.dumps(names).encode())
         digest.update(manifest.labels.tobytes() + manifest.truth.tobytes())
     return digest.hexdigest()[:20]
+
+
+def _state(path: Path) -> str:
+    """Size and time of a file; empty for one that cannot be found, such as a link to nowhere: its reader says so."""
+    try:
+        status = path.stat()
+    except OSError:
+        return ""
+    return f"{status.st_size}\0{status.st_mtime_ns}"
 
 
 def _files(manifest: FileManifest) -> Iterator[Path]:

@@ -12,6 +12,7 @@ from raysearch._text import counted
 from raysearch.data._build import Contents, Progress, read_contents
 from raysearch.data._cache import UnusableDataError, load_contents, open_collection
 from raysearch.data._collection import ABSENT, PRESENT, UNKNOWN, View
+from raysearch.data._contrary import contrary_notes
 from raysearch.data._glance import ClassLooks, glance, glance_notes
 from raysearch.data._manifest import FileManifest, Manifest
 from raysearch.data._spec import AnySpec, DataSpec
@@ -167,7 +168,13 @@ def report_on(spec: AnySpec, view: View, contents: Contents) -> CheckReport:
         official=dict(zip(parts.tolist(), counts.tolist(), strict=True)),
         sizes=dict(contents.sizes),
         problems=contents.problems,
-        notes=(*contents.notes, *across_notes(*twins), *within_notes(*twins), *seen),
+        notes=(
+            *contents.notes,
+            *across_notes(*twins),
+            *within_notes(*twins),
+            *contrary_notes(*twins, contents.labels),
+            *seen,
+        ),
         glance=glance(values, looks),
     )
 

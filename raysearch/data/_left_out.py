@@ -1,4 +1,4 @@
-"""What a refusal says of images that the data has and that a view or an option leaves out."""
+"""What a refusal says of what the data lacks, and of images that it has and that a view or an option leaves out."""
 
 from __future__ import annotations
 
@@ -18,3 +18,10 @@ def left_out(collection: Collection) -> str:
             " them)"
         )
     return f". Not all images are used: {'; '.join(notes)}; {remedy}"
+
+
+def unknown_regions(collection: Collection) -> str:
+    """The notes on regions that are unknown, such as for want of a table, for the end of an error message that finds
+    too few of them; empty if there are none."""
+    notes = [note for note in collection.notes if "unknown" in note and "left out" not in note]
+    return f". Of the regions: {'; '.join(notes)}" if notes else ""

@@ -16,7 +16,8 @@ from raysearch.data._collection import Collection
 from raysearch.data._left_out import left_out
 from raysearch.data._parts import PARTS, TEST, TRAIN, TUNING, UNUSED, divide
 from raysearch.data.kinds._names import Meant, meant, meant_by_line, meant_patients
-from raysearch.data.kinds._tables import read_names, read_table
+from raysearch.data.kinds._patients import NOBODY, patient_number
+from raysearch.data.kinds._tables import read_header, read_names, read_table
 from raysearch.errors import DataError, nearest
 
 FORMS = (
@@ -132,7 +133,9 @@ def _read_parts(path: Path) -> Published:
 def _read_folds(path: Path, fold: str) -> Published:
     origin = f"split file {path}"
     column, rows = _read(path, "fold")
-    if blank := [name for name, value in rows if not value]:
+    rows = [(name, patient_number(value) or value) for name, value in rows]  # 1.0 is fold 1
+    fold = patient_number(fold.strip()) or fold.strip()
+    if blank := [name for name, value in rows if value.lower() in NOBODY]:
         raise DataError(f"{origin}: the line of {column} '{blank[0]}' has no fold; name one, or leave out the line")
     folds = {value for _, value in rows}
     if fold not in folds:
@@ -171,8 +174,7 @@ def _unknown_part(text: str) -> str:
 def _read(path: Path, value: str) -> tuple[str, list[tuple[str, str]]]:
     """``image`` or ``patient``, whichever the table has, and its rows."""
     try:
-        with path.open(encoding="utf-8-sig") as file:
-            header = [cell.strip() for cell in next(csv.reader(file), [])]
+        header = read_header(path, (value,))
     except (OSError, ValueError, csv.Error):
         header = []  # the reader of tables says what is wrong
     column = "patient" if "patient" in header and "image" not in header else "image"

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from raysearch.data._collection import PRESENT, Collection
-from raysearch.data._left_out import left_out
+from raysearch.data._left_out import left_out, unknown_regions
 from raysearch.data._parts import PARTS
 from raysearch.errors import DataError
 
@@ -39,7 +39,7 @@ def refuse_unusable(collection: Collection, part: NDArray[np.int64], needs_regio
             remedy = "annotate more, or use a --metric that needs no region, such as auc"
         raise DataError(
             f"no class of {collection.source} has an annotated region in tuning ({total} in all parts), so nothing can "
-            f"be ranked; {remedy}{left_out(collection)}"
+            f"be ranked; {remedy}{unknown_regions(collection)}{left_out(collection)}"
         )
     if collection.view == "single":
         trained = (collection.labels[part == 0] == PRESENT).any(axis=0)

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from data.data_layouts import NIH_BOXES, NIH_ROWS, make_nih
-from raysearch.data import ABSENT, PRESENT, UNKNOWN, Collection, DataSpec, View, check, open_collection
+from raysearch.data import ABSENT, PRESENT, UNKNOWN, Collection, DataSpec, View, check, make_split, open_collection
+from raysearch.data.kinds import get_kind
 from raysearch.errors import DataError
 
 
@@ -48,7 +49,7 @@ def test_the_single_view_of_findings_keeps_images_with_exactly_one(tmp_path: Pat
     data = opened(make_nih(tmp_path / "nih"), view="single")
     assert data.image_ids == ("00000001_000.png", "00000003_000.png", "00000004_000.png")
     assert (data.labels == PRESENT).sum(axis=1).tolist() == [1, 1, 1]
-    assert "1 images without a finding and 2 with several are left out of the single view" in data.notes
+    assert "1 images without a finding and 2 images with several findings are left out of the single view" in data.notes
 
 
 def test_findings_of_the_eight_classes_with_boxes(tmp_path: Path) -> None:
@@ -458,3 +459,32 @@ def test_numbers_in_one_spelling_stay_and_those_that_tell_no_patient_are_problem
     with pytest.raises(DataError, match=r"patient 1.2E\+10 in .* is a number that a program has rounded") as error:
         opened(make_nih(tmp_path / "wrong", rows=rows))
     assert "00000001_001.png: no patient in" in str(error.value)
+
+
+def test_a_box_that_stands_twice_counts_once(tmp_path: Path) -> None:
+    root = make_nih(tmp_path / "nih", boxes=(NIH_BOXES[0], *NIH_BOXES))
+    data = open_collection(DataSpec.parse(f"chestxray14:{root},size=64"), "multi")
+    assert len(data.boxes) == len(NIH_BOXES)
+    assert "1 boxes of BBox_List_2017.csv stand there more than once: each counts once" in data.notes
+
+
+def test_a_box_in_shares_of_the_whole_image_is_refused(tmp_path: Path) -> None:
+    root = make_nih(tmp_path / "nih", boxes=[("00000001_000.png", "Cardiomegaly", (0, 0, 1, 1))])
+    with pytest.raises(DataError, match=r"box \[0, 0, 1, 1\] in .* is smaller than a pixel; expected pixels"):
+        open_collection(DataSpec.parse(f"chestxray14:{root},size=64"), "multi")
+
+
+def test_views_and_tasks_that_leave_nothing_out_say_nothing_of_it(tmp_path: Path) -> None:
+    root = make_nih(tmp_path / "nih", rows=[NIH_ROWS[0], NIH_ROWS[3]], boxes=())
+    cases: tuple[tuple[str, View], ...] = (("", "single"), (",task=normal-vs-pneumonia", "multi"))
+    for options, view in cases:
+        manifest = get_kind("chestxray14").read(DataSpec.parse(f"chestxray14:{root}{options}"), view)
+        assert not [note for note in manifest.notes if note.startswith("0 ") or " and 0 " in note]
+
+
+def test_a_refusal_for_want_of_regions_says_what_is_absent(tmp_path: Path) -> None:
+    root = make_nih(tmp_path / "nih")
+    (root / "BBox_List_2017.csv").unlink()
+    data = open_collection(DataSpec.parse(f"chestxray14:{root},size=64"), "multi")
+    with pytest.raises(DataError, match=r"region in tuning .*Of the regions: BBox_List_2017.csv is absent: where the"):
+        make_split(data)

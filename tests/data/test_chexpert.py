@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from data.data_layouts import save, texture
 from data.kind_layouts import CHEXPERT_TRAIN, CHEXPERT_VALID, chexpert_mask, make_chexpert, write_json
 from raysearch.data import ABSENT, PRESENT, UNKNOWN, Collection, DataSpec, View, check, make_split, open_collection
 from raysearch.data._split_checks import refuse_unusable
+from raysearch.data.kinds import get_kind
 from raysearch.data.kinds._chexlocalize import read_annotations
 from raysearch.errors import DataError
 
@@ -65,7 +67,90 @@ def test_the_folder_may_be_the_release_or_its_parent(tmp_path: Path) -> None:
     assert opened(root).fingerprint == opened(tmp_path).fingerprint
     plain = opened(make_chexpert(tmp_path / "plain", localized=False))
     assert not len(plain.masks)
-    assert any("gt_segmentations_test.json are absent" in note for note in plain.notes)
+    said = [
+        f"gt_segmentations_{file}.json is absent: where the findings of published {part} are is unknown"
+        for part, file in (("valid", "val"), ("test", "test"))
+    ]
+    assert {f"CheXlocalize's {line}" for line in said} <= set(plain.notes)
+
+
+def problems_of(root: Path, view: View = "multi") -> list[str]:
+    return list(get_kind("chexpert").read(DataSpec.parse(f"chexpert:{root},size=80"), view).problems)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        (
+            "CheXlocalize/gt_segmentations_val.json",
+            "CheXlocalize/gt_segmentation_val.json",
+            "rename it if it is the same",
+        ),
+        ("CheXlocalize", "chexlocalize", "folder .*CheXlocalize does not exist, but chexlocalize does: rename it"),
+        (
+            "CheXpert-v1.0-small/valid.csv",
+            "CheXpert-v1.0-small/Valid.csv",
+            "valid.csv is absent, but Valid.csv is there",
+        ),
+        (
+            "CheXpert-v1.0-small/train",
+            "CheXpert-v1.0-small/Train",
+            "image folder .*train does not exist, but Train does",
+        ),
+    ],
+)
+def test_what_is_spelt_otherwise_is_a_problem(tmp_path: Path, old: str, new: str, said: str) -> None:
+    root = make_chexpert(tmp_path)
+    assert not problems_of(root)
+    (tmp_path / old).rename(tmp_path / new)
+    assert any(re.search(said, line) for line in problems_of(root))
+
+
+@pytest.mark.parametrize(("old", "new"), [("/", "\\"), ("/train/", "/Train/"), (",,", ",nan,")])
+def test_other_spellings_of_the_same_table(tmp_path: Path, old: str, new: str) -> None:
+    root = make_chexpert(tmp_path)
+    expected = opened(root)
+    (root / "train.csv").write_text((root / "train.csv").read_text().replace(old, new))
+    data = opened(root)
+    assert (data.fingerprint, data.image_ids) == (expected.fingerprint, expected.image_ids)
+
+
+def test_an_image_is_no_lateral_one_for_want_of_a_name(tmp_path: Path) -> None:
+    root = make_chexpert(tmp_path)
+    table = root / "train.csv"
+    table.write_text(
+        table.read_text().replace("patient00001/study1/view1_frontal", "patient00001/study1/view1_Frontal")
+    )
+    (root / "train/patient00001/study1/view1_frontal.jpg").rename(root / "train/patient00001/study1/view1_Frontal.jpg")
+    assert "train/patient00001/study1/view1_Frontal.jpg" in opened(root).image_ids
+    table.write_text(table.read_text().replace("view1_Frontal", "view1"))
+    assert any("view1.jpg: neither frontal nor lateral by its name; rename it" in line for line in problems_of(root))
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_annotations_in_other_encodings_and_by_the_names_of_files(tmp_path: Path, encoding: str) -> None:
+    root = make_chexpert(tmp_path)
+    expected = opened(root)
+    path = tmp_path / "CheXlocalize" / "gt_annotations_test.json"
+    path.write_bytes(path.read_text().replace('_frontal"', '_frontal.jpg"').encode(encoding))
+    assert opened(root).fingerprint == expected.fingerprint
+
+
+def test_polygons_in_shares_are_refused_and_those_beyond_the_image_noted(tmp_path: Path) -> None:
+    root = make_chexpert(tmp_path)
+    path = tmp_path / "CheXlocalize" / "gt_annotations_test.json"
+    path.write_text(path.read_text().replace("39, 59", "99, 59"))
+    assert "1 regions of CheXlocalize reach beyond their images: they are cut there" in opened(root).notes
+    path.write_text(
+        json.dumps({"patient64741_study1_view1_frontal": {"img_size": [60, 80], "Edema": [[[0, 0], [1, 0.5]]]}})
+    )
+    assert any("a polygon in shares of the image; expected pixels" in line for line in problems_of(root))
+
+
+def test_nothing_that_is_left_out_is_no_note(tmp_path: Path) -> None:
+    root = make_chexpert(tmp_path)
+    notes = get_kind("chexpert").read(DataSpec.parse(f"chexpert:{root},task=normal-vs-abnormal"), "multi").notes
+    assert not [note for note in notes if note.startswith("0 ")]
 
 
 def test_the_other_names_of_chexlocalizes_release(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from data.data_layouts import COVID_ROWS, make_covid, save
 from raysearch.data import ABSENT, PRESENT, UNKNOWN, Collection, DataSpec, View, open_collection
@@ -36,7 +37,85 @@ def test_single_view_is_covid_against_every_other_named_finding(tmp_path: Path) 
         "g": [UNKNOWN, UNKNOWN],
         "h": [PRESENT, ABSENT],
     }
-    assert "1 rows of other modalities than X-ray are left out" in data.notes
+    assert "1 rows of other modalities than X-ray are left out: CT" in data.notes
+
+
+def rewritten(root: Path, old: str, new: str) -> Path:
+    path = root / "metadata.csv"
+    assert old in path.read_text()
+    path.write_text(path.read_text().replace(old, new))
+    return root
+
+
+@pytest.mark.parametrize(
+    "finding", ["Covid-19", "COVID19", "COVID 19", "covid-19 pneumonia", '"ARDS, COVID-19"', "COVID"]
+)
+def test_covid_is_that_however_it_is_written(tmp_path: Path, finding: str) -> None:
+    data = opened(rewritten(make_covid(tmp_path / "covid"), "Streptococcus", finding))
+    assert by_image(data, data.labels)["e"] == [PRESENT, ABSENT]
+
+
+@pytest.mark.parametrize("finding", ["SARS-CoV-2", "suspected COVID", "COVID-195"])
+def test_a_finding_that_may_be_covid_is_refused(tmp_path: Path, finding: str) -> None:
+    root = rewritten(make_covid(tmp_path / "covid"), "Streptococcus", finding)
+    with pytest.raises(DataError, match=rf"e.jpeg: the finding '{finding.lower()}' in metadata.csv, which may be"):
+        opened(root)
+
+
+@pytest.mark.parametrize("nothing", ["nan", "N/A", "None", ""])
+def test_cells_that_say_nothing_are_no_finding_of_their_own(tmp_path: Path, nothing: str) -> None:
+    data = opened(rewritten(make_covid(tmp_path / "covid"), "todo", nothing))
+    assert by_image(data, data.labels)["d"] == [UNKNOWN, UNKNOWN]
+
+
+def test_no_finding_has_no_lesion_however_it_is_written(tmp_path: Path) -> None:
+    data = opened(rewritten(make_covid(tmp_path / "covid"), "No Finding", "no finding"), ",task=lesions", "multi")
+    assert by_image(data, data.truth)["c"] == [ABSENT] * 4
+
+
+@pytest.mark.parametrize("name", ["../metadata.csv", "", ".", "images/a.jpg"])
+def test_a_file_name_that_is_none_of_the_folder(tmp_path: Path, name: str) -> None:
+    root = rewritten(make_covid(tmp_path / "covid"), "a.jpg", name)
+    with pytest.raises(DataError, match=f"patient 1: the file name '{name}' in metadata.csv, expected that of an"):
+        opened(root)
+
+
+def test_names_are_the_same_with_composed_letters_and_with_others(tmp_path: Path) -> None:
+    root = rewritten(make_covid(tmp_path / "covid"), "b.png", "b\u00e9.png")
+    for folder in ("images", "semantic_masks_v7labs_lungs"):
+        (root / folder / "b.png").rename(root / folder / "be\u0301.png")
+    assert by_image(data := opened(root), data.truth)["b"] == [PRESENT, UNKNOWN]
+
+
+def test_other_spellings_of_x_ray_are_used_and_other_modalities_named(tmp_path: Path) -> None:
+    root = rewritten(make_covid(tmp_path / "covid"), "todo,PA,X-ray", "todo,PA,X ray")
+    data = opened(rewritten(root, "Unknown,PA,X-ray", "Unknown,PA,CXR"))
+    assert [name[0] for name in data.image_ids] == list("abcdeh")
+    assert "2 rows of other modalities than X-ray are left out: CT, CXR" in data.notes
+
+
+@pytest.mark.parametrize(
+    ("folder", "options"),
+    [("semantic_masks_v7labs_lungs", ""), ("segmentations/consolidation", ",task=lesions")],
+)
+def test_masks_of_which_none_is_of_an_image_are_a_problem(tmp_path: Path, folder: str, options: str) -> None:
+    root = make_covid(tmp_path / "covid")
+    for path in (root / folder).iterdir():
+        path.rename(path.with_name(f"mask_{path.name}"))
+    with pytest.raises(DataError, match=rf"all \d masks in {folder} belong to no image of metadata.csv, mask_a"):
+        opened(root, options)
+
+
+@pytest.mark.parametrize(
+    ("mask", "options"),
+    [("semantic_masks_v7labs_lungs/a.jpg", ""), ("segmentations/left_lung/a.png", ",masks=segmentations")],
+)
+def test_where_a_lung_is_is_unknown_where_its_mask_is_empty(tmp_path: Path, mask: str, options: str) -> None:
+    root = make_covid(tmp_path / "covid")
+    Image.fromarray(np.zeros((40, 60), np.uint8)).save(root / mask, format="PNG")
+    data = opened(root, options)
+    assert by_image(data, data.truth)["a"] == [UNKNOWN, UNKNOWN]
+    assert "1 masks are empty though the image shows its object: these regions are unknown" in data.notes
 
 
 def test_lungs_come_from_one_source_of_masks(tmp_path: Path) -> None:
@@ -101,7 +180,8 @@ def test_an_empty_mask_means_absent(tmp_path: Path) -> None:
 def test_a_mask_of_another_shape_is_a_problem_and_one_without_image_a_note(tmp_path: Path) -> None:
     root = make_covid(tmp_path / "covid")
     save(root / "semantic_masks_v7labs_lungs" / "z.png", np.ones((40, 60), np.uint8))
-    assert "1 masks belong to no image of metadata.csv and are left out" in opened(root).notes
+    line = "1 masks in semantic_masks_v7labs_lungs belong to no image of metadata.csv and are left out"
+    assert line in opened(root).notes
     save(root / "semantic_masks_v7labs_lungs" / "b.png", np.ones((40, 40), np.uint8))
     expected = r"1 problem: b.png: mask semantic_masks_v7labs_lungs/b.png: 40x40 does not fit the image of 60x40"
     with pytest.raises(DataError, match=expected):

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from data.data_layouts import GLAS_FOLDER, GLAS_ROWS, make_glas
-from raysearch.data import ABSENT, PRESENT, Collection, DataSpec, make_split, open_collection
+from data.data_layouts import GLAS_FOLDER, GLAS_ROWS, make_glas, save
+from raysearch.data import ABSENT, PRESENT, UNKNOWN, Collection, DataSpec, make_split, open_collection
 from raysearch.errors import DataError
 
 
@@ -78,3 +78,20 @@ def test_numbers_of_patients_in_two_spellings(tmp_path: Path) -> None:
     rows = [*GLAS_ROWS[:3], ("train_1", "4.0", "benign"), *GLAS_ROWS[4:]]
     data = opened(make_glas(tmp_path / "glas", rows=rows))
     assert data.patients.tolist() == ["4", "5", "5", "4", "2", "3", "6"]
+
+
+def test_parts_are_told_by_names_and_what_is_left_out_is_said(tmp_path: Path) -> None:
+    rows = [*GLAS_ROWS[:-1], ("tile_4", 6, "malignant")]
+    parent = make_glas(tmp_path / "glas", rows)
+    save(parent / GLAS_FOLDER / "train_9_anno.bmp", np.ones((52, 78), np.uint8))
+    save(parent / GLAS_FOLDER / "._train_9_anno.bmp", np.ones((52, 78), np.uint8))
+    data = opened(parent)
+    assert data.official.tolist() == ["test"] * 3 + ["train"] * 3 + [""]
+    parts = "1 images are in no published part, tile_4 for one; expected names such as train_1 and testA_1"
+    assert {parts, "1 masks in the folder are of no image that Grade.csv lists and are left out"} <= set(data.notes)
+
+
+def test_an_image_of_glands_without_any_is_unknown(tmp_path: Path) -> None:
+    parent = make_glas(tmp_path / "glas")
+    save(parent / GLAS_FOLDER / "testA_1_anno.bmp", np.zeros((52, 78), np.uint8))
+    assert opened(parent).truth[0].tolist() == [UNKNOWN, ABSENT]

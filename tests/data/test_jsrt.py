@@ -218,3 +218,44 @@ def test_the_square_of_a_nodule_at_the_border_ends_there(tmp_path: Path) -> None
     mask = opened(root, ",task=nodule").mask(0, 1)
     assert mask[-3:, :3].all()
     assert mask.sum() == 9
+
+
+def small(root: Path, side: tuple[int, int] = (64, 64), nodules: Sequence[str] = JSRT_NODULES) -> Path:
+    """The release with images of another size, without a fold's mask."""
+    make_jsrt(root, nodules=nodules)
+    for path in (root / "All247images").iterdir():
+        save(path.with_suffix(".png"), texture(len(path.name), *side[::-1]))
+        path.unlink()
+    return root
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("fold1", "Fold1", "folder fold1 does not exist, but Fold1 does: rename it"),
+        ("fold2/masks", "fold2/mask", "folder fold2/masks does not exist, but mask does: rename it"),
+    ],
+)
+def test_folders_of_masks_that_are_spelt_otherwise_are_problems(tmp_path: Path, old: str, new: str, said: str) -> None:
+    root = small(tmp_path / "jsrt")
+    (root / "scratch" / old).rename(root / "scratch" / new)
+    with pytest.raises(DataError, match=said):
+        opened(root)
+
+
+def test_nodules_in_other_ways_than_the_release_has_them(tmp_path: Path) -> None:
+    shares = small(tmp_path / "shares", nodules=[JSRT_NODULES[0].replace("1634\t692", "0.8\t0.3"), JSRT_NODULES[1]])
+    with pytest.raises(DataError, match="JPCLN001: no size, x and y in cells 3, 6 and 7"):
+        opened(shares, ",task=nodule")
+    with pytest.raises(DataError, match="boxes are of an image of 2048x2048, the image is 64x48, of another shape"):
+        opened(small(tmp_path / "cropped", (64, 48)), ",task=nodule")
+    rows = [row.replace("\t70\t", "\t1\t").replace("1024\t1024", "32\t32") for row in JSRT_NODULES]
+    scaled = [rows[0].replace("\t15\t", "\t1\t").replace("1634\t692", "51\t21"), rows[1]]
+    notes = opened(small(tmp_path / "scaled", nodules=scaled), ",task=nodule").notes
+    assert any(note.startswith("no nodule of CLNDAT_EN.txt reaches beyond its image") for note in notes)
+    plain = small(tmp_path / "plain")
+    assert not any("no nodule" in note for note in opened(plain, ",task=nodule").notes)
+    table = plain / "Clinical_Information" / "CLNDAT_EN.txt"
+    table.write_bytes(table.read_text().encode("utf-16"))
+    with pytest.raises(DataError, match=r"cannot be read \(UTF-16\); get the original file again"):
+        opened(plain, ",task=nodule")

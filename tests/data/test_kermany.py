@@ -115,3 +115,19 @@ def test_an_image_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     (parent / "chest_xray" / KERMANY_FILES[0]).write_bytes(b"")
     with pytest.raises(DataError, match=r"1 problem: train/NORMAL/IM-0115-0001.jpeg: zero bytes"):
         opened(parent)
+
+
+def test_a_part_that_is_spelt_otherwise_is_a_problem(tmp_path: Path) -> None:
+    root = make_kermany(tmp_path) / "chest_xray"
+    (root / "val").rename(root / "valid")
+    with pytest.raises(DataError, match="folder valid holds images of these classes and is no part; expected train, v"):
+        opened(root)
+
+
+def test_what_lies_beside_the_images_is_noted(tmp_path: Path) -> None:
+    folder = make_kermany(tmp_path) / "chest_xray" / "train" / "NORMAL"
+    (folder / "Thumbs.db").write_bytes(b"")
+    (folder / "more").mkdir()
+    (folder / "IM-0115-0001.jpeg").rename(folder / "IM-0115-0001.webp")
+    said = "2 files or folders beside the images are left out, train/NORMAL/IM-0115-0001.webp for one"
+    assert said in opened(tmp_path).notes

@@ -80,3 +80,12 @@ def test_a_folder_of_masks_that_is_spelt_otherwise_is_named(tmp_path: Path) -> N
         DataError, match=r"mask folder .*/ManualMask/leftMask does not exist, but LeftMasks does: rename"
     ):
         opened(parent)
+
+
+def test_where_the_lungs_are_is_unknown_where_one_mask_is_empty_and_other_files_are_noted(tmp_path: Path) -> None:
+    root = make_montgomery(tmp_path) / "MontgomerySet"
+    save(root / "ManualMask" / "leftMask" / "MCUCXR_0001_0.png", np.zeros((40, 48), bool))
+    (root / "CXR_png" / "MCUCXR_0003_0.dcm").write_bytes(b"x")
+    data = opened(root)
+    assert data.truth[:, 0].tolist() == [UNKNOWN, PRESENT, PRESENT]
+    assert "1 files beside the images are left out, MCUCXR_0003_0.dcm for one" in data.notes

@@ -97,6 +97,11 @@ def test_tables_of_folds(tmp_path: Path) -> None:
     assert sorted(tested) == [*range(48)]
     with pytest.raises(DataError, match=r"f.csv has no fold '7'; known: 0, 1, 2, 3"):
         make_split(data, f"{table}:fold=7")
+    floats = lines(
+        tmp_path / "1.csv", ["image,fold", *(f"i{row},{row // 12}{'.0' * (row % 4 == 0)}" for row in range(48))]
+    )
+    for fold in ("1", "1.0", " 1"):
+        assert set(make_split(data, f"{floats}:fold={fold}").test.tolist()) == set(range(12, 24)), "1.0 is fold 1"
 
 
 @pytest.mark.parametrize("by", ["image", "patient"])
@@ -132,6 +137,7 @@ def test_lists(tmp_path: Path, by: str) -> None:
         ("test={c}", r"image 'j1' is not in made; expected names such as 'i0'"),
         ("{table}", r"has columns image,fold; expected a CSV file with columns image,split or patient,split"),
         ("{table}:fold=1:2", "has no fold '1:2'; known: 1"),
+        ("{nan}:fold=1", r"n.csv: the line of image 'i1' has no fold; name one, or leave out the line"),
         ("{blank}:fold=1", r"b.csv: the line of image 'i1' has no fold; name one, or leave out the line"),
         ("test={empty}", r"list .*/none is empty; expected one image name a line"),
     ],
@@ -144,6 +150,7 @@ def test_lists_that_do_not_fit(tmp_path: Path, how: str, expected: str) -> None:
         "c": lines(tmp_path / "c", ["i0", "j1"]),
         "table": lines(tmp_path / "t.csv", ["image,fold", "i0,1"]),
         "blank": lines(tmp_path / "b.csv", ["image,fold", "i0,1", "i1,"]),
+        "nan": lines(tmp_path / "n.csv", ["image,fold", "i0,1", "i1,NaN"]),
         "empty": lines(tmp_path / "none", []),
     }
     with pytest.raises(DataError, match=expected) as error:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -148,3 +149,14 @@ def test_copies_in_two_sources_are_of_one_patient(tmp_path: Path, cache: Path) -
             *("cls/1", "cls/1", "seg/2", "seg/3", "cls/4", "seg/5"),
         ]
     assert len(list(cache.glob("pictures-*.npy"))) == 1
+
+
+def test_pictures_that_are_labelled_in_several_ways_are_named(tmp_path: Path) -> None:
+    rows = [("00000001_000.png", "Mass", 1), ("00000002_000.png", "No Finding", 2), ("00000003_000.png", "Mass", 3)]
+    root = make_nih(tmp_path / "nih", rows, boxes=())
+    spec = parse_data(f"chestxray14:{root},size=64")
+    shutil.copy(root / "images" / rows[0][0], root / "images" / rows[2][0])
+    assert not any("labelled in several ways" in note for note in check(spec, "multi", tmp_path / "cache").notes)
+    shutil.copy(root / "images" / rows[0][0], root / "images" / rows[1][0])
+    (said,) = [note for note in check(spec, "multi", tmp_path / "cache").notes if "labelled in several ways" in note]
+    assert said.startswith("1 picture labelled in several ways: '00000001_000.png' (patient 1) and '00000002_000.png'")

@@ -6,7 +6,7 @@ Saporta et al., Benchmarking saliency methods for chest X-ray interpretation, Na
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,9 @@ from numpy.typing import NDArray
 from raysearch.data._image_file import MAX_PIXELS
 from raysearch.data._manifest import Polygons, RunLengths
 from raysearch.data._rle import run_lengths
+from raysearch.data.kinds._files import absent_folder, similar_folder
+from raysearch.data.kinds._names import stem
+from raysearch.data.kinds._tables import absent_table
 from raysearch.errors import DataError, nearest
 
 PATHOLOGIES = (
@@ -27,6 +30,8 @@ PATHOLOGIES = (
 _ALIASES = {"Lung Opacity": "Airspace Opacity"}
 _FORMS = ("gt_segmentations", "gt_annotations")
 _SIZE = "img_size"
+_RELEASE = "CheXlocalize"
+_PARTS = {"valid": "val", "test": "test"}
 
 
 Drawn = dict[str, RunLengths | Polygons | None]
@@ -34,14 +39,31 @@ Drawn = dict[str, RunLengths | Polygons | None]
 name every pathology, leave it out. One without a region is no key."""
 
 
-def annotation_files(folders: Sequence[Path]) -> list[Path]:
+def find_annotations(root: Path, parts: Iterable[str]) -> tuple[list[Path], list[tuple[str, bool]]]:
     """Of each part that was annotated, the file that is there: segmentations before the polygons they were made from,
-    earlier folders first."""
-    found = []
-    for part in ("val", "test"):
-        names = [folder / f"{form}_{part}.json" for form in _FORMS for folder in folders]
-        found += [path for path in names if path.is_file()][:1]
-    return found
+    the release's folder first. And a line for every one that is absent though there are images of its part, with
+    whether a file or folder with a similar name may be meant.
+
+    Args:
+        root: the folder of the images; CheXlocalize's may lie in it or beside it.
+        parts: published parts that there are images of.
+    """
+    folders = (root, root / _RELEASE, root.parent / _RELEASE, root.parent)
+    similar = [absent_folder(place / _RELEASE) for place in (root, root.parent) if similar_folder(place, _RELEASE)]
+    found: list[Path] = []
+    said: list[tuple[str, bool]] = []
+    known = [f"{form}_{part}.json" for form in _FORMS for part in _PARTS]
+    for part, file in _PARTS.items():
+        names = [folder / f"{form}_{file}.json" for form in _FORMS for folder in folders]
+        if there := [path for path in names if path.is_file()]:
+            found.append(there[0])
+        elif part in parts:
+            lines = [absent_table(folder, names[0].name, known) for folder in folders if folder.is_dir()]
+            line, is_similar = max(lines, key=lambda each: each[1])
+            if similar and not any((place / _RELEASE).is_dir() for place in (root, root.parent)):
+                line, is_similar = f"{names[0].name} is absent, and {similar[0]}", True
+            said.append((f"CheXlocalize's {line}: where the findings of published {part} are is unknown", is_similar))
+    return found, said
 
 
 def read_annotations(path: Path) -> tuple[dict[str, Drawn], list[str]]:
@@ -51,7 +73,7 @@ def read_annotations(path: Path) -> tuple[dict[str, Drawn], list[str]]:
         DataError: unreadable, no JSON, or no object of images.
     """
     try:
-        content = json.loads(path.read_text("utf-8"))
+        content = json.loads(path.read_bytes())  # in any of Unicode's encodings
     except (OSError, ValueError, RecursionError) as error:
         reason = "nested too deeply" if isinstance(error, RecursionError) else " ".join(str(error).split())
         raise DataError(f"annotations {path} cannot be read ({reason}); get the original file again") from None
@@ -59,7 +81,8 @@ def read_annotations(path: Path) -> tuple[dict[str, Drawn], list[str]]:
         raise DataError(f"annotations {path} hold no object of images; get the original file again")
     drawn: dict[str, Drawn] = {}
     problems: list[str] = []
-    for image, entry in content.items():
+    for name, entry in content.items():
+        image = stem(name)
         drawn[image] = {}
         lines = ["no object of pathologies in " + path.name]
         if isinstance(entry, dict):
@@ -113,6 +136,8 @@ def _points(polygon: object, frame: tuple[int, int]) -> NDArray[np.float64]:
         points = np.empty(0)
     if points.ndim != 2 or points.shape[1] != 2 or len(points) < 2 or not np.isfinite(points).all():
         raise ValueError("a polygon that is no list of at least two points [x, y]")
+    if len(points) and (points >= 0).all() and (points <= 1).all():
+        raise ValueError("a polygon in shares of the image; expected pixels")
     if (points < np.negative(frame)).any() or (points > np.multiply(frame, 2)).any():
         raise ValueError(f"a polygon far outside the image of {frame[0]}x{frame[1]}")
     return points

@@ -66,9 +66,18 @@ def place_regions(
         placed.notes.append(f"{missing} labels of images that CheXlocalize annotated have no region: these are unknown")
     if unnamed:
         placed.notes.append(f"{unnamed} regions are not told in full by CheXlocalize's files: these are unknown")
+    if beyond := sum(_reaches_beyond(region) for of_row in placed.regions.values() for region in of_row.values()):
+        placed.notes.append(f"{beyond} regions of CheXlocalize reach beyond their images: they are cut there")
     if contrary:
         placed.notes.append(f"{contrary} regions of CheXlocalize contradict the image's labels: these are unknown")
     return placed
+
+
+def _reaches_beyond(region: Region) -> bool:
+    """Whether polygons leave their frame by more than a pixel."""
+    return isinstance(region, Polygons) and any(
+        (points < -1).any() or (points > np.add(region.frame, 1)).any() for points in region.polygons
+    )
 
 
 def _union(parts: list[RunLengths | Polygons], image: str, problems: list[str]) -> Region | None:

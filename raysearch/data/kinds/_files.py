@@ -13,6 +13,10 @@ from raysearch.errors import DataError
 IMAGES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
 
 
+_KEPT_BY_SYSTEMS = ("thumbs.db", "desktop.ini")
+"""Files that systems put into folders, hidden ones apart."""
+
+
 def release_folder(path: str | None, title: str, holds: Sequence[str], inner: Sequence[str] = ()) -> Path:
     """The folder of a release: the one that was named, one of `inner` inside it, or the only one inside it that is a
     release.
@@ -58,6 +62,11 @@ def inside(folder: Path, name: str) -> Path | None:
     return folder.joinpath(*parts)
 
 
+def is_name(name: str) -> bool:
+    """Whether a table names a file that is in its folder itself."""
+    return len(PurePosixPath(name).parts) == 1 and inside(Path(), name) is not None
+
+
 def is_file(path: Path) -> bool:
     """As `Path.is_file`, and False for a name that no file can have."""
     return os.path.isfile(path)
@@ -80,6 +89,12 @@ def files_in(folder: Path, suffixes: Iterable[str] = IMAGES) -> list[Path]:
     """The entries of a folder with one of these endings; DataError as `entries`."""
     known = tuple(suffixes)
     return [path for path in entries(folder) if path.suffix.lower() in known]
+
+
+def other_files(folder: Path, suffixes: Iterable[str] = IMAGES) -> list[Path]:
+    """The files and folders in a folder that `files_in` leaves out, but for those that systems keep there."""
+    known = {*files_in(folder, suffixes)}
+    return [path for path in entries(folder) if path not in known and path.name.lower() not in _KEPT_BY_SYSTEMS]
 
 
 def by_stem(files: Iterable[Path]) -> dict[str, Path]:
@@ -137,6 +152,17 @@ class Finder:
             return []
         said, name = self._other[0]
         return [f"{len(self._other)} images have other endings than in {table}, {name} for {said}"]
+
+
+def image_folder(folder: Path) -> Path:
+    """The folder that should hold the images.
+
+    Raises:
+        DataError: it does not exist.
+    """
+    if not folder.is_dir():
+        raise DataError(f"image {absent_folder(folder)}; get it, or name the folder that holds it")
+    return folder
 
 
 def first_folder(*folders: Path) -> Path | None:

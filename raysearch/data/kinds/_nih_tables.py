@@ -71,7 +71,7 @@ def read_boxes(
         DataError: as `read_table`, or a header that does not tell what the numbers are.
     """
     table = read_table(path, (*_BOX_COLUMNS, *_NUMBERS[:4]), (*_BOX_COLUMNS, *_NUMBERS), may_be_empty=True)
-    header = read_header(path)
+    header = read_header(path, _BOX_COLUMNS)
     form = box_form(header[2:])
     if form is None or max(form.columns) >= len(_NUMBERS):
         raise DataError(

@@ -9,7 +9,7 @@ import pandas as pd
 
 _NUMBER = re.compile(r"0*([0-9]+?)(?:\.0*)?")
 _ROUNDED = re.compile(r"[0-9]+(?:\.[0-9]+)?[eE]\+?[0-9]+")
-_NOBODY = ("", "nan", "none", "null", "na", "n/a", "<na>")
+NOBODY = ("", "nan", "none", "null", "na", "n/a", "<na>")
 """How programs write that there is nothing in a cell."""
 
 
@@ -28,7 +28,7 @@ def read_patients(
         patients: cells without spaces around them.
         table: what to call the table.
     """
-    problems = [f"{name}: no patient in {table}" for name in names[patients.str.lower().isin(_NOBODY)]]
+    problems = [f"{name}: no patient in {table}" for name in names[patients.str.lower().isin(NOBODY)]]
     rounded = patients.str.fullmatch(_ROUNDED)
     problems += [
         f"{name}: patient {text} in {table} is a number that a program has rounded; expected all its digits"

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import difflib
+import io
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -34,6 +36,9 @@ def find_table(folder: Path, *names: str) -> Path:
     for name in names:
         if (folder / name).is_file():
             return folder / name
+    line, is_similar = absent_table(folder, names[0])
+    if is_similar:
+        raise DataError(f"table {folder / line}")
     others = f" (or {', '.join(names[1:])})" if len(names) > 1 else ""
     raise DataError(f"{folder} holds no table {names[0]}{others}; put it there, or name the folder that holds it")
 
@@ -41,7 +46,8 @@ def find_table(folder: Path, *names: str) -> Path:
 def read_table(
     path: Path, columns: Sequence[str], header: Sequence[str] | None = None, may_be_empty: bool = False
 ) -> pd.DataFrame:
-    """Columns of a CSV file as stripped text. Line ends may be CR, LF or both; lines may end in commas.
+    """Columns of a CSV file as stripped text. Line ends may be CR, LF or both; lines may end in commas. Semicolons or
+    tabs divide the cells where the first line, so divided, has the columns; what programs save is UTF-8 or UTF-16.
 
     Args:
         columns: those that must be there; only these come back.
@@ -50,15 +56,15 @@ def read_table(
         may_be_empty: whether a table of a header alone is one.
 
     Raises:
-        DataError: unreadable, not UTF-8, another first line than `header` says, a column missing, no rows unless it may
-            be empty, a line with too few or too many cells.
+        DataError: unreadable, in another encoding, another first line than `header` says, a column missing, no rows
+            unless it may be empty, a line with too few or too many cells.
     """
     try:
-        with path.open(encoding="utf-8-sig") as file:
-            lines = [[cell.strip() for cell in line] for line in csv.reader(file, strict=True)]
+        lines = _cells(path, header[:2] if header else columns)
     except (OSError, ValueError, csv.Error) as error:
         raise DataError(
-            f"table {path} cannot be read ({error}); expected a CSV file with {', '.join(columns)}"
+            f"table {path} cannot be read ({_reason(error)}); expected a CSV file with"
+            f" {', '.join(header[:2] if header else columns)}"
         ) from None
     first = lines[0] if lines else []
     if header and first[:2] != list(header[:2]):
@@ -87,10 +93,33 @@ def read_table(
     return pd.DataFrame(cells, dtype=object)
 
 
-def read_header(path: Path) -> list[str]:
-    """The cells of the first line of a CSV file that `read_table` could read."""
-    with path.open(encoding="utf-8-sig") as file:
-        return [one_line(cell.strip()) for cell in next(csv.reader(file), [])]
+def read_header(path: Path, columns: Sequence[str]) -> list[str]:
+    """The cells of the first line of a CSV file that `read_table` could read, with these columns among them."""
+    return [one_line(cell) for cell in next(iter(_cells(path, columns)), [])]
+
+
+def _cells(path: Path, columns: Sequence[str]) -> list[list[str]]:
+    """The stripped cells of each line of a CSV file; OSError, ValueError or csv.Error if it is none."""
+    text = _text(path)
+    divided = {}
+    for delimiter in (",", ";", "\t"):
+        first = next(csv.reader(io.StringIO(text), delimiter=delimiter), [])
+        divided[delimiter] = set(columns) <= {cell.strip() for cell in first}
+    used = next((delimiter for delimiter, found in divided.items() if found), ",")
+    return [[cell.strip() for cell in line] for line in csv.reader(io.StringIO(text), strict=True, delimiter=used)]
+
+
+def _text(path: Path) -> str:
+    """A text file in UTF-8, or in UTF-16 that says so, with line feeds; OSError or ValueError if it is none."""
+    content = path.read_bytes()
+    wide = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    return content.decode("utf-16" if wide else "utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, UnicodeDecodeError):
+        return f"byte {error.start + 1} is in another encoding; save it as UTF-8"
+    return str(error)
 
 
 def one_line(cell: str) -> str:
@@ -105,9 +134,9 @@ def read_names(path: Path) -> list[str]:
         DataError: unreadable, not UTF-8, or no lines.
     """
     try:
-        names = [line.strip() for line in path.read_text("utf-8-sig").splitlines() if line.strip()]
+        names = [line.strip() for line in _text(path).splitlines() if line.strip()]
     except (OSError, ValueError) as error:
-        raise DataError(f"list {path} cannot be read ({error}); expected one image name a line") from None
+        raise DataError(f"list {path} cannot be read ({_reason(error)}); expected one image name a line") from None
     if not names:
         raise DataError(f"list {path} is empty; expected one image name a line")
     return names
@@ -120,9 +149,9 @@ def read_columns(path: Path, columns: int) -> list[list[str]]:
         DataError: unreadable, not UTF-8, no lines, a line with another number of cells.
     """
     try:
-        text = path.read_text("utf-8-sig")
+        text = _text(path)
     except (OSError, ValueError) as error:
-        raise DataError(f"table {path} cannot be read ({error}); expected {columns} cells a line") from None
+        raise DataError(f"table {path} cannot be read ({_reason(error)}); expected {columns} cells a line") from None
     rows = [line.split() for line in text.splitlines() if line.strip() and not line.startswith("#")]
     if not rows:
         raise DataError(f"table {path} has no rows; correct it, or get the original file again")

@@ -14,7 +14,7 @@ from raysearch.data._manifest import FileManifest
 from raysearch.data.kinds._base import MISSING, Kind, Option, size_option, task_option
 from raysearch.data.kinds._box_tables import fits_its_file
 from raysearch.data.kinds._draw import draw
-from raysearch.data.kinds._files import files_in
+from raysearch.data.kinds._files import files_in, image_folder
 from raysearch.data.kinds._labels import normal_or_not
 from raysearch.data.kinds._names import meant
 from raysearch.data.kinds._nih_tables import (
@@ -112,7 +112,10 @@ class ChestXray14(Kind):
         problems += wrong
         chosen, notes = _choose(str(spec["task"]), int(spec["classes"]), view, positive, names)
 
-        files, wrong, lines = _by_name(_image_files(root), names, entry.name)
+        found = _image_files(root)
+        if not found and not _folders(root):
+            image_folder(root / "images")
+        files, wrong, lines = _by_name(found, names, entry.name)
         problems += _in_two_folders(root, names) + wrong
         notes += lines
         absent, skipped = listed_but_absent(names, files, entry.name, skip=spec["missing"] == "skip")
@@ -167,7 +170,8 @@ def _choose(
     if task == "normal-vs-pneumonia":
         other, keep = "pneumonia", (count == 0) | positive[:, FINDINGS.index("Pneumonia")]
         findings = {"Pneumonia": 1}
-        notes = [f"{int((~keep).sum())} images with neither No Finding nor Pneumonia are left out"]
+        left = int((~keep).sum())
+        notes = [f"{left} images with neither No Finding nor Pneumonia are left out"] if left else []
     else:
         other, keep, notes = "abnormal", np.ones(len(names), bool), []
         findings = dict.fromkeys(FINDINGS, 1)
@@ -207,7 +211,9 @@ def _findings(
     if view == "multi":
         return _Labelled(classes, np.ones(len(positive), bool), labels, truth, findings), []
     none, several = int((count == 0).sum()), int((count > 1).sum())
-    notes = [f"{none} images without a finding and {several} with several are left out of the single view"]
+    both = [(none, "without a finding"), (several, "with several findings")]
+    left = " and ".join(f"{number} images {what}" for number, what in both if number)
+    notes = [f"{left} are left out of the single view"] if left else []
     keep = (count == 1) & shown.any(axis=1)
     if other := int(((count == 1) & ~keep).sum()):
         notes.append(f"{other} images with another finding than the {len(classes)} classes are left out")

@@ -13,12 +13,13 @@ from numpy.typing import NDArray
 from raysearch.data._collection import ABSENT, PRESENT, UNKNOWN, View
 from raysearch.data._manifest import FileManifest
 from raysearch.data.kinds._base import MISSING, Kind, Option, size_option, task_option
-from raysearch.data.kinds._chexlocalize import PATHOLOGIES, Drawn, annotation_files, read_annotations
+from raysearch.data.kinds._chexlocalize import PATHOLOGIES, Drawn, find_annotations, read_annotations
 from raysearch.data.kinds._chexpert_files import find_files, names_of, part_folders
 from raysearch.data.kinds._chexpert_regions import place_regions
-from raysearch.data.kinds._files import Finder, release_folder
+from raysearch.data.kinds._files import Finder, absent_folder, release_folder, similar_folder
 from raysearch.data.kinds._labels import normal_or_not
-from raysearch.data.kinds._tables import duplicates, listed_but_absent, read_table, refuse_nothing
+from raysearch.data.kinds._patients import NOBODY
+from raysearch.data.kinds._tables import absent_table, duplicates, listed_but_absent, read_table, refuse_nothing
 from raysearch.errors import DataError
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ _TABLES = {
 }
 _INNER = ("CheXpert-v1.0", "CheXpert-v1.0-small", "CheXpert")
 _UNCERTAIN, _BLANK = 2, 3
-_CODES = {"1.0": PRESENT, "1": PRESENT, "0.0": ABSENT, "0": ABSENT, "-1.0": _UNCERTAIN, "-1": _UNCERTAIN, "": _BLANK}
+_CODES = {"1.0": PRESENT, "1": PRESENT, "0.0": ABSENT, "0": ABSENT, "-1.0": _UNCERTAIN, "-1": _UNCERTAIN}
 _POLICIES = {"ignore": UNKNOWN, "zeros": ABSENT, "ones": PRESENT}
 
 
@@ -95,16 +96,28 @@ class CheXpert(Kind):
         root = release_folder(spec.path, self.title, [name for names in _TABLES.values() for name in names], _INNER)
         table, tables, problems = _read_tables(root)
         refuse_nothing(len(table), root, problems)
-        notes = [
-            f"{names[0]} is absent: no image is in published {part}"
-            for part, names in _TABLES.items()
-            if not any((root / name).is_file() for name in names)
-        ]
+        notes: list[str] = []
+        for part, names in _TABLES.items():
+            if not any((root / name).is_file() for name in names):
+                line, similar = absent_table(root, names[0], [name for others in _TABLES.values() for name in others])
+                (problems if similar else notes).append(f"{line}: no image is in published {part}")
         if spec["views"] == "frontal":
-            lateral = ~table["Path"].str.contains("_frontal", regex=False)
+            view_of = table["below"].str.lower().str.extract(r"_(frontal|lateral)[^/]*$", expand=False)
+            problems += [
+                f"{name}: neither frontal nor lateral by its name; rename it, or set views=all"
+                for name in table["Path"][view_of.isna()]
+            ]
+            lateral = view_of == "lateral"
             notes += [f"{int(lateral.sum())} lateral images are left out (views=frontal)"] if lateral.any() else []
             table = table[~lateral]
         folders = {part: part_folders(root, part) for part in table["part"].unique()}
+        every = [name for part in _TABLES for name in names_of(part)]
+        problems += [
+            f"image {absent_folder(folder, every)}"
+            for of_part in folders.values()
+            for folder in of_part
+            if not folder.is_dir() and similar_folder(folder.parent, folder.name, every)
+        ]
         finder = Finder()
         files, doubled = find_files(zip(table["part"], table["below"], strict=True), folders, finder)
         table = table.assign(file=pd.Series(files, index=table.index, dtype=object))
@@ -126,16 +139,14 @@ class CheXpert(Kind):
             )
 
         table = table.iloc[rows]
-        annotations = annotation_files((root, root / "CheXlocalize", root.parent / "CheXlocalize", root.parent))
+        annotations, said = find_annotations(root, set(table["part"]))
+        problems += [line for line, similar in said if similar]
+        notes += [line for line, similar in said if not similar]
         drawn: dict[str, Drawn] = {}
         for path in annotations:
             entries, found = read_annotations(path)
             drawn |= entries
             problems += found
-        if not annotations:
-            notes.append(
-                "CheXlocalize's gt_segmentations_val.json and gt_segmentations_test.json are absent: no region"
-            )
         placed = place_regions(table["image"].tolist(), drawn, chosen.labels[rows], chosen.truth[rows], chosen.members)
         return FileManifest(
             root=root.parent,  # the annotations may lie beside the images
@@ -183,10 +194,10 @@ def _read_tables(root: Path) -> tuple[pd.DataFrame, list[Path], list[str]]:
 
 def _below(name: str, folders: Sequence[str]) -> str | None:
     """``patient00001/study1/view1_frontal.jpg`` of a path, whatever leads to it; None if it is none or leads out."""
-    *above, part, patient, study, view = ["", "", "", *name.split("/")]
+    *above, part, patient, study, view = ["", "", "", *name.replace("\\", "/").split("/")]
     below = f"{patient}/{study}/{view}"
-    known = part in folders and all((patient, study, view)) and ".." not in (*above, patient, study, view)
-    return below if known and "\\" not in below and "\0" not in below else None
+    known = part.lower() in folders and all((patient, study, view)) and ".." not in (*above, patient, study, view)
+    return below if known and "\0" not in below else None
 
 
 def _labels(
@@ -197,7 +208,7 @@ def _labels(
     problems = []
     doubtful = 0
     for name in OBSERVATIONS:
-        codes = table[name].map(_CODES)
+        codes = table[name].map(lambda cell: _BLANK if cell.lower() in NOBODY else _CODES.get(cell))
         for image, cell in zip(table["Path"][codes.isna()], table[name][codes.isna()], strict=True):
             problems.append(f"{image}: '{cell}' for {name}; expected 1.0, 0.0, -1.0 or nothing")
         values = codes.fillna(_BLANK).to_numpy().astype(np.int8)
@@ -222,8 +233,9 @@ def _choose(task: str, view: View, labels: dict[str, NDArray[np.int8]]) -> _Labe
         other, members = "abnormal", {1: tuple(name for name in PATHOLOGIES if name != _DEVICES)}
         abnormal = np.any([labels[name] == PRESENT for name in pathologies], axis=0)
     keep = normal ^ abnormal
-    left = f"{int((~keep).sum())} images that are neither, or both, of normal and {other} are left out"
-    return _Labelled(("normal", other), keep, *normal_or_not(normal), members, [left])
+    left = int((~keep).sum())
+    notes = [f"{left} images that are neither, or both, of normal and {other} are left out"] if left else []
+    return _Labelled(("normal", other), keep, *normal_or_not(normal), members, notes)
 
 
 def _observations(classes: tuple[str, ...], view: View, labels: dict[str, NDArray[np.int8]]) -> _Labelled:
@@ -238,7 +250,7 @@ def _observations(classes: tuple[str, ...], view: View, labels: dict[str, NDArra
     every = np.stack([values for name, values in labels.items() if name != _NORMAL or name in classes], axis=1)
     one = ((every == PRESENT).sum(axis=1) == 1) & (every != UNKNOWN).all(axis=1)
     keep = one & (shown == PRESENT).any(axis=1)
-    left = f"{int((~keep).sum())} images without exactly one of the classes, and that for certain, are left out"
-    return _Labelled(
-        classes, keep, shown, truth, members, [f"{left} of the single view (options task, uncertain, blank)"]
-    )
+    left = int((~keep).sum())
+    said = "without exactly one of the classes, and that for certain, are left out of the single view"
+    notes = [f"{left} images {said} (options task, uncertain, blank)"] if left else []
+    return _Labelled(classes, keep, shown, truth, members, notes)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -12,9 +14,16 @@ from numpy.typing import NDArray
 from raysearch.data._collection import ABSENT, PRESENT, UNKNOWN, View
 from raysearch.data._manifest import FileManifest, MaskFiles
 from raysearch.data.kinds._base import MISSING, Kind, Option, size_option, task_option
-from raysearch.data.kinds._files import Finder, absent_folder, by_stem, entries, similar_folder
-from raysearch.data.kinds._patients import read_patients
-from raysearch.data.kinds._tables import data_folder, duplicates, find_table, listed_but_absent, read_table
+from raysearch.data.kinds._files import Finder, absent_folder, by_stem, entries, is_name, similar_folder
+from raysearch.data.kinds._patients import NOBODY, read_patients
+from raysearch.data.kinds._tables import (
+    data_folder,
+    duplicates,
+    find_table,
+    listed_but_absent,
+    read_table,
+    refuse_nothing,
+)
 from raysearch.errors import DataError
 
 if TYPE_CHECKING:
@@ -25,8 +34,10 @@ LUNGS = ("left_lung", "right_lung")
 
 _V7LABS = "semantic_masks_v7labs_lungs"
 _SEGMENTATIONS = "segmentations"
-_UNLABELLED = ("", "todo", "unknown")
-_NORMAL = "No Finding"
+_UNLABELLED = ("todo", "unknown", *NOBODY)
+_NORMAL = "no finding"
+_COVID = re.compile(r"covid\W*19(?!\w)|covid$")
+_PERHAPS = re.compile(r"covid|sars\W*cov\W*2|ncov")
 
 
 class _Labelled(NamedTuple):
@@ -69,17 +80,27 @@ class CovidChestXray(Kind):
         root = data_folder(spec.path, self.title)
         metadata = find_table(root, "metadata.csv")
         table = read_table(metadata, ("patientid", "finding", "modality", "filename"))
-        xray = table["modality"].str.lower() == "x-ray"
-        notes = [f"{int((~xray).sum())} rows of other modalities than X-ray are left out"] if not xray.all() else []
+        xray = table["modality"].str.lower().str.replace(r"[\s_-]", "", regex=True) == "xray"
+        others = ", ".join(sorted(table["modality"][~xray].unique()))
+        notes = [f"{int((~xray).sum())} rows of other modalities than X-ray are left out: {others}"] if others else []
         table = table[xray].copy()
         if table.empty:
             raise DataError(f"table {metadata} has no row of modality X-ray; get the original file again")
 
         folder, finder = root / "images", Finder()
-        files = {path.name: path for path in entries(folder)}
-        paths = {name: files.get(name) or finder.find(folder / name) for name in table["filename"]}
+        if not folder.is_dir():
+            raise DataError(f"image {absent_folder(folder)}; get it, or name the folder that holds it")
+        problems = [
+            f"patient {patient}: the file name '{name}' in {metadata.name}, expected that of an image in {folder.name}/"
+            for patient, name in zip(table["patientid"], table["filename"], strict=True)
+            if not is_name(name)
+        ]
+        table = table[table["filename"].map(is_name)].copy()
+        refuse_nothing(len(table), root, problems)
+        files = {_composed(path.name): path for path in entries(folder)}
+        paths = {name: files.get(_composed(name)) or finder.find(folder / name) for name in table["filename"]}
         there = [name for name, path in paths.items() if path is not None]
-        problems = duplicates(table["filename"], metadata.name)
+        problems += duplicates(table["filename"], metadata.name)
         patients, wrong, said = read_patients(table["filename"], table["patientid"], metadata.name)
         table["patientid"] = patients
         problems += wrong
@@ -87,6 +108,8 @@ class CovidChestXray(Kind):
         table = table[table["filename"].isin(there)].reset_index(drop=True)
         notes += said + finder.notes(metadata.name)
 
+        table["finding"] = table["finding"].str.lower()
+        problems += _doubtful(table, metadata.name) if view == "single" else []
         masks = _mask_files(root, str(spec["task"]), str(spec["masks"]), table["filename"], problems, notes)
         labelled = _single(table["finding"], masks) if view == "single" else _multi(table["finding"], masks)
         return FileManifest(
@@ -124,12 +147,22 @@ def _mask_files(
         DataError: the folder that should hold the masks does not exist, or holds two files of one stem.
     """
     if task == "lungs" and source == "v7labs":
-        found = _rows_of(_files(root, _V7LABS), names, True, problems, notes)
+        found = _rows_of(_V7LABS, _files(root, _V7LABS), names, True, problems, notes)
         return _Masks(task, {"lungs": {row: (path,) for row, path in found}}, {row for row, _ in found})
 
     structures = [path for path in _files(root, _SEGMENTATIONS) if path.is_dir()]
-    files = [path for structure in structures for path in by_stem(entries(structure)).values()]
-    found = _rows_of(files, names, False, problems, notes)
+    found = [
+        pair
+        for structure in structures
+        for pair in _rows_of(
+            f"{_SEGMENTATIONS}/{structure.name}",
+            list(by_stem(entries(structure)).values()),
+            names,
+            False,
+            problems,
+            notes,
+        )
+    ]
     groups: dict[str, tuple[str, ...]] = {"lungs": LUNGS} if task == "lungs" else {name: (name,) for name in LESIONS}
     placed: dict[str, dict[int, tuple[Path, ...]]] = {name: {} for name in groups}
     for name, members in groups.items():
@@ -146,25 +179,29 @@ def _mask_files(
 
 
 def _rows_of(
-    files: list[Path], names: pd.Series[str], own_names: bool, problems: list[str], notes: list[str]
+    folder: str, files: list[Path], names: pd.Series[str], own_names: bool, problems: list[str], notes: list[str]
 ) -> list[tuple[int, Path]]:
-    """The image row of each mask that belongs to one: by its name without the ending, with `own_names` by all of it
-    where it has the image's."""
-    by_name = {name: row for row, name in enumerate(names)} if own_names else {}
+    """The image row of each mask of a folder that belongs to one: by its name without the ending, with `own_names` by
+    all of it where it has the image's. A folder of which no mask belongs to any is a problem."""
+    by_name = {_composed(name): row for row, name in enumerate(names)} if own_names else {}
     of_stem: dict[str, list[int]] = {}
     for row, name in enumerate(names):
-        of_stem.setdefault(Path(name).stem, []).append(row)
+        of_stem.setdefault(Path(_composed(name)).stem, []).append(row)
     found, unused = [], 0
     for path in files:
-        rows = [by_name[path.name]] if path.name in by_name else of_stem.get(path.stem, [])
+        name = _composed(path.name)
+        rows = [by_name[name]] if name in by_name else of_stem.get(Path(name).stem, [])
         if len(rows) == 1:
             found.append((rows[0], path))
         elif rows:
             images = " or ".join(names[row] for row in rows)
             problems.append(f"{path.parent.name}/{path.name}: may be the mask of {images}; rename image and mask")
         unused += not rows
-    if unused:
-        notes.append(f"{unused} masks belong to no image of metadata.csv and are left out")
+    if unused == len(files) > 0:
+        line = f"all {unused} masks in {folder} belong to no image of metadata.csv, {files[0].name} for one"
+        problems.append(f"{line}; expected names such as {Path(names.iloc[0]).stem}.png")
+    elif unused:
+        notes.append(f"{unused} masks in {folder} belong to no image of metadata.csv and are left out")
     return found
 
 
@@ -191,10 +228,29 @@ def _files(root: Path, name: str) -> list[Path]:
     return entries(root / name)
 
 
+def _composed(name: str) -> str:
+    """A name with composed letters: Macs take them apart."""
+    return unicodedata.normalize("NFC", name)
+
+
+def _is_covid(finding: str) -> bool:
+    """Of a finding in small letters. Newer releases spell the path through the taxonomy, Pneumonia/Viral/COVID-19, and
+    several findings have commas between them."""
+    return any(_COVID.match(part.strip()) for part in re.split(r"[/,;|]", finding))
+
+
+def _doubtful(table: pd.DataFrame, name: str) -> list[str]:
+    """A problem line for every finding that speaks of the disease, but in words that are not known here."""
+    return [
+        f"{image}: the finding '{finding}' in {name}, which may be COVID-19 or not; expected COVID-19, or another name"
+        for image, finding in zip(table["filename"], table["finding"], strict=True)
+        if _PERHAPS.search(finding) and not _is_covid(finding)
+    ]
+
+
 def _single(findings: pd.Series[str], masks: _Masks) -> _Labelled:
-    unlabelled = findings.str.lower().isin(_UNLABELLED).to_numpy()
-    # newer releases spell the path through the taxonomy: Pneumonia/Viral/COVID-19
-    covid = findings.str.split("/").str[-1].str.startswith("COVID-19").to_numpy()
+    unlabelled = findings.isin(_UNLABELLED).to_numpy()
+    covid = findings.map(_is_covid).to_numpy(dtype=bool)
     labels = np.where(np.stack([covid, ~covid], axis=1), PRESENT, ABSENT).astype(np.int8)
     labels[unlabelled] = UNKNOWN
     truth = np.full_like(labels, UNKNOWN)
@@ -206,7 +262,7 @@ def _single(findings: pd.Series[str], masks: _Masks) -> _Labelled:
             continue
         own = 0 if covid[row] else 1
         if paths := tuple(path for of_class in masks.files.values() for path in of_class.get(row, ())):
-            regions[row] = {own: MaskFiles(paths)}
+            regions[row] = {own: MaskFiles(paths, shown=masks.task == "lungs")}
         elif masks.task == "lesions":
             truth[row, own] = ABSENT
     return _Labelled(("covid-19", "other"), labels, truth, regions)
@@ -217,7 +273,7 @@ def _multi(findings: pd.Series[str], masks: _Masks) -> _Labelled:
     regions: dict[int, dict[int, MaskFiles]] = {}
     for label, files in enumerate(masks.files.values()):
         for row, paths in files.items():
-            regions.setdefault(row, {})[label] = MaskFiles(paths)
+            regions.setdefault(row, {})[label] = MaskFiles(paths, shown=masks.task == "lungs")
     if masks.task == "lungs":  # every chest has lungs, annotated or not
         labels, truth = np.full(shape, PRESENT, np.int8), np.full(shape, UNKNOWN, np.int8)
         return _Labelled(tuple(masks.files), labels, truth, regions)

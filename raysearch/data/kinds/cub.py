@@ -12,7 +12,15 @@ from numpy.typing import NDArray
 from raysearch.data._collection import View
 from raysearch.data._manifest import Boxes, Brighter, FileManifest, MaskFiles, Region
 from raysearch.data.kinds._base import MISSING, Kind, Option, size_option, task_option
-from raysearch.data.kinds._files import Finder, absent_folder, first_folder, inside, release_folder, similar_folder
+from raysearch.data.kinds._files import (
+    Finder,
+    absent_folder,
+    first_folder,
+    image_folder,
+    inside,
+    release_folder,
+    similar_folder,
+)
 from raysearch.data.kinds._labels import one_of
 from raysearch.data.kinds._tables import duplicates, find_table, listed_but_absent, read_keyed, refuse_nothing
 from raysearch.errors import DataError
@@ -78,8 +86,8 @@ class Cub(Kind):
             for key, name in listed.items()
             if inside(root, name) and parts.get(key) in _PART and names.get(species.get(key, "")) in classes
         ]
-        finder = Finder()
-        paths = {listed[key]: finder.find(root / "images" / listed[key]) for key in keep}
+        finder, images = Finder(), image_folder(root / "images")
+        paths = {listed[key]: finder.find(images / listed[key]) for key in keep}
         there = {name: path for name, path in paths.items() if path is not None}
         absent, notes = listed_but_absent(
             [listed[key] for key in keep], there, tables[0].name, skip=spec["missing"] == "skip"

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from raysearch.data._collection import View
 from raysearch.data._manifest import FileManifest, MaskFiles, OtherColour, Region
 from raysearch.data.kinds._base import MISSING, Kind, size_option, task_option
-from raysearch.data.kinds._files import absent_folder, by_stem, files_in, release_folder
+from raysearch.data.kinds._files import absent_folder, by_stem, files_in, image_folder, release_folder
 from raysearch.data.kinds._labels import one_of
 from raysearch.data.kinds._tables import find_table, listed_but_absent, refuse_nothing
 from raysearch.errors import DataError
@@ -55,7 +55,7 @@ class Flowers102(Kind):
         ]
         official, wrong = _official(tables[1], names)
         problems += wrong
-        files = by_stem(files_in(root / "jpg"))
+        files = by_stem(files_in(image_folder(root / "jpg")))
         there = np.array([Path(name).stem in files for name in names])
         absent, notes = listed_but_absent(
             names, np.array(names)[there].tolist(), tables[0].name, skip=spec["missing"] == "skip"
@@ -95,7 +95,12 @@ def _numbers(path: Path, name: str) -> NDArray[np.int64]:
         if path.stat().st_size > _MOST_BYTES:
             raise ValueError(f"more than {_MOST_BYTES:,} bytes")
         values = np.asarray(scipy.io.loadmat(path, variable_names=(name,))[name])
-        if values.dtype.kind not in "iuf" or not values.size or (values != np.round(values)).any():
+        if (
+            values.dtype.kind not in "iuf"
+            or not values.size
+            or (values != np.round(values)).any()
+            or np.abs(values).max() > _MOST_BYTES
+        ):
             raise ValueError(f"'{name}' is no array of whole numbers")
         return values.ravel().astype(np.int64)
     except Exception as error:  # damaged bytes are answered with a dozen exception types

@@ -23,6 +23,11 @@ _FOLDER = "Warwick QU Dataset (Released 2016_07_08)"
 _COLUMNS = ("name", "patient ID", "grade (GlaS)")
 
 
+def _part(name: str) -> str:
+    """The published part of an image, empty if its name tells none."""
+    return next((part for part in ("train", "test") if name.startswith(part)), "")
+
+
 class Glas(Kind):
     """Images ``train_1.bmp`` to ``train_85.bmp``, ``testA_*.bmp``, ``testB_*.bmp``, glands in ``*_anno.bmp``; other
     endings will do.
@@ -71,6 +76,16 @@ class Glas(Kind):
         if extra := len({name for name in files if not name.endswith("_anno")} - set(table["name"])):
             notes.append(f"{extra} images in the folder are not listed in {grade.name} and left out")
 
+        masks = {name.removesuffix("_anno") for name in files if name.endswith("_anno")}
+        if unused := len(masks - set(table["name"])):
+            notes.append(f"{unused} masks in the folder are of no image that {grade.name} lists and are left out")
+        official = table["name"].map(_part).to_numpy(dtype=str)
+        if nowhere := table["name"][official == ""].tolist():
+            notes.append(
+                f"{len(nowhere)} images are in no published part, {nowhere[0]} for one; expected names such as train_1"
+                " and testA_1"
+            )
+
         patients = table["patient ID"]
         if spec["patients"] == "image":
             patients = table["name"]
@@ -87,11 +102,11 @@ class Glas(Kind):
             labels=labels,
             truth=np.where(labels == PRESENT, UNKNOWN, ABSENT).astype(np.int8),
             regions={
-                row: {int(not benign[row]): MaskFiles((files[f"{name}_anno"],))}
+                row: {int(not benign[row]): MaskFiles((files[f"{name}_anno"],), shown=True)}
                 for row, name in enumerate(table["name"])
                 if annotated[row]
             },
-            official=np.where(table["name"].str.startswith("train"), "train", "test"),
+            official=official,
             tables=(grade,),
             problems=tuple(problems + absent),
             notes=tuple(notes),

@@ -14,6 +14,7 @@ from raysearch.data._collection import PRESENT, UNKNOWN, View
 from raysearch.data._image_file import RAW
 from raysearch.data._manifest import Boxes, Brighter, FileManifest, MaskFiles, Region
 from raysearch.data.kinds._base import Kind, size_option, task_option
+from raysearch.data.kinds._box_tables import fits_its_file
 from raysearch.data.kinds._files import (
     IMAGES,
     absent_folder,
@@ -70,14 +71,14 @@ class Jsrt(Kind):
         places = ("", "scratch", "scr", "SCR", "scr/scratch")
         masks = first_folder(*(root / name / fold for name in places for fold in _FOLDS))
         folds = masks.parent if masks else root
-        problems: list[str] = []
+        problems = _misspelt(folds)
         notes = _other_forms(root, files)
         fold_of = _fold_of(folds, problems)
         tables: tuple[Path, ...] = ()
         if spec["task"] == "nodule":
             classes: tuple[str, ...] = ("normal", "nodule")
             labels, truth = normal_or_not(np.array([not stem.startswith(_NODULE) for stem in stems]))
-            regions, tables = _nodules(root, stems, problems, notes)
+            regions, tables = _nodules(root, files, problems, notes)
         else:
             classes = (str(spec["task"]),)
             labels, truth = np.full((len(stems), 1), PRESENT, np.int8), np.full((len(stems), 1), UNKNOWN, np.int8)
@@ -150,6 +151,17 @@ def _places(root: Path) -> tuple[Path, ...]:
     return root / "All247images", root / "All247images" / "All247images", root / "images", root
 
 
+def _misspelt(folds: Path) -> list[str]:
+    """A problem line for every folder of masks that is perhaps spelt otherwise."""
+    lines = [absent_folder(folds / fold, _FOLDS, folds) for fold in _FOLDS if _has_similar(folds / fold, _FOLDS)]
+    inner = [folds / fold / "masks" for fold in _FOLDS if (folds / fold).is_dir()]
+    return lines + [absent_folder(folder, root=folds) for folder in inner if _has_similar(folder)]
+
+
+def _has_similar(folder: Path, known: tuple[str, ...] = ()) -> bool:
+    return not folder.is_dir() and similar_folder(folder.parent, folder.name, known) is not None
+
+
 def _fold_of(folds: Path, problems: list[str]) -> dict[str, str]:
     """Stem -> the fold whose masks hold it; an image in both is a problem."""
     first, second = (
@@ -194,13 +206,14 @@ def _structures(
 
 
 def _nodules(
-    root: Path, stems: list[str], problems: list[str], notes: list[str]
+    root: Path, files: dict[str, Path], problems: list[str], notes: list[str]
 ) -> tuple[dict[int, dict[int, Region]], tuple[Path, ...]]:
     """Regions, and the table that they were read from, if there is one. An image has one nodule.
 
     Raises:
         DataError: the table cannot be read or has no rows.
     """
+    stems = list(files)
     folders = (root, root / "Clinical_Information", root / "Clinical_Information" / "Clinical_Information")
     table = next((folder / name for folder in folders for name in _TABLES if (folder / name).is_file()), None)
     if table is None:
@@ -210,9 +223,12 @@ def _nodules(
         notes.append(f"{_TABLES[0]} is absent: where the nodules are is unknown")
         return {}, ()
     try:
-        text = table.read_bytes().removeprefix(codecs.BOM_UTF8).decode("latin-1")
+        content = table.read_bytes()
     except OSError as error:
         raise DataError(f"table {table} cannot be read ({error.strerror}); get the original file again") from None
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        raise DataError(f"table {table} cannot be read (UTF-16); get the original file again, or save it as UTF-8")
+    text = content.removeprefix(codecs.BOM_UTF8).decode("latin-1").rstrip("\x1a")
     lines = [line for line in text.splitlines() if line.strip()]
     if not lines:
         raise DataError(f"table {table} has no rows; get the original file again")
@@ -235,6 +251,13 @@ def _nodules(
     problems += [f"{stem}: no row in {table.name}" for stem in stems if stem.startswith(_NODULE) and stem not in found]
     if unused := len(found.keys() - set(stems)):
         notes.append(f"{unused} rows of {table.name} are of images that are not there")
+    regions = {stem: region for stem, region in found.items() if isinstance(region, Boxes)}
+    inside = {stem: region.boxes.tolist() for stem, region in regions.items()}
+    if size := fits_its_file(inside, files, (_SIDE, _SIDE)):
+        notes.append(
+            f"no nodule of {table.name} reaches beyond its image as it is in its file ({size} for one); x and y are"
+            f" taken for pixels of the release's {_SIDE}x{_SIDE}: they must not be scaled along with the images"
+        )
     boxes = [(row, found.get(stem)) for row, stem in enumerate(stems)]
     return {row: {1: box} for row, box in boxes if box is not None}, (table,)
 
@@ -243,7 +266,7 @@ def _square(size: float, x: float, y: float) -> NDArray[np.float64]:
     """Left, top, width and height of what the image holds of the square around a centre; ValueError if the image does
     not hold the centre."""
     side = size / _MM
-    if not (0 < side < _SIDE and 0 <= x < _SIDE and 0 <= y < _SIDE):
+    if not (0 < side < _SIDE and 0 <= x < _SIDE and 0 <= y < _SIDE) or max(x, y) <= 1:  # shares of the image
         raise ValueError
     left, top = max(0.0, x - side / 2), max(0.0, y - side / 2)
     return np.array([left, top, min(x + side / 2, _SIDE) - left, min(y + side / 2, _SIDE) - top])

@@ -11,7 +11,7 @@ import numpy as np
 from raysearch.data._collection import View
 from raysearch.data._manifest import FileManifest
 from raysearch.data.kinds._base import Kind, size_option, task_option
-from raysearch.data.kinds._files import entries, files_in, release_folder
+from raysearch.data.kinds._files import entries, files_in, other_files, release_folder
 from raysearch.data.kinds._labels import normal_or_not
 from raysearch.errors import DataError
 
@@ -66,6 +66,17 @@ class Kermany(Kind):
             notes.append(f"{unnamed} file names tell no patient: each of these images is a patient of its own")
         if val := sum(name.startswith("val/") for name in ids):
             notes.append(f"the {val} images of val count as published train")
+        problems += [
+            f"folder {path.name} holds images of these classes and is no part; expected {', '.join(_PARTS)}: rename it"
+            for path in entries(root)
+            if path.name not in _PARTS and any((path / name).is_dir() for name in _CLASSES)
+        ]
+        unused = [path for part, name in found for path in other_files(root / part / name)]
+        if unused:
+            notes.append(
+                f"{len(unused)} files or folders beside the images are left out,"
+                f" {unused[0].relative_to(root).as_posix()} for one"
+            )
         others = [path for folder in _PARTS for path in entries(root / folder) if path.is_dir()]
         if unread := [path.relative_to(root).as_posix() for path in others if path.name not in _CLASSES]:
             notes.append(f"folders other than {' and '.join(_CLASSES)} are left out: {', '.join(unread)}")

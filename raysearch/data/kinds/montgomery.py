@@ -11,7 +11,7 @@ import numpy as np
 from raysearch.data._collection import PRESENT, UNKNOWN, View
 from raysearch.data._manifest import FileManifest, MaskFiles, Region
 from raysearch.data.kinds._base import Kind, size_option, task_option
-from raysearch.data.kinds._files import absent_folder, by_stem, files_in, release_folder
+from raysearch.data.kinds._files import absent_folder, by_stem, files_in, other_files, release_folder
 from raysearch.data.kinds._labels import normal_or_not
 from raysearch.errors import DataError
 
@@ -46,6 +46,8 @@ class Montgomery(Kind):
         notes = []
         if other := len(found) - len(stems):
             notes.append(f"{other} images with other names than MCUCXR_0001_0.png are left out")
+        if unused_files := other_files(root / "CXR_png"):
+            notes.append(f"{len(unused_files)} files beside the images are left out, {unused_files[0].name} for one")
         regions: dict[int, dict[int, Region]] = {}
         problems: list[str] = []
         if spec["task"] == "lungs":

@@ -10,7 +10,7 @@ import numpy as np
 from raysearch.data._collection import View
 from raysearch.data._manifest import FileManifest, MaskFiles, Region, Values
 from raysearch.data.kinds._base import MISSING, Kind, Option, size_option, task_option
-from raysearch.data.kinds._files import absent_folder, by_stem, files_in, inside, release_folder
+from raysearch.data.kinds._files import absent_folder, by_stem, files_in, image_folder, inside, release_folder
 from raysearch.data.kinds._labels import one_of
 from raysearch.data.kinds._names import meant
 from raysearch.data.kinds._pet_heads import read_head
@@ -55,7 +55,7 @@ class Pets(Kind):
         table = find_table(root / "annotations", "list.txt")
         listed, problems = _listed(table)
         parts, lists, wrong, said = _parts(root / "annotations", listed)
-        files = by_stem(files_in(root / "images"))
+        files = by_stem(files_in(image_folder(root / "images")))
         there = [name for name in listed if name in files]
         absent, notes = listed_but_absent(list(listed), there, table.name, skip=spec["missing"] == "skip")
         refuse_nothing(len(there), root, problems)
