@@ -16,9 +16,15 @@ def refuse_misplaced(region: Boxes, source: tuple[int, int]) -> None:
         source: (width, height) of the picture as it is in its file, in pixels.
 
     Raises:
-        UnreadableError: a box outside its frame or reaching beyond it, or one smaller than a pixel of it.
+        UnreadableError: a frame of another shape than the picture, a box outside its frame or reaching beyond it, one
+            smaller than a pixel of it, or in shares of it.
     """
     frame = region.frame or source
+    if not is_rescale(frame, source):
+        raise UnreadableError(
+            f"boxes are of an image of {frame[0]}x{frame[1]}, the image is {source[0]}x{source[1]}, of another shape:"
+            " was it cropped, stretched or turned, and its boxes not?"
+        )
     wide, high = (max(1.0, _BEYOND * side) for side in frame)
     for x, y, width, height in region.boxes.tolist():
         box = f"box [{x:g}, {y:g}, {width:g}, {height:g}]"
@@ -30,5 +36,15 @@ def refuse_misplaced(region: Boxes, source: tuple[int, int]) -> None:
                 f"{box} reaches beyond {image}, to {x + width:g} and {y + height:g}; expected left, top, width and "
                 "height in pixels of this image: are these corners, or was the image resized and its box not?"
             )
-        if width < 1 and height < 1:
+        if are_shares(x, y, width, height):
             raise UnreadableError(f"{box} is smaller than a pixel; expected pixels of {image}, not shares of it")
+
+
+def are_shares(x: float, y: float, width: float, height: float) -> bool:
+    """Whether these are shares of an image rather than pixels: all in its first pixel, or smaller than one."""
+    return (width < 1 and height < 1) or max(x, y, width, height) <= 1
+
+
+def is_rescale(one: tuple[int, int], other: tuple[int, int]) -> bool:
+    """Whether one size is the other one scaled. Of what was shrunk sides are rounded: a pixel of the coarser one."""
+    return abs(one[0] * other[1] - one[1] * other[0]) <= max(one[0], other[0])

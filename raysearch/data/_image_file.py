@@ -16,6 +16,8 @@ MAX_PIXELS = 80_000_000
 """Larger pictures are refused: a few bytes of PNG can ask for any amount of memory."""
 
 _PHOTOMETRIC, _BITS, _FORMAT = 262, 258, 339
+_SUBFILE = 254
+_WITH_PREVIEWS = ("MPO", "ICNS", "ICO")
 _SIGNED = 2
 """Of TIFF's SampleFormat."""
 _HIGHEST = (281, 341)
@@ -117,17 +119,23 @@ def guarded() -> Iterator[None]:
         raise UnreadableError("not an image of any known format") from None
     except Image.DecompressionBombError:
         raise UnreadableError(f"oversized: at most {MAX_PIXELS:,} pixels are read") from None
+    except OSError as error:
+        if error.strerror:  # of the system; what decoders raise of damaged bytes has none
+            raise UnreadableError(f"cannot be read ({error.strerror})") from None
+        raise UnreadableError(f"corrupt or truncated ({_one_line(error)})") from None
     except Exception as error:  # decoders answer damaged bytes with a dozen exception types, SyntaxError among them
-        raise UnreadableError(
-            f"corrupt or truncated ({' '.join(str(error).split()) or type(error).__name__})"
-        ) from None
+        raise UnreadableError(f"corrupt or truncated ({_one_line(error)})") from None
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
 
 
 def load(path: Path) -> ImageFile:
     """A file of any known format, decoded and upright.
 
     Raises:
-        UnreadableError: absent, empty, of no known format, corrupt, truncated or oversized.
+        UnreadableError: absent, empty, of no known format, corrupt, truncated, oversized, or with several pictures.
     """
     with guarded(), _opened(path) as image:
         return _loaded(image)
@@ -169,7 +177,26 @@ def _opened(path: Path) -> Iterator[Image.Image]:
     with open(path, "rb") as stream, Image.open(stream) as image:
         if image.width * image.height > MAX_PIXELS:
             raise UnreadableError(f"oversized: {image.width}x{image.height}, at most {MAX_PIXELS:,} pixels are read")
+        _refuse_several(image)
         yield image
+
+
+def _refuse_several(image: Image.Image) -> None:
+    """Which of several pictures is meant, nothing tells. Previews of the first one (TIFF's reduced images, and what
+    cameras put behind a JPEG) are no others."""
+    count = int(getattr(image, "n_frames", 1))
+    if count < 2 or image.format in _WITH_PREVIEWS:
+        return
+    if isinstance(image, TiffImagePlugin.TiffImageFile):
+        count = 1 + sum(not _is_reduced(image, page) for page in range(1, count))
+        image.seek(0)
+    if count > 1:
+        raise UnreadableError(f"{count} pictures in one file; expected one: save the one that is meant by itself")
+
+
+def _is_reduced(image: TiffImagePlugin.TiffImageFile, page: int) -> bool:
+    image.seek(page)
+    return bool(int(image.tag_v2.get(_SUBFILE, 0)) & 1)
 
 
 def _loaded(image: Image.Image) -> ImageFile:

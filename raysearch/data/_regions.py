@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from raysearch.data._box_check import refuse_misplaced
+from raysearch.data._box_check import is_rescale, refuse_misplaced
 from raysearch.data._fit import Fit
 from raysearch.data._image_file import UnreadableError
 from raysearch.data._manifest import Boxes, Foreground, MaskFiles, Polygons, Region, RunLengths
@@ -31,7 +31,7 @@ def read_region(region: Region, fit: Fit) -> NDArray[np.uint8]:
         refuse_misplaced(region, fit.source)
         return draw_boxes(region, fit)
     if isinstance(region, MaskFiles):
-        return read_mask(region.paths, fit, region.foreground)
+        return read_mask(region.paths, fit, region.foreground, region.shown)
     mask = _fill_runs(region) if isinstance(region, RunLengths) else _fill_polygons(region)
     try:
         return place_mask(_at_source(mask, fit), fit)
@@ -39,8 +39,11 @@ def read_region(region: Region, fit: Fit) -> NDArray[np.uint8]:
         raise UnreadableError(f"mask in {region.table}: {error}") from None
 
 
-def read_mask(paths: Sequence[Path], fit: Fit, foreground: Foreground | None = None) -> NDArray[np.uint8]:
-    """Union of mask files as (size, size) uint8 in {0, 1}; see `place_mask` and `MaskFiles`.
+def read_mask(
+    paths: Sequence[Path], fit: Fit, foreground: Foreground | None = None, shown: bool = False
+) -> NDArray[np.uint8]:
+    """Union of mask files as (size, size) uint8 in {0, 1}; see `place_mask` and `MaskFiles`. All zero if one of them is
+    empty though its object is shown: the union of the others is not all of the region.
 
     Raises:
         UnreadableError: as for images, or a mask whose aspect ratio differs from the image's by more than a pixel; the
@@ -49,9 +52,12 @@ def read_mask(paths: Sequence[Path], fit: Fit, foreground: Foreground | None = N
     union = np.zeros((fit.source[1], fit.source[0]), bool)
     for path in paths:
         try:
-            union |= _at_source(read_foreground(path, foreground), fit)
+            part = _at_source(read_foreground(path, foreground), fit)
         except UnreadableError as error:
             raise UnreadableError(f"mask {path.parent.name}/{path.name}: {error}") from None
+        if shown and not part.any():
+            return np.zeros((fit.size, fit.size), np.uint8)
+        union |= part
     return place_mask(union, fit)
 
 
@@ -83,9 +89,9 @@ def _fill_polygons(region: Polygons) -> NDArray[np.bool_]:
 
 
 def _at_source(mask: NDArray[np.bool_], fit: Fit) -> NDArray[np.bool_]:
-    """A mask at the size of its picture. A picture that was shrunk has rounded sides: a pixel of the coarser one."""
+    """A mask at the size of its picture."""
     width, height = fit.source
-    if abs(mask.shape[1] * height - mask.shape[0] * width) > max(width, mask.shape[1]):
+    if not is_rescale((mask.shape[1], mask.shape[0]), fit.source):
         turned = mask.shape == (width, height)
         raise UnreadableError(
             f"{mask.shape[1]}x{mask.shape[0]} does not fit the image of {width}x{height}; expected the same size or an"

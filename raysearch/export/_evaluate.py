@@ -48,8 +48,8 @@ def evaluate_bundle(
 
     Raises:
         DataError: the data cannot be read.
-        ExportError: it is the model's own, or the baseline's, or has other classes, sizes, channels, sources or another fit; it
-            publishes no such part, or nothing is known of it; a reference or baseline that does not fit.
+        ExportError: it is the model's own, or the baseline's, or has other classes, sizes, channels, sources or another
+            fit; it publishes no such part, or nothing is known of it; a reference or baseline that does not fit.
     """
     metric = str(bundle.config["metric"])
     values = reference_values(reference, baseline, bundle.method.task.classes, metric)

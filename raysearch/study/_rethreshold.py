@@ -172,8 +172,12 @@ def rethreshold(
     if not rows:
         raise StudyError(f"study '{study.config.name}': {'; '.join(told)}")
     names = tuple(name for name in asked | beside if any(name in row.optima for row in rows))
+    moved = any(record.number == DEFAULTS and "exploited" in record.result for record in records)
+    against = DEFAULTS if has_defaults(study) and not moved else None
     corrected = (
-        {} if trial is not None else {name: _chosen(study, rows, added, (asked | beside)[name]) for name in names}
+        {}
+        if trial is not None
+        else {name: _chosen(study, rows, added, (asked | beside)[name], against) for name in names}
     )
     own = study.config.metric
     if own in corrected and by_class == study.config.per_class and study.config.decision_thresholds == "solve":
@@ -188,7 +192,11 @@ def rethreshold(
 
 
 def _chosen(
-    study: Study, rows: Sequence[Rethresholded], added: Mapping[int, Mapping[str, Floats]], metric: Metric
+    study: Study,
+    rows: Sequence[Rethresholded],
+    added: Mapping[int, Mapping[str, Floats]],
+    metric: Metric,
+    against: int | None,
 ) -> Corrected:
     """The correction for the choice among trials by a metric."""
     among = [row for row in rows if metric.name in row.optima and math.isfinite(row.optima[metric.name].value)]
@@ -197,7 +205,7 @@ def _chosen(
         np.stack([added[row.number][metric.name] for row in among]),
         np.array([row.number for row in among]),
         metric.direction,
-        against=DEFAULTS if has_defaults(study) else None,
+        against=against,
         seed=study.config.seed,
     )
 

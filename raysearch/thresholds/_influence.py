@@ -63,7 +63,7 @@ def _under(evidence: Evidence, metric: Metric, row_levels: NDArray[np.int64] | N
 def jackknife(value: float, added: NDArray[np.floating]) -> Interval:
     """A value with its 95 % interval over patients, from the `influence` of each, (U,).
 
-    By Student's t: with few patients a percentile bootstrap is too narrow (20 of them: 0.91 to 0.92 instead of 0.95).
+    By Student's t: with few patients a percentile bootstrap is too narrow (of 20 it covers 0.93 instead of 0.95).
     Units that do not enter do not count; the limits are NaN if fewer than two do.
     """
     from scipy.special import stdtrit

@@ -190,3 +190,11 @@ def test_a_tiny_box_keeps_the_pixel_that_holds_its_centre(x: float, y: float, si
     row, column = np.argwhere(mask)[0]
     assert abs((row - 2 + 0.5) * 10 - y) <= 5.5
     assert abs((column + 0.5) * 10 - x) <= 5.5
+
+
+def test_an_empty_file_of_an_object_that_is_shown_makes_its_region_unknown(tmp_path: Path) -> None:
+    left, none = np.zeros((8, 8), np.uint8), np.zeros((8, 8), np.uint8)
+    left[:, :4] = 255
+    paths = [save(tmp_path / "left.png", left), save(tmp_path / "right.png", none)]
+    assert read_mask(paths, Fit((8, 8), 8)).sum() == 32
+    assert not read_mask(paths, Fit((8, 8), 8), shown=True).any()

@@ -24,7 +24,7 @@ def widened(pixels: np.ndarray, bits: int) -> np.ndarray:
 
 
 def read(path: Path, depth: Depth | None = None) -> Picture:
-    return read_image(path, 16, 1, depth)
+    return read_image(path, 16, 1, depth=depth)
 
 
 def bright(seed: int = 0) -> np.ndarray:
@@ -136,7 +136,7 @@ def test_colours_of_12_bits_in_16_are_refused(tmp_path: Path) -> None:
     twelve = colours(tmp_path / "12.png", widened(eight, 12))
     for depth in (None, Depth(12, stated=True)):
         with pytest.raises(UnreadableError, match="colours of 12 bits stored in 16; save it with 8 bits a channel"):
-            read_image(twelve, 16, 3, depth)
+            read_image(twelve, 16, 3, depth=depth)
 
 
 def montgomery(tmp_path: Path, *values: np.ndarray) -> Path:

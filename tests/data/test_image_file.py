@@ -11,7 +11,7 @@ from PIL import Image
 from data.data_layouts import save, texture
 from data.kind_layouts import make_cub, make_montgomery
 from raysearch.data import DataSpec, check, open_collection, parse_data
-from raysearch.data._image_file import UnreadableError
+from raysearch.data._image_file import UnreadableError, load
 from raysearch.data._picture import Fit, read_image
 from raysearch.data._regions import read_mask
 
@@ -130,3 +130,26 @@ def test_a_picture_in_the_alpha_channel_alone_is_refused(tmp_path: Path) -> None
     pixels[..., 3] = texture(0, 8, 8)
     with pytest.raises(UnreadableError, match="the picture in the alpha channel; save it without transparency"):
         read_image(save(tmp_path / "a.png", pixels), 8, 1)
+
+
+@pytest.mark.parametrize("suffix", ["gif", "tif", "png", "webp"])
+def test_several_pictures_in_one_file_are_refused(tmp_path: Path, suffix: str) -> None:
+    frames = [Image.fromarray(np.full((8, 8), value, np.uint8)) for value in (0, 100, 200)]
+    path = tmp_path / f"a.{suffix}"
+    frames[0].save(path, save_all=True, append_images=frames[1:])
+    with pytest.raises(UnreadableError, match=r"^3 pictures in one file; expected one"):
+        load(path)
+
+
+def test_reduced_copies_in_a_tiff_are_no_other_pictures(tmp_path: Path) -> None:
+    pixels = np.arange(64, dtype=np.uint8).reshape(8, 8)
+    reduced = Image.fromarray(pixels[::2, ::2])
+    reduced.encoderinfo = {"tiffinfo": {254: 1}}
+    Image.fromarray(pixels).save(tmp_path / "a.tif", save_all=True, append_images=[reduced])
+    np.testing.assert_array_equal(np.asarray(load(tmp_path / "a.tif").image), pixels)
+
+
+def test_what_the_system_refuses_is_not_called_corrupt(tmp_path: Path) -> None:
+    (tmp_path / "a.png").mkdir()
+    with pytest.raises(UnreadableError, match=r"^cannot be read \(Is a directory\)$"):
+        load(tmp_path / "a.png")

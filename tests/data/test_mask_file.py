@@ -99,6 +99,58 @@ def test_indices_are_meant_where_the_colours_do_not_contradict_them(tmp_path: Pa
         np.testing.assert_array_equal(read_foreground(path, None), regions > 0)
 
 
+@pytest.mark.parametrize("background", [WHITE, BLACK])
+def test_a_palette_in_which_0_is_a_colour_and_another_index_black_or_white_is_refused(
+    tmp_path: Path, background: tuple[int, int, int]
+) -> None:
+    path = palette(tmp_path / "m.png", 1 - DISK, RED, background)  # so do programs that sort colours
+    with pytest.raises(UnreadableError, match=r"a palette in which 1 is (black|white) and 0 a colour"):
+        read_foreground(path, None)
+
+
+def coloured(*colours: tuple[int, int, int], background: tuple[int, int, int] = BLACK) -> np.ndarray:
+    """Rows of 8 pixels in these colours on the left, the background on the right."""
+    pixels = np.empty((64, 64, 3), np.uint8)
+    pixels[:] = background
+    for row, colour in enumerate(colours):
+        pixels[8 * row : 8 * row + 8, :32] = colour
+    return pixels
+
+
+def test_colours_on_black_number_regions_however_bright_they_are(tmp_path: Path) -> None:
+    pixels = coloured((200, 10, 30), (10, 220, 40), (5, 5, 250), (40, 0, 0))
+    np.testing.assert_array_equal(read_foreground(save(tmp_path / "m.png", pixels), None), pixels.any(axis=2))
+
+
+@pytest.mark.parametrize(
+    ("pixels", "said"),
+    [
+        (coloured(RED, (0, 128, 0), background=WHITE), "colours and no black"),
+        (coloured(RED, WHITE), "colours beside black and white"),
+    ],
+)
+def test_colours_that_do_not_tell_the_background_are_refused(tmp_path: Path, pixels: np.ndarray, said: str) -> None:
+    with pytest.raises(UnreadableError, match=said):
+        read_foreground(save(tmp_path / "m.png", pixels), None)
+
+
+@pytest.mark.parametrize(
+    ("pixels", "foreground", "said"),
+    [
+        (coloured(RED), GRAY, "colours; expected black and white"),
+        ((5 * DISK).astype(np.uint8), GRAY, "no value above 5; expected black and white, 0 to 255"),
+        ((765 * DISK).astype(np.uint16), GRAY, "no value above 765, which is white in no depth"),
+        ((0.6 * DISK).astype(np.float32), GRAY, "floating-point values that are not whole numbers"),
+        ((255 * DISK).astype(np.uint8), OtherColour((0, 0, 254), 40), "gray alone, expected the background in"),
+    ],
+)
+def test_masks_written_in_another_way_than_their_release_says_are_refused(
+    tmp_path: Path, pixels: np.ndarray, foreground: Foreground, said: str
+) -> None:
+    with pytest.raises(UnreadableError, match=said):
+        read_foreground(save(tmp_path / "m.tif", pixels), foreground)
+
+
 @pytest.mark.parametrize("suffix", ["png", "bmp", "tif"])
 @pytest.mark.parametrize("indices", [DISK, 0 * DISK, 1 | DISK], ids=["both", "0 alone", "1 alone"])
 def test_a_palette_of_grays_whose_order_is_inverted_is_refused(

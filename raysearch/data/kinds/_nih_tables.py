@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from raysearch.data._box_check import are_shares
 from raysearch.data._manifest import Boxes
 from raysearch.data.kinds._box_tables import box_form
 from raysearch.data.kinds._names import meant
@@ -84,6 +85,7 @@ def read_boxes(
     images = meant(table["Image Index"], names).by_name
     boxes: NihBoxes = defaultdict(lambda: defaultdict(list))
     problems, unlisted = [], 0
+    twice: list[list[float]] = []
     rows = zip(
         table["Image Index"], table["Finding Label"], numbers.tolist(), form.boxes(numbers).tolist(), strict=True
     )
@@ -98,13 +100,15 @@ def read_boxes(
         elif not _inside((x, y, w, h), frame):
             where = "the image" if frame is None else f"the image of {frame[0]}x{frame[1]}"
             problems.append(f"{image}: {box} is not inside {where}")
-        elif w < 1 and h < 1:
+        elif are_shares(x, y, w, h):
             problems.append(f"{image}: {box} is smaller than a pixel; expected pixels, not shares of the image")
         elif not positive[row_of[image], FINDINGS.index(finding)]:
             problems.append(f"{image}: {finding} {box}, but the table does not label the image so")
         else:
-            boxes[image][finding].append([x, y, w, h])
+            (twice if [x, y, w, h] in boxes[image][finding] else boxes[image][finding]).append([x, y, w, h])
     notes = [f"{unlisted} boxes are of images that the table does not list"] if unlisted else []
+    if twice:
+        notes.append(f"{len(twice)} boxes of {path.name} stand there more than once: each counts once")
     return boxes, problems, notes if len(table) else [f"{path.name} has no rows: where the findings are is unknown"]
 
 
