@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from raysearch.data._twins import Twins
+from raysearch.thresholds._values import check_truth
 
 View = Literal["single", "multi"]
 
@@ -47,6 +48,9 @@ class Collection:
         source_classes: by class, the index of its source in `sources`; empty where there is one alone.
         source_images: how many images each source has; they lie one after the other. Empty where there is one alone.
         parts: the sources as they are by themselves; empty where there is one alone, and in what `guard` returns.
+
+    Raises:
+        ValueError: labels or truth of other values; in the single view, an image of several classes or of none.
     """
 
     source: str
@@ -71,6 +75,17 @@ class Collection:
     source_classes: tuple[int, ...] = ()
     source_images: tuple[int, ...] = ()
     parts: tuple[Collection, ...] = ()
+
+    def __post_init__(self) -> None:
+        check_truth(f"labels of {self.source}", self.labels)
+        check_truth(f"region truth of {self.source}", self.truth)
+        known = (self.labels != UNKNOWN).any(axis=1)
+        if self.view == "single" and (wrong := known & ((self.labels == PRESENT).sum(axis=1) != 1)).any():
+            row = int(np.flatnonzero(wrong)[0])
+            raise ValueError(
+                f"image {self.image_ids[row]} of {self.source} has labels {self.labels[row].tolist()}: in the single"
+                " view an image is of one class, or all of its labels are -1"
+            )
 
     def __len__(self) -> int:
         return len(self.image_ids)

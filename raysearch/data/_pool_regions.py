@@ -10,6 +10,7 @@ from torch import Tensor
 from raysearch.data._collection import PRESENT, Collection
 from raysearch.data._pool import places_in
 from raysearch.method import Pool, PseudoRegions, RegionBoxes
+from raysearch.thresholds._values import check_regions, check_truth
 
 
 class PoolRegions:
@@ -44,7 +45,8 @@ class PoolRegions:
         # a dense (m, K, H, W) tensor would be 700 MB for 48 images of 512 x 512 and 14 classes
         masks = np.empty((len(own), *self._size), np.uint8)
         rows = self._row[places][present][own]
-        masks[own] = self._masks[rows]
+        masks[own] = known = self._masks[rows]
+        check_regions(known)
         if not own.all():
             bits = np.unpackbits(self._packed[packed_row[~own]], axis=1, count=self._size[0] * self._size[1])
             masks[~own] = bits.reshape(-1, *self._size)
@@ -59,6 +61,7 @@ class PoolRegions:
                 f"pseudo-regions: truth {pseudo.truth.shape} and packed masks {pseudo.packed.shape} of"
                 f" {len(pseudo.rows)} images; expected ({len(pseudo.rows)}, {pool.truth.shape[1]}) and {expected}"
             )
+        check_truth("truth of pseudo-regions", pseudo.truth)
         places = places_in(pool, pseudo.rows, "pseudo-regions")
         unknown = ~pool.annotated[places]
         numbers = np.full(present.shape, -1, np.int64)

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from raysearch.thresholds._evidence import Evidence
 from raysearch.thresholds._pairs import Pairs
 from raysearch.thresholds._sweep import Counted, Floats, LevelMetric, Metric, PlainMetric, Sweep
+from raysearch.thresholds._values import check_levels
 
 Levels = int | Sequence[int] | Mapping[str, int] | NDArray[np.int64]
 """One position (level 0..256 of `Counts`) for all classes, or one a class: in their order, or by name."""
@@ -104,7 +105,10 @@ def values_of(pairs: Pairs, scores: Floats, metric: LevelMetric) -> ClassValues:
 def class_levels(evidence: Sweep, levels: Levels) -> NDArray[np.int64]:
     """(K,) positions; ValueError if they are not one, or one a class, among those of the evidence."""
     if isinstance(levels, Mapping):
+        if missing := [name for name in evidence.classes if name not in levels]:
+            raise ValueError(f"expected a level for each class, got none for {', '.join(missing)}")
         levels = [levels[name] for name in evidence.classes]
+    check_levels(levels)
     out = np.asarray(levels, np.int64)
     if out.shape not in ((), (len(evidence.classes),)) or out.min() < 0 or out.max() >= evidence.positions:
         raise ValueError(

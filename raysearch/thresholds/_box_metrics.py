@@ -19,7 +19,7 @@ V2_SHARES = (0.3, 0.5, 0.7)
 
 
 _ROUNDING = 1e-6
-"""Below an IoU that is asked for: areas between pixels are rounded."""
+"""Share of an IoU that is asked for by which one may be below it: areas between pixels are rounded."""
 
 
 def box_iou(overlap: Counted, either: Counted) -> Floats:
@@ -31,7 +31,7 @@ def box_iou(overlap: Counted, either: Counted) -> Floats:
 
 def box_iou_reaches(least: float, overlap: Counted, either: Counted) -> Floats:
     """1 where the IoU of boxes is at least `least` (closed), else 0."""
-    return (box_iou(overlap, either) >= least - _ROUNDING).astype(np.float64)
+    return (box_iou(overlap, either) >= least * (1 - _ROUNDING)).astype(np.float64)
 
 
 @dataclass(frozen=True, kw_only=True)

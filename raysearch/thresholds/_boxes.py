@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from raysearch.thresholds._drawn_boxes import drawn_boxes
 from raysearch.thresholds._quantise import binarise
+from raysearch.thresholds._values import check_regions
 
 BoxRule = Literal["largest", "most_active", "union"]
 """Which boxes a mask makes: of the connected component with the most pixels; of the one that holds the map's highest
@@ -53,8 +54,13 @@ def boxes_at(quantised: NDArray[np.uint8], level: int, rule: BoxRule, connectivi
 def region_boxes(region: NDArray[np.bool_]) -> Boxes:
     """The truth boxes of a region (H, W) that is known by its pixels alone: of each of its 8-connected components the
     covering rectangle, or the boxes that it was drawn as where that can be told (`drawn_boxes`). Where the truth is
-    boxes, these are kept beside the pixels and count instead (`known_pairs`)."""
-    labels, boxes = _components(region, 8)
+    boxes, these are kept beside the pixels and count instead (`known_pairs`).
+
+    Raises:
+        ValueError: a region of other values than 0 and 1.
+    """
+    check_regions(region)
+    labels, boxes = _components(region.astype(np.bool_), 8)
     found = [
         drawn_boxes(labels[y1:y2, x1:x2] == number) + np.array([x1, y1, x1, y1])
         for number, (x1, y1, x2, y2) in enumerate(boxes, start=1)

@@ -74,7 +74,7 @@ class Components(BoxAreas, FromMaps):
             raise ValueError(f"a box rule is one of {', '.join(BOX_RULES)}, got {self.rule}")
         if not self.present.all():
             raise ValueError("an absent pair has no truth box, but one was compared with boxes")
-        if (self.overlap > self.either).any():
+        if not ((self.overlap >= 0) & (self.overlap <= self.either)).all():  # written so that NaN fails it
             raise ValueError("boxes overlap in more pixels than they have")
         if len(self) and self.percentiles.max() >= LEVELS:
             raise ValueError(f"percentiles stand for levels 0..{LEVELS - 1}, found {self.percentiles.max()}")

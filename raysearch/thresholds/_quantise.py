@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from raysearch.thresholds._values import check_levels
+
 BINS = 256
 """Values of a quantised map: 0..255."""
 
@@ -58,5 +60,12 @@ def threshold(level: int) -> float:
 
 
 def binarise(quantised: NDArray[np.uint8], level: int | NDArray[np.integer[Any]]) -> NDArray[np.bool_]:
-    """Masks of quantised maps: ``quantised >= level``, the level broadcast against the maps, same shape as both."""
+    """Masks of quantised maps: ``quantised >= level``, the level broadcast against the maps, same shape as both.
+
+    Raises:
+        ValueError: maps that are not uint8, or a level that is no whole number: maps and thresholds in [0, 1].
+    """
+    if quantised.dtype != np.uint8:
+        raise ValueError(f"expected maps of uint8, as quantise() makes them, got {quantised.dtype}")
+    check_levels(level)
     return np.greater_equal(quantised, np.asarray(level, np.int16))

@@ -150,7 +150,7 @@ def _measure(grid: NDArray[np.float32], cells: NDArray[np.bool_], whole: NDArray
             (positive & others).sum(axis=(1, 2)) / outside,
         ]
     )
-    out[:, np.isnan(grid).any(axis=(1, 2))] = np.nan
+    out[:, (np.isnan(grid) & whole).any(axis=(1, 2))] = np.nan
     return out
 
 

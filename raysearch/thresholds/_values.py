@@ -1,4 +1,5 @@
-"""Numbers of another meaning must not be taken for truth: probabilities, 255 for void, class indices, NaN."""
+"""Numbers of another meaning must not be taken for truth (probabilities, 255 for void, class indices, NaN), nor
+thresholds for levels."""
 
 from __future__ import annotations
 
@@ -16,6 +17,12 @@ def check_regions(regions: NDArray[Any]) -> None:
     good = (regions == 0) | (regions == 1)
     if not good.all():
         raise ValueError(f"regions must be 0 or 1, found {regions[~good].flat[0]}; binarise them, and leave void out")
+
+
+def check_levels(levels: Any) -> None:
+    """ValueError if levels, one or an array of any shape, are no whole numbers: a threshold would be cut to 0."""
+    if not np.issubdtype(np.asarray(levels).dtype, np.integer):
+        raise ValueError(f"expected levels, whole numbers, got {levels}: level() makes one of a threshold")
 
 
 def check_truth(name: str, truth: NDArray[Any]) -> None:

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from threshold_examples import boxes_iou, random_batch
 
-from raysearch.thresholds import LEVELS, Counts, Logits, Ranks, at, cross_fit, solve, threshold
+from raysearch.thresholds import LEVELS, Counts, Logits, Ranks, at, cross_fit, find_metric, solve, threshold
 from raysearch.thresholds._box_metrics import (
     BOX_METRICS,
     V2_SHARES,
@@ -285,3 +285,15 @@ def _another(rule: str) -> str:
 def test_a_rule_that_is_none() -> None:
     with pytest.raises(ValueError, match="a box rule is one of largest, most_active, union, got best_match"):
         dataclasses.replace(Components.from_maps(**boxed_batch(1)), rule="best_match")
+
+
+def test_areas_that_were_rounded_reach_the_share_that_they_stand_for_and_nothing_reaches_a_tiny_one() -> None:
+    components = Components.from_maps(**boxed_batch(3))
+    either = np.full_like(components.either, np.float32(1.1))
+    just = dataclasses.replace(components, overlap=either * np.float32(0.7) * np.float32(1 - 1e-7), either=either)
+    assert float((just.overlap / just.either).max()) < 0.7
+    for name in ("box_accuracy@0.7", "box_accuracy@0.3"):
+        assert at(just, find_metric(name), 128) == 1
+    assert max_box_acc_v2(just, np.ones((1, len(just))))[0] == 1
+    apart = dataclasses.replace(components, overlap=np.zeros_like(either), either=either)
+    assert at(apart, find_metric("box_accuracy@0.0000001"), 128) == 0
