@@ -211,11 +211,9 @@ def _findings(
     if view == "multi":
         return _Labelled(classes, np.ones(len(positive), bool), labels, truth, findings), []
     none, several = int((count == 0).sum()), int((count > 1).sum())
-    left = [
-        f"{number} images {what}" for number, what in ((none, "without a finding"), (several, "with several")) if number
-    ]
-    said = " and ".join(left).replace(" and " + str(several) + " images", f" and {several}")
-    notes = [f"{said} are left out of the single view"] if left else []
+    words = ((none, "without a finding"), (several, "with several"))
+    left = " and ".join(f"{number} {what}" for number, what in words if number).replace(" ", " images ", 1)
+    notes = [f"{left} are left out of the single view"] if left else []
     keep = (count == 1) & shown.any(axis=1)
     if other := int(((count == 1) & ~keep).sum()):
         notes.append(f"{other} images with another finding than the {len(classes)} classes are left out")
