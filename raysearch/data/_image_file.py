@@ -121,7 +121,7 @@ def guarded() -> Iterator[None]:
         raise UnreadableError(f"oversized: at most {MAX_PIXELS:,} pixels are read") from None
     except OSError as error:
         if error.strerror:  # of the system; what decoders raise of damaged bytes has none
-            raise UnreadableError(f"cannot be read ({error.strerror})") from None
+            raise UnreadableError(f"not readable: {error.strerror}") from None
         raise UnreadableError(f"corrupt or truncated ({_one_line(error)})") from None
     except Exception as error:  # decoders answer damaged bytes with a dozen exception types, SyntaxError among them
         raise UnreadableError(f"corrupt or truncated ({_one_line(error)})") from None

@@ -145,7 +145,7 @@ def _numbered(colours: NDArray[np.int64]) -> NDArray[np.int64]:
     if (colours.min(axis=2) == 255).any():
         raise UnreadableError("colours beside black and white: is white a region or void? Save it in gray")
     packed = (colours << np.array([16, 8, 0])).sum(axis=2)
-    return np.asarray(brightest if len(np.unique(packed)) > _MOST_COLOURS else (brightest > 0).astype(np.int64))
+    return np.asarray(brightest if len(np.unique(packed)) > _MOST_COLOURS else brightest > 0, np.int64)
 
 
 def _check_palette(file: ImageFile, indices: NDArray[np.int64]) -> None:

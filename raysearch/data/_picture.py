@@ -43,8 +43,7 @@ def read_image(path: Path, size: int, channels: int, mode: FitMode = "pad", dept
         UnreadableError: corrupt, truncated, empty or oversized file, floating-point pixels, colours that nothing
             converts, a depth that cannot be told, or a picture that is in the transparency alone.
     """
-    raw = RAW.get(path.suffix.lower())
-    file = load_raw(path, raw) if raw else load(path)
+    file = _loaded(path)
     with guarded():
         image, bits = _eight_bits(file, channels, depth)
         fit = Fit(image.size, size, mode)
@@ -52,6 +51,19 @@ def read_image(path: Path, size: int, channels: int, mode: FitMode = "pad", dept
         pixels = np.asarray(fit.resized(image, Image.Resampling.BILINEAR))
         canvas[(slice(None), *fit.window)] = pixels[None] if channels == 1 else pixels.transpose(2, 0, 1)
     return Picture(canvas, fit, file.turned, bits)
+
+
+def read_upright(path: Path, depth: Depth | None = None) -> NDArray[np.uint8]:
+    """(height, width, 3) uint8, the picture of `read_image` in RGB and at its own size; raises as that."""
+    file = _loaded(path)
+    with guarded():
+        image, _ = _eight_bits(file, 3, depth)
+        return np.asarray(image)
+
+
+def _loaded(path: Path) -> ImageFile:
+    raw = RAW.get(path.suffix.lower())
+    return load_raw(path, raw) if raw else load(path)
 
 
 def _eight_bits(file: ImageFile, channels: int, depth: Depth | None) -> tuple[Image.Image, int | None]:

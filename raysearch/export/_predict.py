@@ -21,7 +21,7 @@ from raysearch.data import parse_data
 from raysearch.data._depth import Depth
 from raysearch.data._fit import Fit, FitMode
 from raysearch.data._image_file import RAW, UnreadableError
-from raysearch.data._picture import Picture, read_image
+from raysearch.data._picture import Picture, read_image, read_upright
 from raysearch.data.kinds._files import IMAGES, files_in
 from raysearch.errors import DataError, ExportError, StorageError
 from raysearch.export._bundle import Bundle
@@ -174,11 +174,8 @@ def overlay(
     file: Path, answers: Sequence[PredictedImage], classes: Sequence[str], depth: Depth | None = None
 ) -> NDArray[np.uint8]:
     """(H, W, 3) uint8: the picture with the masks of all answers, their boxes and classes."""
-    height, width = answers[0].mask.shape
-    pixels, fit, *_ = read_image(file, max(height, width), 3, depth=depth)
-    picture = pixels[(slice(None), *fit.window)].transpose(1, 2, 0)[:height, :width]
     return draw(
-        picture,
+        read_upright(file, depth),
         [
             Mark(a.mask, a.boxes, f"{a.label} {a.score:.2f}", COLOURS[classes.index(a.label) % len(COLOURS)])
             for a in answers

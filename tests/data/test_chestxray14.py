@@ -49,7 +49,7 @@ def test_the_single_view_of_findings_keeps_images_with_exactly_one(tmp_path: Pat
     data = opened(make_nih(tmp_path / "nih"), view="single")
     assert data.image_ids == ("00000001_000.png", "00000003_000.png", "00000004_000.png")
     assert (data.labels == PRESENT).sum(axis=1).tolist() == [1, 1, 1]
-    assert "1 images without a finding and 2 images with several findings are left out of the single view" in data.notes
+    assert "1 images without a finding and 2 with several are left out of the single view" in data.notes
 
 
 def test_findings_of_the_eight_classes_with_boxes(tmp_path: Path) -> None:

@@ -151,5 +151,5 @@ def test_reduced_copies_in_a_tiff_are_no_other_pictures(tmp_path: Path) -> None:
 
 def test_what_the_system_refuses_is_not_called_corrupt(tmp_path: Path) -> None:
     (tmp_path / "a.png").mkdir()
-    with pytest.raises(UnreadableError, match=r"^cannot be read \(Is a directory\)$"):
+    with pytest.raises(UnreadableError, match=r"^not readable: Is a directory$"):
         load(tmp_path / "a.png")

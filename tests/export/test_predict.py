@@ -340,6 +340,18 @@ def test_several_classes_on_pictures_of_any_size(blobs: Bundle, tmp_path: Path, 
             assert Image.open(tmp_path / "out" / line[kind]).size == (width, height)
 
 
+@pytest.mark.parametrize(("height", "width"), [(1, 60_000), (60_000, 1)])
+def test_a_thin_picture_takes_no_square_of_its_long_side(
+    blobs: Bundle, tmp_path: Path, height: int, width: int
+) -> None:
+    Image.fromarray(picture(0, height, width)).save(tmp_path / "thin.png")
+    (answer, *_) = predict_images(
+        blobs, [tmp_path / "thin.png"], tmp_path / "out"
+    )  # 10 GB, with the rest of the square
+    assert answer.mask.shape == (height, width)
+    assert np.asarray(Image.open(tmp_path / "out" / "thin_overlay.png")).shape == (height, width, 3)
+
+
 def test_an_empty_mask_has_no_box(bundle: Bundle, tmp_path: Path) -> None:
     bundle.decision["mask_threshold"] = 256 / 255
     image = tmp_path / "scan.png"

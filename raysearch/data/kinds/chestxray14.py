@@ -211,8 +211,8 @@ def _findings(
     if view == "multi":
         return _Labelled(classes, np.ones(len(positive), bool), labels, truth, findings), []
     none, several = int((count == 0).sum()), int((count > 1).sum())
-    both = [(none, "without a finding"), (several, "with several findings")]
-    left = " and ".join(f"{number} images {what}" for number, what in both if number)
+    words = ((none, "without a finding"), (several, "with several"))
+    left = " and ".join(f"{number} {what}" for number, what in words if number).replace(" ", " images ", 1)
     notes = [f"{left} are left out of the single view"] if left else []
     keep = (count == 1) & shown.any(axis=1)
     if other := int(((count == 1) & ~keep).sum()):

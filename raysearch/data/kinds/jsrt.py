@@ -153,7 +153,7 @@ def _places(root: Path) -> tuple[Path, ...]:
 
 def _misspelt(folds: Path) -> list[str]:
     """A problem line for every folder of masks that is perhaps spelt otherwise."""
-    lines = [absent_folder(folds / fold, _FOLDS, folds) for fold in _FOLDS if _has_similar(folds / fold, _FOLDS)]
+    lines = [absent_folder(folds / fold, _FOLDS, folds) for fold in _FOLDS if _has_similar(folds / fold, tuple(_FOLDS))]
     inner = [folds / fold / "masks" for fold in _FOLDS if (folds / fold).is_dir()]
     return lines + [absent_folder(folder, root=folds) for folder in inner if _has_similar(folder)]
 
