@@ -93,7 +93,7 @@ def test_maps_between_0_and_1_are_not_taken_for_quantised_ones() -> None:
 
 def test_boxes_of_regions_of_other_values_are_refused() -> None:
     assert region_boxes(MASKS[0, 0]).tolist() == [[2, 2, 5, 5]]
-    with pytest.raises(ValueError, match="found 0.1"):
+    with pytest.raises(ValueError, match=r"found 0\.1"):
         region_boxes(np.where(MASKS[0, 0] > 0, 0.9, 0.1))
 
 
