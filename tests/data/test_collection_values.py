@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from made_collections import collection, one_hot
 
+from data.made_collections import collection, one_hot
 from raysearch.data import Collection
 from raysearch.data._pool_regions import PoolRegions
 from raysearch.method import Pool, PseudoRegions
@@ -19,8 +19,6 @@ def pool_of(made: Collection) -> Pool:
         rows=rows,
         labels=made.labels,
         truth=made.truth,
-        annotated=(made.truth >= 0).any(axis=1),
-        patients=made.patients,
         source=np.zeros(len(made), np.int8),
     )
 
