@@ -166,17 +166,23 @@ def read_contents(
     if boxes:
         contents.boxes = np.concatenate(boxes)
         contents.box_mask = np.repeat(np.arange(len(boxes), dtype=np.int32), list(map(len, boxes)))
-    if empty:
-        contents.notes += (f"{empty} masks are empty: these regions are absent",)
-    if failed:
-        contents.notes += (f"{failed} masks are empty though the image shows its object: these regions are unknown",)
-    if turned:
-        contents.notes += (
-            f"{counted(turned, 'image')} turned upright, as the EXIF orientation says: masks and boxes are taken to be"
-            " of the upright image",
-        )
+    contents.notes += tuple(_notes(mode, empty=empty, failed=failed, turned=turned))
     contents.problems = tuple(problems)
     return contents
+
+
+def _notes(mode: FitMode, *, empty: int, failed: int, turned: int) -> Iterator[str]:
+    """What was read otherwise than one may expect, a line a kind."""
+    nothing = "are empty, or lie in what fit=crop leaves out" if mode == "crop" else "are empty"
+    if empty:
+        yield f"{empty} masks {nothing}: these regions are absent"
+    if failed:
+        yield f"{failed} masks {nothing} though the image shows its object: these regions are unknown"
+    if turned:
+        yield (
+            f"{counted(turned, 'image')} turned upright, as the EXIF orientation says: masks and boxes are taken to be"
+            " of the upright image"
+        )
 
 
 def _is_shown(manifest: Manifest, row: int, label: int) -> bool:
