@@ -56,7 +56,7 @@ def check(source: str, pictures: Path | None, as_json: bool) -> None:
     if not report.ok:
         raise DataError(
             f"{counted(len(report.problems), 'problem')} in {report.source}, named above: mend or remove what they"
-            " name, then check again"
+            f" name, then check again{'' if pictures is None else '; no pictures were drawn'}"
         )
     if pictures is not None:
         with new_folder(pictures, "--pictures") as folder:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from raysearch.data._image_file import UnreadableError
 
@@ -11,6 +12,12 @@ _NEAR = 16
 """Lossy compression moves black and white by less than this, of 255."""
 _LEVELS = 3
 """Fewer grays than these between black and white are labels."""
+_GRAY = 0.25
+"""Share of the pixels that soft edges are at most."""
+_REACH = 8
+"""Pixels within which an edge goes from dark to bright, also where a mask was enlarged fourfold."""
+_BESIDE = 0.9
+"""Share of the gray pixels that have both so near; thin parts of a region may never be bright."""
 
 
 def region_of(values: NDArray[np.int64]) -> NDArray[np.bool_]:
@@ -32,7 +39,7 @@ def region_of(values: NDArray[np.int64]) -> NDArray[np.bool_]:
     top = 255 if levels[-1] <= 255 else 65535
     dark, bright = _NEAR * top // 255, top - _NEAR * top // 255
     if levels[-1] < bright:
-        if _is_soft(values, 0, int(levels[-1])):
+        if _is_shaded(values, (values > 0) & (values < levels[-1])):
             raise UnreadableError(f"gray edges up to {levels[-1]}; {_expected(levels)}")
         return np.asarray(values > 0)
     between = ((levels > dark) & (levels < bright)).any()
@@ -44,8 +51,18 @@ def region_of(values: NDArray[np.int64]) -> NDArray[np.bool_]:
 
 
 def _is_soft(values: NDArray[np.int64], low: int, high: int) -> bool:
-    """Whether the values between these are those of edges: many, and nowhere 3 x 3 pixels of the same."""
+    """Whether the values between these are those of edges: of few pixels, with dark and bright ones beside nearly all
+    of them. A map that rises slowly, or a photograph, has no edges like that."""
     between = (values > low) & (values < high)
+    if between.mean() > _GRAY or not _is_shaded(values, between):
+        return False
+    around = 2 * _REACH + 1
+    both = (ndimage.minimum_filter(values, around) <= low) & (ndimage.maximum_filter(values, around) >= high)
+    return bool(both[between].mean() >= _BESIDE)
+
+
+def _is_shaded(values: NDArray[np.int64], between: NDArray[np.bool_]) -> bool:
+    """Whether some pixels are no labels: of many values, and nowhere 3 x 3 pixels of the same."""
     if len(np.unique(values[between])) < _LEVELS:
         return False
     centre = values[1:-1, 1:-1]

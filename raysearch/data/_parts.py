@@ -55,12 +55,9 @@ def official_parts(
 
 
 def is_published(collection: Collection, known: NDArray[np.bool_]) -> bool:
-    """Whether `official_parts` can divide it."""
-    try:
-        _published(collection, known)
-    except DataError:
-        return False
-    return True
+    """Whether it comes with a published train and test part, which `official_parts` divides unless they share
+    patients."""
+    return all(bool((known & (collection.official == name)).any()) for name in ("train", "test"))
 
 
 def _published(collection: Collection, known: NDArray[np.bool_]) -> list[NDArray[np.bool_]]:

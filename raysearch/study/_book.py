@@ -35,6 +35,9 @@ groups died under it, time after time. ``pruned``: the scheduler stopped it."""
 RESULT_ATTR = "result"
 """User attribute of an Optuna trial: how it ended, and the row that it is judged by."""
 
+DEFAULTS = 0
+"""The trial that has the defaults, of every sampler but a grid."""
+
 INFLUENCE = "influence"
 """What patients add to an epoch's value: in metrics.jsonl alone, the journal is read too often for so much."""
 
@@ -280,11 +283,14 @@ class Book:
         )
 
     def _keep_checkpoints(self, number: int, value: float | None) -> None:
-        """At most `keep_checkpoints` finished trials keep their weights: the best ones."""
+        """At most `keep_checkpoints` finished trials keep their weights, the best ones, and beside them the one with
+        the defaults, which the best one is compared with at the end."""
         if value is not None:
             bisect.insort(self._kept, (-value if self._maximise else value, number))
         dropped = {n for _, n in self._kept[self._folders.config.keep_checkpoints :]}
         del self._kept[self._folders.config.keep_checkpoints :]
+        if self._folders.config.sampler != GRID and not (number == DEFAULTS and value is None):
+            dropped.discard(DEFAULTS)
         if value is None:
             dropped.add(number)
         for other in dropped | {number}:

@@ -85,7 +85,7 @@ def estimate(prepared: Prepared) -> Estimate:
         total_seconds=START_SECONDS + waited + rounds * trial_seconds,
         gpu_hours=worked * resources.workers * resources.gpus / 3600,
         memory=BASE_MEMORY + resources.slots * (GROUP_MEMORY + resources.workers * worker),
-        disk=checkpoint * (min(config.keep_checkpoints, config.budget.samples) + unfinished)
+        disk=checkpoint * (min(config.keep_checkpoints + 1, config.budget.samples) + unfinished)
         + sum(one.times * one.bytes for one in shared),
         probe_seconds=time.perf_counter() - started,
         device=device,

@@ -13,13 +13,10 @@ from numpy.typing import NDArray
 from raysearch._text import counted
 from raysearch.errors import StudyError
 from raysearch.search._sampler import GRID
-from raysearch.study._book import INFLUENCE, TrialRecord, best_of
+from raysearch.study._book import DEFAULTS, INFLUENCE, TrialRecord, best_of
 from raysearch.study._judge import eligible
 from raysearch.study._study import Study
 from raysearch.thresholds import Direction, Interval, unpack, winner
-
-DEFAULTS = 0
-"""The trial that has the defaults, of every sampler but a grid."""
 
 
 @dataclass(frozen=True, kw_only=True)

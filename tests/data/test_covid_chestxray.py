@@ -232,6 +232,18 @@ def test_a_lesion_without_a_folder_is_unknown(tmp_path: Path) -> None:
     assert by_image(single, single.truth) == {name: [ABSENT if name == "c" else UNKNOWN] * 2 for name in "abcdegh"}
 
 
+def test_a_mask_of_no_image_may_be_that_of_one_without(tmp_path: Path) -> None:
+    root = make_covid(tmp_path / "covid")
+    before = by_image(opened(root, ",task=lesions", "multi"), opened(root, ",task=lesions", "multi").truth)
+    save(root / "segmentations" / "consolidation" / "nobody.png", np.zeros((40, 60), np.uint8))
+    data = opened(root, ",task=lesions", "multi")
+    after = by_image(data, data.truth)
+    for name, pairs in after.items():
+        expected = UNKNOWN if before[name][0] == ABSENT and name != "c" else before[name][0]
+        assert pairs == [expected, *before[name][1:]], name
+    assert any("consolidation is unknown: a mask of no image may be theirs" in note for note in data.notes)
+
+
 @pytest.mark.parametrize(
     ("folder", "spelt", "task"),
     [

@@ -197,6 +197,10 @@ def lossy(quality: int) -> np.ndarray:
     return np.asarray(Image.open(stream))
 
 
+HEAT = np.round(255 * np.exp(-((np.mgrid[:256, :256] - 128) ** 2).sum(axis=0) / (2 * 30**2)))
+"""A map that rises slowly: of a network, not of a region."""
+
+
 @pytest.mark.parametrize(
     "values",
     [
@@ -226,6 +230,9 @@ def test_numbers_of_regions_are_all_but_zero() -> None:
         (np.where(ROWS < 8, 128, 255 * DISK), r"labels or black and white, nothing tells; its values are 0, 128, 255"),
         ((ROWS // 8) * 36, "labels or black and white"),
         (soft(2).astype(int) * 2 // 3, r"gray edges up to 1\d\d"),
+        (HEAT, "labels or black and white, nothing tells"),
+        (np.linspace(0, 255, 64 * 64).reshape(64, 64).round(), "labels or black and white, nothing tells"),
+        (np.random.default_rng(0).integers(0, 256, (64, 64)), "labels or black and white, nothing tells"),
     ],
 )
 def test_values_that_nothing_tells_the_meaning_of_are_refused(values: np.ndarray, message: str) -> None:

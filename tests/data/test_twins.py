@@ -96,7 +96,8 @@ def test_random_parts_of_data_with_published_ones_are_said_with_the_flag() -> No
     shared = plain(official=np.where(np.arange(40) < 30, "train", "test"), patients=np.arange(40) // 4)
     with pytest.raises(DataError, match="share"):
         make_split(shared, "official")
-    assert not any("published split" in line for line in make_split(shared, "random").warnings)  # it would be refused
+    # it would be refused, with what to do about it
+    assert any("--split official takes" in line for line in make_split(shared, "random").warnings)
 
 
 def released(root: Path, copies: bool) -> Path:

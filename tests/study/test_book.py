@@ -100,8 +100,10 @@ def test_decision_thresholds_of_each_class_are_sampled_and_given_to_the_trial(tm
     assert study.trial(1).config == {"config": second.config, "thresholds": second.thresholds}
 
 
-@pytest.mark.parametrize(("direction", "best", "kept"), [("maximize", 3, {1, 3}), ("minimize", 2, {0, 2})])
-def test_the_best_keep_their_weights(tmp_path: Path, direction: str, best: int, kept: set[int]) -> None:
+@pytest.mark.parametrize(("direction", "best", "kept"), [("maximize", 3, {0, 1, 3}), ("minimize", 2, {0, 2})])
+def test_the_best_and_the_defaults_keep_their_weights(
+    tmp_path: Path, direction: str, best: int, kept: set[int]
+) -> None:
     study = toy_study(tmp_path, direction=direction, keep_checkpoints=2)
     book = Book(study)
     for value in (0.3, 0.7, 0.2, 0.8, 0.5):
@@ -122,9 +124,9 @@ def test_weights_are_kept_over_a_restart(tmp_path: Path) -> None:
     assert weights(study) == {0, 1}
     for value in (0.1, 0.5, 0.7):
         complete(study, book, value)
-    assert weights(study) == {1, 5}
+    assert weights(study) == {0, 1, 5}
     again = Book(study)
-    assert weights(study) == {1, 5}
+    assert weights(study) == {0, 1, 5}
     assert again.best() == book.best()
 
 

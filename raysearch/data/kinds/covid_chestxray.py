@@ -151,18 +151,13 @@ def _mask_files(
         return _Masks(task, {"lungs": {row: (path,) for row, path in found}}, {row for row, _ in found})
 
     structures = [path for path in _files(root, _SEGMENTATIONS) if path.is_dir()]
-    found = [
-        pair
-        for structure in structures
-        for pair in _rows_of(
-            f"{_SEGMENTATIONS}/{structure.name}",
-            list(by_stem(entries(structure)).values()),
-            names,
-            False,
-            problems,
-            notes,
-        )
-    ]
+    found: list[tuple[int, Path]] = []
+    stray: list[str] = []
+    for structure in structures:
+        files = list(by_stem(entries(structure)).values())
+        own = _rows_of(f"{_SEGMENTATIONS}/{structure.name}", files, names, False, problems, notes)
+        found += own
+        stray += [structure.name] if len(own) < len(files) and structure.name in LESIONS else []
     groups: dict[str, tuple[str, ...]] = {"lungs": LUNGS} if task == "lungs" else {name: (name,) for name in LESIONS}
     placed: dict[str, dict[int, tuple[Path, ...]]] = {name: {} for name in groups}
     for name, members in groups.items():
@@ -172,6 +167,9 @@ def _mask_files(
     lacking = _lacking(
         root / _SEGMENTATIONS, [name for members in groups.values() for name in members], problems, notes
     )
+    if task == "lesions" and stray:
+        notes.append(f"of images without a mask there, {', '.join(stray)} is unknown: a mask of no image may be theirs")
+        lacking += tuple(stray)
     if task == "lungs" and (halves := [row for row, paths in placed["lungs"].items() if len(paths) < len(LUNGS)]):
         notes.append(f"{len(halves)} images have a mask of one lung alone: where their lungs are is unknown")
         placed["lungs"] = {row: paths for row, paths in placed["lungs"].items() if len(paths) == len(LUNGS)}
