@@ -40,8 +40,8 @@ class Noop(Method):
         del model, batch, step
         raise RuntimeError("there is nothing to train")
 
-    def predict(self, model: nn.Module, images: Tensor) -> Prediction:
-        del model
+    def predict(self, model: nn.Module, images: Tensor, inside: Tensor | None = None) -> Prediction:
+        del model, inside
         n, _, h, w = images.shape
         classes = len(self.task.classes)
         maps = torch.full((n, 1, h, w), float(self.config.x), device=images.device).clamp(0, 1)
