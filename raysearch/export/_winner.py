@@ -14,7 +14,8 @@ from raysearch.export._bundle import class_levels
 from raysearch.export._score import observe_rows
 from raysearch.export._trial import trained, trained_settings
 from raysearch.study import Study, TrialRecord, corrected_winner, read_records, winner_json, winner_lines
-from raysearch.study._winner import DEFAULTS, Corrected, has_defaults, interval_text, limits
+from raysearch.study._book import DEFAULTS
+from raysearch.study._winner import Corrected, has_defaults, interval_text, limits
 from raysearch.thresholds import Interval, PlainMetric, Sweep, at, find_metric, influence, jackknife
 from raysearch.thresholds import class_levels as by_label
 from raysearch.training import Observations

@@ -147,8 +147,8 @@ def _mask_files(
         DataError: the folder that should hold the masks does not exist, or holds two files of one stem.
     """
     if task == "lungs" and source == "v7labs":
-        found = _rows_of(_V7LABS, _files(root, _V7LABS), names, True, problems, notes)
-        return _Masks(task, {"lungs": {row: (path,) for row, path in found}}, {row for row, _ in found})
+        lungs = _rows_of(_V7LABS, _files(root, _V7LABS), names, True, problems, notes)
+        return _Masks(task, {"lungs": {row: (path,) for row, path in lungs}}, {row for row, _ in lungs})
 
     structures = [path for path in _files(root, _SEGMENTATIONS) if path.is_dir()]
     found: list[tuple[int, Path]] = []
