@@ -58,9 +58,10 @@ def run_and_report(study: Study, cluster: Cluster) -> None:
         settings = " ".join(f"{k}={v:.6g}" if isinstance(v, float) else f"{k}={v}" for k, v in best.params.items())
         thresholds = " ".join(f"{k}={v:.4f}" for k, v in best.result.get("thresholds", {}).items())
         click.echo(f"best: trial {best.number}, {config.metric} {best.value:.4f} on the tuning split (cross-fitted)")
-        for line in winner_lines(corrected_winner(study, records)):
+        won = corrected_winner(study, records)
+        for line in winner_lines(won):
             click.echo(f"  {line}")
-        for line in trial_lines(beside_trivial(study, best)):
+        for line in trial_lines(beside_trivial(study, best, won)):
             click.echo(line)
         click.echo(f"  {settings}")
         click.echo(f"  {thresholds}")

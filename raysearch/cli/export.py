@@ -73,7 +73,7 @@ def export(
         f" {counted(exported.results['images'], 'image')}"
     )
     echo_metrics(exported.results)
-    for line in (exported.results["winner"] or {"says": []})["says"]:
+    for line in (exported.results["overtuning"] or {"says": []})["says"]:
         click.echo(line)
     if "optimistic" in exported.results:
         click.echo("optimistic, at thresholds chosen on these very images (not the model's):")

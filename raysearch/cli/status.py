@@ -50,7 +50,8 @@ def status(study: str | None, mean_over: str | None, as_json: bool) -> None:
     if mean_over is not None:
         _show_groups(config, mean_over, group_trials(records, mean_over, maximise=maximise), as_json=as_json)
         return
-    beside = None if best is None else beside_trivial(found, best)
+    won = corrected_winner(found, records)
+    beside = None if best is None else beside_trivial(found, best, won)
     if as_json:
         print_json(
             {
@@ -62,7 +63,7 @@ def status(study: str | None, mean_over: str | None, as_json: bool) -> None:
                 "running": found.running,
                 "samples": config.budget.samples,
                 "best": None if best is None else {**_row(best), "notes": list(beside.notes) if beside else []},
-                "winner": winner_json(corrected_winner(found, records)),
+                "winner": winner_json(won),
                 "trials": [_row(r) for r in records],
             }
         )
@@ -80,7 +81,7 @@ def status(study: str | None, mean_over: str | None, as_json: bool) -> None:
     running = ", running" if found.running else ""
     click.echo(f"{finished} of {counted(config.budget.samples, 'trial')} finished{running}")
     if best is not None:
-        lines = winner_lines(corrected_winner(found, records))
+        lines = winner_lines(won)
         click.echo(f"best: trial {best.number}, {config.metric} {best.value:.4f}")
         for line in [*(f"  {line}" for line in lines), *trial_lines(beside)]:
             click.echo(line)

@@ -43,7 +43,7 @@ def model_card(
             "",
             *_table(results),
             "",
-            *_overtuned(results["winner"]),
+            *_overtuned(results["overtuning"]),
             *_skipped(results["skipped"]["auc"]),
             *_reference(results.get("reference")),
             *_optimistic(results.get("optimistic")),
@@ -132,8 +132,8 @@ def _by_class(against: dict[str, Any] | None) -> list[str]:
     ]
 
 
-def _overtuned(winner: dict[str, Any] | None) -> list[str]:
-    return [] if winner is None else [" ".join(winner["says"]), ""]
+def _overtuned(found: dict[str, Any] | None) -> list[str]:
+    return [] if found is None else [" ".join(found["says"]), ""]
 
 
 def _skipped(classes: list[str]) -> list[str]:

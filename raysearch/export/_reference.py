@@ -110,17 +110,15 @@ def read_reference(file: Path, classes: Sequence[str]) -> dict[str, float]:
 
 
 def _refuse_percent(file: Path, values: Mapping[str, float], metric: str) -> None:
-    """ExportError for a value of a metric from 0 to 1 that is not; distances have no such limits."""
-    found = find_metric(metric)
-    if found.evidence == "maps" and found.direction == "minimize":
-        return
-    least = -1 if metric == "ssim" else 0
+    """ExportError for a value that the metric cannot have, such as percent of a share."""
+    least, highest = find_metric(metric).span
     for label, value in values.items():
-        if not least <= value <= 1:
+        if not least <= value <= highest:
+            wanted = "shares" if highest == 1 else "pixels"
             share = f", such as {value / 100:g} for {value:g} %" if 1 < value <= 100 else ""
             raise ExportError(
-                f"--reference {file}: the value of {label} is {value:g}, but {metric} lies from {least} to 1; expected"
-                f" shares{share}"
+                f"--reference {file}: the value of {label} is {value:g}, but {metric} lies from {least:g} to"
+                f" {highest:g}; expected {wanted}{share}"
             )
 
 

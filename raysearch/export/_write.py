@@ -30,14 +30,15 @@ from raysearch.export._bundle import (
 )
 from raysearch.export._folder import new_folder
 from raysearch.export._model_card import model_card
+from raysearch.export._overtuning import tested
 from raysearch.export._reference import Reference, reference_values
 from raysearch.export._score import observe_rows, optimistic, summarise
-from raysearch.export._trial import candidate, chosen_trial
-from raysearch.export._winner import tested
+from raysearch.export._trial import candidate, chosen_trial, trained_settings
 from raysearch.method import load_method
 from raysearch.study import Study, StudyConfig, TrialRecord, beside_of, read_parts
 from raysearch.study._looks import record_look
 from raysearch.study._study import unwritable
+from raysearch.study._winner import Corrected, limits
 from raysearch.thresholds import (
     BoxRule,
     Evidence,
@@ -130,18 +131,22 @@ def _export(
             scores["optimistic"]["look"] = record_look(study, f"{command} --thresholds-on test", record.number)
     except OSError as error:
         raise unwritable(study.path.parent, error) from None
+    # other post-processing than the trial's was no part of the choice
+    changed = settings != trained_settings(study, record)
+    overtuning = None if changed else tested(study, record, collection, rows, observations)
+    corrected = None if overtuning is None else overtuning.corrected
     results = {
         "split": "test",
         "trial": record.number,
         "fixes": list(fixes),
         "looks": looks,
         "images": len(rows),
-        "winner": None if fixes else tested(study, record, collection, rows, observations),
+        "overtuning": None if overtuning is None else overtuning.to_json(),
         **scores,
     }
     files = {
         CONFIG: yaml.safe_dump(_config(study, record, settings, collection), sort_keys=False),
-        THRESHOLDS: json.dumps(_thresholds(study, record, decision, evidence, method.box_rule), indent=2),
+        THRESHOLDS: json.dumps(_thresholds(study, record, decision, evidence, method.box_rule, corrected), indent=2),
         RESULTS: json.dumps(results, indent=2),
         "operating_curves.json": json.dumps(_curves(evidence, names)),
         "environment.json": json.dumps(_environment(study), indent=2),
@@ -150,7 +155,7 @@ def _export(
         ),
         SPLIT: study.split_file.read_text("utf-8"),
     }
-    beside = beside_of(config, record, evidence)
+    beside = beside_of(config, record, evidence, corrected)
     files["README.md"] = model_card(study, record, results, json.loads(files[THRESHOLDS]), beside)
     return Exported(out, record.number, results, looks), files, model
 
@@ -208,8 +213,10 @@ def _thresholds(
     decision: dict[str, float],
     evidence: Mapping[str, Evidence],
     box_rule: BoxRule | None,
+    corrected: Corrected | None,
 ) -> dict[str, Any]:
-    """Each threshold with the split and metric that it was chosen by, and what that is worth on the same split."""
+    """Each threshold with the split and metric that it was chosen by, and what that is worth on the same split: as it
+    was measured, and what the choice of trial and epoch has left of that."""
     config = study.config
     metric = find_metric(config.metric)
     entry: dict[str, Any] = {
@@ -225,6 +232,8 @@ def _thresholds(
         interval = fit_interval(fit, sweep, metric)
         if math.isfinite(interval.low):
             entry["interval_95"] = [interval.low, interval.high]
+    if corrected is not None:
+        entry |= {"corrected_value": corrected.value.mean, "corrected_interval_95": limits(corrected.value)}
     return {name: {"value": at_level(value), **entry} for name, value in decision.items()}
 
 

@@ -15,11 +15,12 @@ if TYPE_CHECKING:
     from raysearch.study._config import Budget, Resources, StudyConfig
     from raysearch.study._data import task_of
     from raysearch.study._mean_over import Repeats, mean_over
+    from raysearch.study._optimum import Optimum
     from raysearch.study._prepare import Prepared, prepare
     from raysearch.study._records import read_records
     from raysearch.study._request import Request
     from raysearch.study._resources import Machine, fit, this_machine
-    from raysearch.study._rethreshold import Optimum, Rethresholded, Table, rethreshold
+    from raysearch.study._rethreshold import Rethresholded, Table, rethreshold
     from raysearch.study._run import run_study
     from raysearch.study._save import extend, save_study
     from raysearch.study._split_file import read_parts
@@ -37,7 +38,8 @@ _WHERE = {
     "_records": ("read_records",),
     "_request": ("Request",),
     "_resources": ("Machine", "fit", "this_machine"),
-    "_rethreshold": ("Optimum", "Rethresholded", "Table", "rethreshold"),
+    "_optimum": ("Optimum",),
+    "_rethreshold": ("Rethresholded", "Table", "rethreshold"),
     "_run": ("run_study",),
     "_save": ("extend", "save_study"),
     "_split_file": ("read_parts",),

@@ -9,6 +9,7 @@ from raysearch.errors import StudyError
 from raysearch.study._book import TrialRecord
 from raysearch.study._config import StudyConfig
 from raysearch.study._study import Study
+from raysearch.study._winner import Corrected
 from raysearch.thresholds import (
     AgainstTrivial,
     Evidence,
@@ -37,9 +38,13 @@ class Beside:
     notes: tuple[str, ...]
 
 
-def beside_trivial(study: Study, record: TrialRecord) -> Beside | None:
-    """Of a trial's recorded epoch; None where no region is known. The interval that notes speak of is that of its
-    stored evidence, scored as it was; where that is gone, nothing is said of it."""
+def beside_trivial(study: Study, record: TrialRecord, won: Corrected | None = None) -> Beside | None:
+    """Of a trial's recorded epoch; None where no region is known.
+
+    Args:
+        won: of the winner, what the choice has left of its value: notes speak of this interval, and without it of that
+            of the stored evidence, scored as it was. Where that is gone too, nothing is said of it.
+    """
     config, stored = study.config, record.result.get("against_trivial")
     if stored is None:
         return None
@@ -49,10 +54,12 @@ def beside_trivial(study: Study, record: TrialRecord) -> Beside | None:
         evidence = load_evidence(path, [kind], classes=config.classes, origin=config.origin)
     except StudyError:
         evidence = {}
-    return beside_of(config, record, evidence)
+    return beside_of(config, record, evidence, won)
 
 
-def beside_of(config: StudyConfig, record: TrialRecord, evidence: Mapping[str, Evidence]) -> Beside | None:
+def beside_of(
+    config: StudyConfig, record: TrialRecord, evidence: Mapping[str, Evidence], won: Corrected | None = None
+) -> Beside | None:
     """`beside_trivial` of a trial whose evidence, by kind, is this."""
     stored = record.result.get("against_trivial")
     if stored is None:
@@ -66,6 +73,8 @@ def beside_of(config: StudyConfig, record: TrialRecord, evidence: Mapping[str, E
     spread, blank = NOTHING, blank_levels(levels)
     if isinstance(part, Sweep):
         spread, blank = _interval(config, part, metric, levels), blank_masks(part, metric, levels)
+    if won is not None and won.number == record.number and metric.name == config.metric:
+        spread = won.value
     return Beside(against, degenerate(against, blank, config.classes, low=spread.low, high=spread.high))
 
 

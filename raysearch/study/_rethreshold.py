@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -11,56 +11,22 @@ from numpy.typing import NDArray
 
 from raysearch.errors import StudyError
 from raysearch.study._book import DEFAULTS, TrialRecord
+from raysearch.study._optimum import Optimum, Solved, judged, solve_again
 from raysearch.study._records import read_records
 from raysearch.study._study import Study
 from raysearch.study._winner import Corrected, corrected_winner, has_defaults
 from raysearch.study._winner import corrected as correct
 from raysearch.thresholds import (
     METRICS,
-    AgainstTrivial,
     Evidence,
     Metric,
-    PlainMetric,
-    Sweep,
     SweepMetric,
-    against_trivial,
-    at_by_class,
-    blank_masks,
-    cross_fit,
-    degenerate,
     find_metric,
-    fit_interval,
-    influence,
-    interval,
     load_evidence,
     objective,
-    solve,
 )
 
 Floats = NDArray[np.float64]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Optimum:
-    """A metric of one trial at thresholds chosen anew.
-
-    Attributes:
-        value: cross-fitted: no image is scored by a threshold that it helped to choose.
-        low, high: its 95 % interval over patients; NaN where one patient is all there is.
-        thresholds: to use on other images, chosen on the whole tuning split: ``mask_threshold``, or
-            ``mask_threshold.<class>``; empty for a metric without a threshold.
-        by_class: the value of each class that has one.
-        against: the value beside that of masks of the whole picture; None for a metric without a threshold.
-        notes: what had to be done otherwise, and what makes the value look like one that it is not, one line each.
-    """
-
-    value: float
-    low: float
-    high: float
-    thresholds: dict[str, float]
-    by_class: dict[str, float]
-    against: AgainstTrivial | None = None
-    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,105 +114,76 @@ def rethreshold(
     beside = {} if metrics else _beside(study)
     records = _records(study, trial)
     by_class = per_class or study.config.per_class
-    rows: list[Rethresholded] = []
-    added: dict[int, dict[str, Floats]] = {}
+    found: dict[int, dict[str, Solved]] = {}
     problems: dict[str, dict[int, None]] = {}
     for record in records:
         source = _Source(study, record.number)
-        optima: dict[str, Optimum] = {}
-        influences: dict[str, Floats] = {}
+        solved: dict[str, Solved] = {}
         for name, metric in (asked | beside).items():
             try:
-                optima[name], influences[name] = optimum_of(
-                    source.get(metric), metric, per_class=by_class, seed=study.config.seed
-                )
+                solved[name] = solve_again(source.get(metric), metric, per_class=by_class, seed=study.config.seed)
             except (StudyError, ValueError) as error:
                 reason = str(error) if isinstance(error, StudyError) else f"has no value of {name}: {error}"
                 if name in asked:
                     problems.setdefault(reason, {})[record.number] = None
-        if optima.keys() & asked.keys():
-            weights = study.trial(record.number).best.exists()
-            rows.append(Rethresholded(number=record.number, value=record.value, weights=weights, optima=optima))
-            added[record.number] = influences
+        if solved.keys() & asked.keys():
+            found[record.number] = solved
     told = tuple(f"{_trials([*numbers])} {reason}" for reason, numbers in problems.items())
-    if not rows:
+    if not found:
         raise StudyError(f"study '{study.config.name}': {'; '.join(told)}")
-    names = tuple(name for name in asked | beside if any(name in row.optima for row in rows))
-    moved = any(record.number == DEFAULTS and "exploited" in record.result for record in records)
-    against = DEFAULTS if has_defaults(study) and not moved else None
-    corrected = (
-        {}
-        if trial is not None
-        else {name: _chosen(study, rows, added, (asked | beside)[name], against) for name in names}
-    )
-    own = study.config.metric
-    if own in corrected and by_class == study.config.per_class and study.config.decision_thresholds == "solve":
-        corrected[own] = corrected_winner(study, records) or corrected[own]
+    metrics_by_name = {
+        name: metric for name, metric in (asked | beside).items() if any(name in solved for solved in found.values())
+    }
+    ranked = {name: _ranked(found, metric) for name, metric in metrics_by_name.items()}
+    winners = {name: numbers[0] for name, numbers in ranked.items()}
+    corrected = {} if trial is not None else _corrected(study, records, found, metrics_by_name, per_class=by_class)
+    rows = {
+        number: Rethresholded(
+            number=number,
+            value=next(record.value for record in records if record.number == number),
+            weights=study.trial(number).best.exists(),
+            optima={
+                name: judged(one, corrected.get(name) if winners[name] == number else None)
+                for name, one in solved.items()
+            },
+        )
+        for number, solved in found.items()
+    }
     return Table(
-        metrics=names,
-        rows=tuple(_ranked(rows, (asked | beside)[names[0]])),
-        winners={name: _ranked(rows, (asked | beside)[name])[0].number for name in names},
+        metrics=tuple(metrics_by_name),
+        rows=tuple(rows[number] for number in next(iter(ranked.values()))),
+        winners=winners,
         corrected=corrected,
         problems=told,
     )
 
 
-def _chosen(
+def _corrected(
     study: Study,
-    rows: Sequence[Rethresholded],
-    added: Mapping[int, Mapping[str, Floats]],
-    metric: Metric,
-    against: int | None,
-) -> Corrected:
-    """The correction for the choice among trials by a metric."""
-    among = [row for row in rows if metric.name in row.optima and math.isfinite(row.optima[metric.name].value)]
-    return correct(
-        np.array([row.optima[metric.name].value for row in among]),
-        np.stack([added[row.number][metric.name] for row in among]),
-        np.array([row.number for row in among]),
-        metric.direction,
-        against=against,
-        seed=study.config.seed,
-    )
-
-
-def optimum_of(evidence: Evidence, metric: Metric, *, per_class: bool, seed: int) -> tuple[Optimum, Floats]:
-    """The best thresholds of some evidence under a metric, and its honest value; of a metric without a threshold its
-    value alone. And the `influence` of patients on the value.
-
-    Args:
-        seed: of the halves that cross-fitting divides patients into: with a study's own, the value is the one that the
-            study recorded where it solved by this metric.
-
-    Raises:
-        ValueError: no row of the evidence enters the metric.
-    """
-    if isinstance(metric, PlainMetric):
-        value = interval(evidence, metric)
-        by_class = at_by_class(evidence, metric)
-        found = Optimum(value=value.mean, low=value.low, high=value.high, thresholds={}, by_class=by_class)
-        return found, influence(evidence, metric)
-    assert isinstance(evidence, Sweep)
-    assert isinstance(metric, SweepMetric)  # all that may rank trials
-    fit = cross_fit(evidence, metric, per_class=per_class, seed=seed)
-    solution = solve(evidence, metric, per_class=per_class)
-    spread = fit_interval(fit, evidence, metric)
-    thresholds = {f"mask_threshold.{name}": value for name, value in solution.thresholds.items()}
-    if not per_class:
-        thresholds = {"mask_threshold": next(iter(solution.thresholds.values()))}
-    against = against_trivial(evidence, metric, fit.value, fit.by_class)
-    blank = blank_masks(evidence, metric, solution.levels)
-    suspect = degenerate(against, blank, evidence.classes, low=spread.low, high=spread.high)
-    found = Optimum(
-        value=fit.value,
-        low=spread.low,
-        high=spread.high,
-        thresholds=thresholds,
-        by_class=fit.by_class,
-        against=against,
-        notes=(*fit.notes, *solution.notes, *suspect),
-    )
-    return found, influence(evidence, metric, fit.applied(evidence).T)
+    records: Sequence[TrialRecord],
+    found: Mapping[int, Mapping[str, Solved]],
+    metrics: Mapping[str, Metric],
+    *,
+    per_class: bool,
+) -> dict[str, Corrected]:
+    """`Table.corrected`."""
+    config = study.config
+    moved = any(record.number == DEFAULTS and "exploited" in record.result for record in records)
+    against = DEFAULTS if has_defaults(study) and not moved else None
+    out = {}
+    for name, metric in metrics.items():
+        among = {n: solved[name] for n, solved in found.items() if name in solved and solved[name].is_finite}
+        out[name] = correct(
+            np.array([one.optimum.value for one in among.values()]),
+            np.stack([one.influence for one in among.values()]),
+            np.array(list(among)),
+            metric,
+            against=against,
+            seed=config.seed,
+        )
+    if config.metric in out and per_class == config.per_class and config.decision_thresholds == "solve":
+        out[config.metric] = corrected_winner(study, records) or out[config.metric]
+    return out
 
 
 def _beside(study: Study) -> dict[str, Metric]:
@@ -275,15 +212,15 @@ def _records(study: Study, trial: int | None) -> list[TrialRecord]:
     return complete
 
 
-def _ranked(rows: Iterable[Rethresholded], metric: Metric) -> list[Rethresholded]:
-    """Best first; trials without a finite value last."""
+def _ranked(found: Mapping[int, Mapping[str, Solved]], metric: Metric) -> list[int]:
+    """Numbers of trials, best first; those without a finite value last."""
     sign = 1.0 if metric.direction == "maximize" else -1.0
 
-    def key(row: Rethresholded) -> tuple[float, int]:
-        found = row.optima.get(metric.name)
-        return (-sign * found.value if found and math.isfinite(found.value) else math.inf, row.number)
+    def key(number: int) -> tuple[float, int]:
+        one = found[number].get(metric.name)
+        return (-sign * one.optimum.value if one is not None and one.is_finite else math.inf, number)
 
-    return sorted(rows, key=key)
+    return sorted(found, key=key)
 
 
 def _trials(numbers: Sequence[int]) -> str:

@@ -16,7 +16,7 @@ from raysearch.search._sampler import GRID
 from raysearch.study._book import DEFAULTS, INFLUENCE, TrialRecord, best_of
 from raysearch.study._judge import eligible
 from raysearch.study._study import Study
-from raysearch.thresholds import Direction, Interval, unpack, winner
+from raysearch.thresholds import Interval, Metric, find_metric, unpack, winner
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,26 +72,28 @@ def corrected_winner(study: Study, records: Sequence[TrialRecord], number: int |
         return None
     owner = np.array([number for number, _ in candidates])
     compared = DEFAULTS if has_defaults(study) and not named and not exploited else None
-    return corrected(values, added, owner, study.config.direction, against=compared, seed=study.config.seed)
+    metric = find_metric(study.config.metric)
+    return corrected(values, added, owner, metric, against=compared, seed=study.config.seed)
 
 
 def corrected(
     values: NDArray[np.float64],
     added: NDArray[np.floating],
     owner: NDArray[np.int64],
-    direction: Direction,
+    metric: Metric,
     *,
     against: int | None,
     seed: int,
 ) -> Corrected:
-    """`raysearch.thresholds.winner`, and among what it won."""
-    found = winner(values, added, owner, direction=direction, against=against, seed=seed)
-    number = int(owner[(values if direction == "maximize" else -values).argmax()])
+    """`raysearch.thresholds.winner`, and among what it won. Values and limits that the metric cannot have are cut to
+    those that it can."""
+    found = winner(values, added, owner, direction=metric.direction, against=against, seed=seed)
+    number = int(owner[(values if metric.direction == "maximize" else -values).argmax()])
     trials = len(np.unique(owner))
     return Corrected(
         number=number,
         naive=found.naive,
-        value=found.value,
+        value=Interval(*(float(np.clip(each, *metric.span)) for each in found.value)),
         trials=trials,
         evaluations=len(owner),
         gain=found.gain,

@@ -113,23 +113,26 @@ class MapMetric(LevelMetric):
 
 
 MAP_METRICS = (
-    MapMetric(name="ssim", title="SSIM of masks (window 7, mean over images)", compare=ssim),
+    MapMetric(name="ssim", title="SSIM of masks (window 7, mean over images)", compare=ssim, span=(-1.0, 1.0)),
     MapMetric(
         name="hausdorff",
         title="Average Hausdorff distance (pixels, mean over images)",
         compare=hausdorff,
         direction="minimize",
+        span=(0.0, math.inf),
     ),
     MapMetric(
         name="hausdorff_max",
         title="Modified Hausdorff distance (larger of both means, pixels, mean over images)",
         compare=hausdorff_max,
         direction="minimize",
+        span=(0.0, math.inf),
     ),
     MapMetric(
         name="hausdorff_classical",
         title="Hausdorff distance (largest, pixels, mean over images)",
         compare=hausdorff_classical,
         direction="minimize",
+        span=(0.0, math.inf),
     ),
 )

@@ -59,6 +59,7 @@ class LevelMetric(abc.ABC):
         pooled: statistics are added up over the images of a class before the function is applied, and the mean is over
             classes that have a present pair, whatever `average` says; otherwise the function is applied to each pair.
         one_sided: why it cannot be a study's only objective; empty if it can.
+        span: the least and the highest value that it can have.
 
     Class attributes:
         evidence: kind of the evidence that it needs.
@@ -73,6 +74,7 @@ class LevelMetric(abc.ABC):
     average: Average = "pairs"
     pooled: bool = False
     one_sided: str = ""
+    span: tuple[float, float] = (0.0, 1.0)
 
     @abc.abstractmethod
     def statistics_at(self, evidence: Sweep, row_levels: NDArray[np.int64]) -> tuple[Counted, ...]:
@@ -119,6 +121,7 @@ class PlainMetric:
             weight.
         average: over ``classes``, the function is applied to each class and its values are averaged; over ``pairs``, to
             all at once.
+        span: the least and the highest value that it can have.
     """
 
     name: str
@@ -129,6 +132,7 @@ class PlainMetric:
     direction: Direction = "maximize"
     average: Average = "pairs"
     one_sided: str = ""
+    span: tuple[float, float] = (0.0, 1.0)
 
     def judges(self, evidence: Evidence) -> bool:
         """Whether the metric can be computed from this evidence."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -9,8 +10,8 @@ import pytest
 
 from cli.conftest import Call
 from raysearch.cli._trivial import against_lines
-from raysearch.study import Study, beside_trivial, best_of, read_records
-from raysearch.thresholds import AgainstTrivial
+from raysearch.study import Study, beside_trivial, best_of, corrected_winner, read_records
+from raysearch.thresholds import AgainstTrivial, Interval
 
 WORSE = AgainstTrivial(
     metric="box_iou:classes",
@@ -48,6 +49,34 @@ def test_without_its_evidence_nothing_is_said_of_the_interval(study: Study) -> N
     beside = beside_trivial(study, best)
     assert beside is not None
     assert not any("interval" in note for note in beside.notes)
+
+
+def test_what_the_winner_is_doubted_by_is_its_corrected_interval(study: Study) -> None:
+    records = read_records(study)
+    best = best_of(records, maximise=True)
+    won = corrected_winner(study, records)
+    assert best is not None
+    assert won is not None
+    stored = best.result["against_trivial"]
+    known = dataclasses.replace(
+        best, result={**best.result, "against_trivial": {**stored, "value": 0.6, "trivial": 0.4}}
+    )
+    wide = dataclasses.replace(won, value=Interval(0.5, 0.39, 0.61))
+    beside = beside_trivial(study, known, wide)
+    assert beside is not None
+    assert any("0.3900 to 0.6100, includes the 0.4000" in note for note in beside.notes)
+    narrow = beside_trivial(study, known, dataclasses.replace(won, value=Interval(0.5, 0.41, 0.59)))
+    assert narrow is not None
+    assert not any("includes" in note for note in narrow.notes)
+
+
+def test_the_list_of_studies_has_both_values(study: Study, call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAYSEARCH_STUDIES", str(study.path.parent))
+    (told,) = json.loads(call("studies", "--json").out)
+    won = corrected_winner(study, read_records(study))
+    assert won is not None
+    assert (told["best"], told["corrected"]) == (won.naive, won.value.mean)
+    assert f"f1_plus {won.naive:.4f} {won.value.mean:.4f}" in call("studies").out
 
 
 def test_lines_fit_a_narrow_terminal() -> None:

@@ -169,6 +169,8 @@ def test_thresholds_say_where_they_come_from(study: Study, tmp_path: Path) -> No
     assert (entry["split"], entry["metric"], entry["chosen_by"]) == ("tuning", "f1_plus", "exact solve")
     low, high = entry["interval_95"]
     assert low <= record.value <= high
+    low, high = entry["corrected_interval_95"]
+    assert low <= entry["corrected_value"] <= high
 
 
 def test_operating_curves_are_those_of_the_tuning_split(study: Study, tmp_path: Path) -> None:

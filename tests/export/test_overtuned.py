@@ -9,7 +9,7 @@ from click.testing import CliRunner
 
 from raysearch.cli.export import export
 from raysearch.export import export_study
-from raysearch.export._winner import _promised, _sentence
+from raysearch.export._overtuning import _promised, _sentence
 from raysearch.study import Study, corrected_winner, read_records, winner_json
 from raysearch.thresholds import Interval
 
@@ -17,19 +17,19 @@ from raysearch.thresholds import Interval
 def test_the_trial_is_compared_with_the_defaults_on_the_same_test_images(study: Study, tmp_path: Path) -> None:
     defaults = export_study(study, tmp_path / "defaults", trial=0).results
     other = export_study(study, tmp_path / "other", trial=1).results
-    told = other["winner"]
+    told = other["overtuning"]
     assert told["defaults"] == "tested"
     assert told["test"] == pytest.approx(other["metrics"]["f1_plus"])
     assert told["test_gain"] == pytest.approx(other["metrics"]["f1_plus"] - defaults["metrics"]["f1_plus"])
     low, high = told["test_gain_interval_95"]
     assert low < told["test_gain"] < high
     assert told["overtuned"] is (True if high < 0 else False if low > 0 else None)
-    assert defaults["winner"]["defaults"] == "same"
-    assert defaults["winner"]["test_gain"] is None
+    assert defaults["overtuning"]["defaults"] == "same"
+    assert defaults["overtuning"]["test_gain"] is None
     records = read_records(study)
     for number, results in enumerate((defaults, other)):
-        assert results["winner"]["naive"] == records[number].value
-        assert results["winner"]["tuning"] == winner_json(corrected_winner(study, records, number))
+        assert results["overtuning"]["naive"] == records[number].value
+        assert results["overtuning"]["tuning"] == winner_json(corrected_winner(study, records, number))
 
 
 def test_it_is_in_the_model_card_and_in_the_terminal(
@@ -46,14 +46,14 @@ def test_it_is_in_the_model_card_and_in_the_terminal(
 
 def test_weights_that_are_gone_are_said_to_be(study: Study, tmp_path: Path) -> None:
     study.trial(0).best.unlink()
-    told = export_study(study, tmp_path / "model", trial=1).results["winner"]
+    told = export_study(study, tmp_path / "model", trial=1).results["overtuning"]
     assert (told["defaults"], told["test_gain"], told["overtuned"]) == ("gone", None, None)
     assert "their weights are gone; a study with a larger --keep-checkpoints keeps them" in told["says"][-1]
 
 
 def test_damaged_weights_of_the_defaults_are_no_reason_to_fail(study: Study, tmp_path: Path) -> None:
     study.trial(0).best.write_bytes(b"not a checkpoint")
-    assert export_study(study, tmp_path / "model", trial=1).results["winner"]["defaults"] == "gone"
+    assert export_study(study, tmp_path / "model", trial=1).results["overtuning"]["defaults"] == "gone"
 
 
 def test_overtuning_is_one_sentence() -> None:

@@ -51,6 +51,7 @@ def test_thresholds_are_chosen_again_and_on_the_tuning_split_alone(study: Study,
     low, high = entry["interval_95"]
     assert low <= entry["cross_fitted_value"] <= high
     assert entry["cross_fitted_value"] != read_records(study)[1].value
+    assert "corrected_value" not in entry, "other post-processing was no part of the choice"
 
 
 def test_what_the_trial_had_anyway_changes_nothing(study: Study, tmp_path: Path) -> None:

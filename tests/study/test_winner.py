@@ -14,7 +14,8 @@ from search.toy import toy_study
 
 from raysearch.study import Book, Study, corrected_winner, read_records, winner_json, winner_lines
 from raysearch.study._book import INFLUENCE
-from raysearch.thresholds import cross_fit, influence, load_evidence, mask_metric, pack, unpack, winner
+from raysearch.study._winner import corrected
+from raysearch.thresholds import cross_fit, find_metric, influence, load_evidence, mask_metric, pack, unpack, winner
 from raysearch.training import encode
 
 pytestmark = pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
@@ -158,3 +159,14 @@ def test_a_real_study_stores_what_its_evidence_says(tmp_path: Path, tmp_path_fac
     assert unpack(row[INFLUENCE]) == pytest.approx(influence(counts, metric, fit.applied(counts).T), abs=1e-7)  # type: ignore[arg-type]
     assert INFLUENCE not in study.journal.read_text()
     assert corrected_winner(study, read_records(study)) is not None
+
+
+def test_what_a_metric_cannot_be_is_cut_off() -> None:
+    values, owner = np.array([0.02, 0.0]), np.array([0, 1])
+    added = np.array([[0.3, -0.3, 0.2, -0.2], [0.1, -0.1, 0.2, -0.2]])
+    share, distance = (
+        corrected(values, added, owner, find_metric(name), against=None, seed=0).value for name in ("iou", "hausdorff")
+    )
+    assert (share.low, share.high) == (0, pytest.approx(0.6, abs=0.4))
+    assert share.high <= 1
+    assert (distance.low, distance.mean >= 0) == (0, True)

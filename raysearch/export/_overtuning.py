@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,44 +21,76 @@ from raysearch.thresholds import Interval, PlainMetric, Sweep, at, find_metric, 
 from raysearch.thresholds import class_levels as by_label
 from raysearch.training import Observations
 
+Standing = Literal["same", "none", "gone", "tested"]
+"""How the defaults compare: the trial has them, a grid has none, their weights are gone, or they were tested."""
+
 Measured = tuple[float, NDArray[np.float64]]
 """A value, and how much each patient adds to it."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Overtuning:
+    """A trial on the test split beside its value on the tuning split, and beside the defaults on the same test images.
+
+    Attributes:
+        corrected: what the choice has left of its value on the tuning split; None where that is not known.
+        naive: the value that the trial was judged by.
+        test: its value on the test split, with the interval over patients.
+        defaults: how the defaults can be compared with.
+        gain: of the trial over the defaults on the test split, more is better; None where that is not `tested`.
+        says: sentences.
+    """
+
+    corrected: Corrected | None
+    naive: float | None
+    test: Interval
+    defaults: Standing
+    gain: Interval | None
+    says: tuple[str, ...]
+
+    @property
+    def overtuned(self) -> bool | None:
+        """Whether the trial is worse than the defaults; None where the test split cannot tell."""
+        if self.gain is None or self.gain.low <= 0 <= self.gain.high or math.isnan(self.gain.low):
+            return None
+        return self.gain.high < 0
+
+    def to_json(self) -> dict[str, Any]:
+        """``tuning`` is as `status` has it under ``winner``."""
+        return {
+            "tuning": winner_json(self.corrected),
+            "naive": self.naive,
+            "test": self.test.mean if math.isfinite(self.test.mean) else None,
+            "defaults": self.defaults,
+            "test_gain": None if self.gain is None else self.gain.mean,
+            "test_gain_interval_95": None if self.gain is None else limits(self.gain),
+            "overtuned": self.overtuned,
+            "says": list(self.says),
+        }
+
+
 def tested(
     study: Study, record: TrialRecord, collection: Collection, rows: NDArray[np.int64], observations: Observations
-) -> dict[str, Any]:
-    """A trial on the test split beside its value on the tuning split, and beside the defaults on the same test images.
+) -> Overtuning:
+    """Sets a trial beside its promise and beside the defaults.
 
     Args:
         record: of the trial as it was trained and judged.
         rows: of the test split.
         observations: of them, by the trial.
-
-    Returns:
-        ``tuning`` (`winner_json`, or None), ``naive`` (the value that the trial was judged by), ``test`` (its value on
-        the test split), ``defaults`` (``same``, ``none`` in a grid, ``gone`` without weights, ``tested``),
-        ``test_gain`` and its interval (of the trial over the defaults; more is better), ``overtuned``: True where the
-        trial is worse than the defaults, False where it is better, None where the test split cannot tell; ``says``,
-        sentences.
     """
     found = corrected_winner(study, read_records(study), record.number)
     value, added = _measured(study, record, observations)
     standing, gain = _beside_defaults(study, record, collection, rows, (value, added))
     test = jackknife(value, added)
-    overtuned = None
-    if gain is not None and (gain.low > 0 or gain.high < 0):
-        overtuned = gain.high < 0
-    return {
-        "tuning": winner_json(found),
-        "naive": record.value,
-        "test": value if math.isfinite(value) else None,
-        "defaults": standing,
-        "test_gain": None if gain is None else gain.mean,
-        "test_gain_interval_95": None if gain is None else limits(gain),
-        "overtuned": overtuned,
-        "says": [*_promised(study, record, found, test), *_sentence(standing, gain)],
-    }
+    return Overtuning(
+        corrected=found,
+        naive=record.value,
+        test=test,
+        defaults=standing,
+        gain=gain,
+        says=(*_promised(study, record, found, test), *_sentence(standing, gain)),
+    )
 
 
 def _measured(study: Study, record: TrialRecord, observations: Observations) -> Measured:
@@ -74,7 +107,7 @@ def _measured(study: Study, record: TrialRecord, observations: Observations) -> 
 
 def _beside_defaults(
     study: Study, record: TrialRecord, collection: Collection, rows: NDArray[np.int64], own: Measured
-) -> tuple[str, Interval | None]:
+) -> tuple[Standing, Interval | None]:
     """How the defaults can be compared with, and by how much the trial is better, with an interval over patients."""
     if not has_defaults(study):
         return "none", None
@@ -110,7 +143,7 @@ def _promised(study: Study, record: TrialRecord, found: Corrected | None, test: 
     return [f"{line} The test value is {'worse' if worse else 'better'} than the corrected one by more than chance."]
 
 
-def _sentence(standing: str, gain: Interval | None) -> list[str]:
+def _sentence(standing: Standing, gain: Interval | None) -> list[str]:
     """Whether the study overtuned, in one sentence."""
     if standing == "none":
         return []
