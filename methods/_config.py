@@ -223,7 +223,7 @@ class PatchConfig(NetworkConfig, AdamConfig):
     """Channels between the two convolutions of the head; not published."""
     lambda_ann: float = 70.0
     """Weight of annotated pairs (image, class) against the others (eq. 3, 12)."""
-    box_rule: Literal["any", "centre", "half"] = "any"
+    cell_rule: Literal["any", "centre", "half"] = "any"
     """Patches that a region covers: those of which it has some area, the centre, or half the area. The last two may
     leave a small region without a patch."""
     geometry: Literal["exact", "grid"] = "exact"
@@ -235,5 +235,5 @@ class PatchConfig(NetworkConfig, AdamConfig):
         expect_range("patches", self.patches, 2, 64)
         expect_range("hidden", self.hidden, 1)
         expect_range("lambda_ann", self.lambda_ann, 0, open_low=True)
-        expect_in("box_rule", self.box_rule, ("any", "centre", "half"))
+        expect_in("cell_rule", self.cell_rule, ("any", "centre", "half"))
         expect_in("geometry", self.geometry, ("exact", "grid"))

@@ -95,7 +95,7 @@ class PatchMethod(Method):
         return augmentation(self.config, self.task.size)
 
     def region_cells(self, masks: Tensor, cells: tuple[int, int], boxes: RegionBoxes | None = None) -> Tensor:
-        return covered_cells(masks, cells, self.config.box_rule, boxes)
+        return covered_cells(masks, cells, self.config.cell_rule, boxes)
 
     def scored_regions(self, masks: Tensor, boxes: RegionBoxes | None = None) -> Tensor:
         if self.config.geometry == "exact":

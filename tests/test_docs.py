@@ -13,7 +13,8 @@ from raysearch.cli import COMMANDS, app
 
 ROOT = Path(__file__).parents[1]
 PAGES = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("benchmarks/*.md")]
-LINK = re.compile(r"\]\(([^)#\s]+)\)")
+LINK = re.compile(r"\]\(([^)#\s]*)(?:#([^)\s]+))?\)")
+HEADING = re.compile(r"^#+ (.+)$", re.M)
 SHOWN = re.compile(r"^(?:\S*/)?raysearch (?!is\b)(.+)$")
 
 
@@ -31,9 +32,20 @@ def shown_commands() -> list[tuple[str, str]]:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_relative_links_lead_somewhere(page: Path) -> None:
-    for target in LINK.findall(page.read_text()):
-        if "://" not in target:
-            assert (page.parent / target).exists(), target
+    for target, anchor in LINK.findall(page.read_text()):
+        if "://" in target:
+            continue
+        other = page.parent / target if target else page
+        assert other.exists(), target
+        if anchor:
+            assert anchor in {anchor_of(heading) for heading in HEADING.findall(other.read_text())}, (
+                f"{target}#{anchor}"
+            )
+
+
+def anchor_of(heading: str) -> str:
+    """As GitHub names a heading."""
+    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
 
 
 @pytest.mark.parametrize(("page", "text"), shown_commands())

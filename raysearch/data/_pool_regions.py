@@ -50,7 +50,7 @@ class PoolRegions:
         if not own.all():
             bits = np.unpackbits(self._packed[packed_row[~own]], axis=1, count=self._size[0] * self._size[1])
             masks[~own] = bits.reshape(-1, *self._size)
-        boxes = region_boxes(self._collection, rows, np.flatnonzero(own))
+        boxes = outlines_of(self._collection, rows, np.flatnonzero(own))
         return torch.from_numpy(masks).to(torch.float32), torch.from_numpy(truth), boxes
 
     def _add(self, pool: Pool, pseudo: PseudoRegions) -> None:
@@ -72,7 +72,7 @@ class PoolRegions:
         self._packed = pseudo.packed
 
 
-def region_boxes(
+def outlines_of(
     collection: Collection, masks: NDArray[np.integer], places: NDArray[np.int64] | None = None
 ) -> RegionBoxes | None:
     """The outlines of some rows of `Collection.masks`, as regions 0, 1, ... or at the `places` that are given; None if

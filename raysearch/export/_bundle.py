@@ -51,7 +51,7 @@ class Bundle:
     @property
     def levels(self) -> dict[str, int]:
         """Level 0..256 by class of the rule ``quantise(map) >= level``."""
-        return class_levels(self.decision, self.method.task.classes)
+        return levels_by_class(self.decision, self.method.task.classes)
 
     @property
     def fit(self) -> FitMode:
@@ -106,7 +106,7 @@ def load_bundle(path: Path, device: torch.device | str = "cpu") -> Bundle:
         if task.channels not in (1, 3) or not 0 < task.size[0] == task.size[1]:
             raise ValueError(f"images of {task.channels} channels and {data['size']} pixels in {CONFIG}")
         method = cls(cls.Config(**own_weights(cls, config["settings"])), task)
-        class_levels(decision, task.classes)
+        levels_by_class(decision, task.classes)
     except (yaml.YAMLError, OSError, KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
         reason = f"{type(error).__name__}: {' '.join(str(error).split())[:160]}"
         raise ExportError(f"{path} is damaged ({reason}); export the study again") from None
@@ -127,10 +127,10 @@ def own_weights(method: type[Method], settings: Mapping[str, Any]) -> dict[str, 
     return {name: "random" if name in method.initial_weights else value for name, value in settings.items()}
 
 
-def class_levels(decision: Mapping[str, float], classes: tuple[str, ...]) -> dict[str, int]:
+def levels_by_class(decision: Mapping[str, float], classes: tuple[str, ...]) -> dict[str, int]:
     """Level of each class from decision thresholds, shared or per class.
 
-    >>> class_levels({"mask_threshold": 0.5}, ("a", "b"))
+    >>> levels_by_class({"mask_threshold": 0.5}, ("a", "b"))
     {'a': 128, 'b': 128}
     """
     given = given_thresholds(decision, classes)

@@ -11,14 +11,13 @@ from numpy.typing import NDArray
 
 from raysearch.data import Collection
 from raysearch.errors import StudyError
-from raysearch.export._bundle import class_levels
+from raysearch.export._bundle import levels_by_class
 from raysearch.export._score import observe_rows
 from raysearch.export._trial import trained, trained_settings
 from raysearch.study import Study, TrialRecord, corrected_winner, read_records, winner_json, winner_lines
 from raysearch.study._book import DEFAULTS
 from raysearch.study._winner import Corrected, has_defaults, interval_text, limits
-from raysearch.thresholds import Interval, PlainMetric, Sweep, at, find_metric, influence, jackknife
-from raysearch.thresholds import class_levels as by_label
+from raysearch.thresholds import Interval, PlainMetric, Sweep, at, class_levels, find_metric, influence, jackknife
 from raysearch.training import Observations
 
 Standing = Literal["same", "none", "gone", "tested"]
@@ -100,8 +99,8 @@ def _measured(study: Study, record: TrialRecord, observations: Observations) -> 
     if isinstance(metric, PlainMetric):
         return at(evidence, metric), influence(evidence, metric)
     assert isinstance(evidence, Sweep)
-    levels = class_levels(record.result["thresholds"], evidence.classes)
-    row_levels = by_label(evidence, levels)[evidence.label][:, None]
+    levels = levels_by_class(record.result["thresholds"], evidence.classes)
+    row_levels = class_levels(evidence, levels)[evidence.label][:, None]
     return at(evidence, metric, levels), influence(evidence, metric, row_levels)
 
 

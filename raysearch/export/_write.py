@@ -25,7 +25,7 @@ from raysearch.export._bundle import (
     THRESHOLDS,
     WEIGHTS,
     at_level,
-    class_levels,
+    levels_by_class,
     load_bundle,
 )
 from raysearch.export._folder import new_folder
@@ -119,7 +119,7 @@ def _export(
     others = _reference(config, reference, baseline, {collection.image_ids[row] for row in rows})
     observations = observe_rows(method, model, collection, rows, metric.name)
     names = (metric.name, *method.reports)
-    scores = summarise(observations, collection, class_levels(decision, collection.classes), names)
+    scores = summarise(observations, collection, levels_by_class(decision, collection.classes), names)
     if others is not None:
         scores["reference"] = others.beside(scores["by_class"].get(metric.name, {}))
     if thresholds_on == "test":

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from raysearch.data import Collection
 from raysearch.data._loader import evaluation_batches, inside_of
-from raysearch.data._pool_regions import region_boxes
+from raysearch.data._pool_regions import outlines_of
 from raysearch.method import Method, Prediction, RegionBoxes, cells_of_boxes
 from raysearch.thresholds import (
     FROM_MAPS,
@@ -140,7 +140,7 @@ def evidence_of(
     truth, labels = collection.truth[rows], collection.labels[rows]
     # dense masks (n, K, H, W) would be 1.7 GB for 32 images of 512 x 512 and 200 classes
     known = collection.mask_row[rows][truth > 0]
-    regions, boxes = torch.from_numpy(collection.masks[known]), region_boxes(collection, known)
+    regions, boxes = torch.from_numpy(collection.masks[known]), outlines_of(collection, known)
     scored = method.scored_regions(regions, boxes)
     # a method that compares with other regions has no boxes of them
     outlines = (

@@ -35,6 +35,11 @@ def test_cells_of_nihs_boxes_are_exact(size: int, cells: int) -> None:
     with open(TABLES / "BBox_List_2017.csv", newline="") as table:
         rows = [row[2:6] for row in list(csv.reader(table))[1:]]
     assert len(rows) == 984
+    check_cells(rows, size, cells)
+
+
+def check_cells(rows: list[list[str]], size: int, cells: int) -> None:
+    """Boxes in decimals, as a table has them, in a frame of 1024 pixels."""
     boxes = place_boxes(Boxes(np.array(rows, np.float64), (1024, 1024)), Fit((1024, 1024), size))
     found = cells_of_boxes(torch.from_numpy(boxes), (size, size), (cells, cells), "any").numpy()
     expected = np.zeros_like(found)
@@ -44,6 +49,20 @@ def test_cells_of_nihs_boxes_are_exact(size: int, cells: int) -> None:
         top, bottom = rational_span(y, height, 1024, cells)
         expected[n, top:bottom, left:right] = True
     np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("size", [64, 128, 512])
+@pytest.mark.parametrize("cells", [8, 16, 20])
+def test_cells_of_boxes_in_decimals_are_exact(size: int, cells: int) -> None:
+    """Of boxes like NIH's, some of which end where a cell does: 539.631746031746 + 74.768253968254 is 614.4."""
+    rng = np.random.default_rng(cells)
+    rows = [
+        ["818.116402116402", "539.631746031746", "96.4402116402116", "74.768253968254"],
+        ["614.4", "409.6", "51.2", "1"],
+    ]
+    for corner, side in zip(rng.integers(0, 9000, (300, 2)), rng.integers(1, 1200, (300, 2)), strict=True):
+        rows.append([f"{n // 10}.{n % 10}" for n in (*corner.tolist(), *side.tolist())])
+    check_cells(rows, size, cells)
 
 
 @given(data=st.data(), rule=st.sampled_from(["any", "centre", "half"]))

@@ -91,7 +91,7 @@ class TestLiBase(MethodContract):
 
 class TestLiBaseRescaled(MethodContract):
     method = LiBase
-    config: ClassVar = {**PATCHES, "rescale_min": 0.98, "box_rule": "half"}
+    config: ClassVar = {**PATCHES, "rescale_min": 0.98, "cell_rule": "half"}
 
 
 class TestLimitedAnnotation(MethodContract):
@@ -106,7 +106,7 @@ class TestLimitedAnnotationSoftmax(MethodContract):
 
 class TestLimitedAnnotationSigmoid(MethodContract):
     method = LimitedAnnotation
-    config: ClassVar = {**PATCHES, "relaxation": "sigmoid", "crf": "none", "box_rule": "centre", "decoupled": True}
+    config: ClassVar = {**PATCHES, "relaxation": "sigmoid", "crf": "none", "cell_rule": "centre", "decoupled": True}
 
 
 class TestAllOnes(MethodContract):

@@ -233,7 +233,7 @@ def test_maps_and_scores_are_those_of_the_grid() -> None:
 
 @pytest.mark.parametrize(("rule", "expected"), [("any", 6), ("centre", 4), ("half", 4)])
 def test_the_rule_decides_which_patches_a_region_covers(rule: str, expected: int) -> None:
-    regions = made(box_rule=rule).regions(batch())
+    regions = made(cell_rule=rule).regions(batch())
     assert (regions.image.tolist(), regions.label.tolist()) == ([0], [0])
     assert int(regions.cells.sum()) == expected
 
@@ -254,7 +254,7 @@ def test_a_region_without_a_patch_is_reported() -> None:
     assert data.masks is not None
     data.masks[0] = 0
     data.masks[0, 5, 5] = 1
-    method = made(box_rule="half")
+    method = made(cell_rule="half")
     model = method.build()
     step = Step(epoch=0, stage="unary", generator=torch.Generator(), backward=torch.autograd.backward)
     assert float(method.training_step(model, data, step)["empty_regions"]) == 1 / len(data.images)
@@ -295,7 +295,7 @@ def test_scores_of_the_base_model_are_eq_2() -> None:
         ({"crf_share": 1.0}, "crf_share is 1.0"),
         ({"patches": 1}, "patches is 1"),
         ({"lambda_ann": 0.0}, "lambda_ann is 0.0"),
-        ({"box_rule": "most"}, "box_rule is 'most'"),
+        ({"cell_rule": "most"}, "cell_rule is 'most'"),
         ({"lr_decay": 0.0}, "lr_decay is 0.0"),
     ],
 )

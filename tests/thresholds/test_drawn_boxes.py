@@ -7,7 +7,7 @@ import time
 import numpy as np
 import pytest
 
-from raysearch.thresholds import region_boxes
+from raysearch.thresholds import Components, at, find_metric, region_boxes
 
 Box = tuple[int, int, int, int]
 
@@ -34,6 +34,15 @@ def mask_of(*boxes: Box, side: int = 32) -> np.ndarray:
 )
 def test_boxes_come_back(boxes: list[Box]) -> None:
     assert sorted(map(tuple, region_boxes(mask_of(*boxes)).tolist())) == sorted(boxes)
+
+
+@pytest.mark.parametrize("second", [(16, 16, 28, 28), (14, 14, 28, 28), (15, 15, 28, 28)])
+def test_a_map_that_is_one_of_two_drawn_boxes_fits_it(second: Box) -> None:
+    mask, first = mask_of((2, 2, 15, 15), second), mask_of((2, 2, 15, 15))
+    maps = np.where(first, 230, 25).astype(np.uint8)
+    one = np.ones((1, 1), np.int8)
+    found = Components.from_maps(maps[None, None], mask[None, None], one, [0], ["p"], ("a",))
+    assert at(found, find_metric("max_box_acc_v2")) == 1
 
 
 @pytest.mark.parametrize("radius", [1.5, 2, 2.5, 3, 3.6, 4.5, 6, 10])

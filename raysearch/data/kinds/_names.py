@@ -31,6 +31,15 @@ class Meant(NamedTuple):
         """Names that are not written as the images are called."""
         return [said for said, name in self.by_name.items() if said != name]
 
+    def add(self, said: str, fitting: list[str]) -> None:
+        """What a name in the list fits: one image, several, or none."""
+        if len(fitting) == 1:
+            self.by_name[said] = fitting[0]
+        elif fitting:
+            self.several[said] = fitting
+        else:
+            self.unknown.append(said)
+
     def notes(self, origin: str) -> list[str]:
         """A line on what was matched by another spelling, with an example; empty if nothing was."""
         if not (respelt := self.respelt):
@@ -64,13 +73,7 @@ def meant(said: Iterable[str], names: Iterable[str]) -> Meant:
         parts = _parts(name)
         fitting = [image for other, image in by_stem.get(parts[-1], ()) if _ends_alike(parts, other)]
         same_ending = [image for image in fitting if PurePosixPath(image).name == PurePosixPath(_slashes(name)).name]
-        fitting = same_ending or fitting
-        if len(fitting) == 1:
-            found.by_name[name] = fitting[0]
-        elif fitting:
-            found.several[name] = fitting
-        else:
-            found.unknown.append(name)
+        found.add(name, same_ending or fitting)
     return found
 
 
@@ -96,13 +99,7 @@ def meant_patients(said: Iterable[str], names: Iterable[str]) -> Meant:
     found = Meant({}, [], {})
     exact = set(names)
     for name in dict.fromkeys(said):
-        fitting = [name] if name in exact else by_number.get(patient_number(name) or name, [])
-        if len(fitting) == 1:
-            found.by_name[name] = fitting[0]
-        elif fitting:
-            found.several[name] = fitting
-        else:
-            found.unknown.append(name)
+        found.add(name, [name] if name in exact else by_number.get(patient_number(name) or name, []))
     return found
 
 

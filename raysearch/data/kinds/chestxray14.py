@@ -13,7 +13,6 @@ from raysearch.data._collection import ABSENT, PRESENT, UNKNOWN, View
 from raysearch.data._manifest import FileManifest
 from raysearch.data.kinds._base import MISSING, Kind, Option, size_option, task_option
 from raysearch.data.kinds._box_tables import fits_its_file
-from raysearch.data.kinds._draw import draw
 from raysearch.data.kinds._files import files_in, image_folder
 from raysearch.data.kinds._labels import normal_or_not
 from raysearch.data.kinds._names import meant
@@ -27,6 +26,7 @@ from raysearch.data.kinds._nih_tables import (
     read_positive,
 )
 from raysearch.data.kinds._patients import read_patients
+from raysearch.data.kinds._subset import draw
 from raysearch.data.kinds._tables import (
     absent_table,
     data_folder,
