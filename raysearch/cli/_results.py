@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from raysearch.cli._trivial import against_lines
+from raysearch.cli._trivial import against_lines, class_lines
 
 reference_option = click.option(
     "--reference",
@@ -25,7 +25,7 @@ baseline_option = click.option(
 
 def echo_metrics(scores: dict[str, Any]) -> None:
     """A line a metric, with its interval where it has one, and what a mask of the whole picture has where it has a
-    threshold; below them the metric that judges masks by class."""
+    threshold; below them the metric that trials are ranked by, and the one that judges masks, by class."""
     for line in metric_lines(scores):
         click.echo(line)
 
@@ -43,7 +43,9 @@ def metric_lines(scores: dict[str, Any]) -> list[str]:
         spread = f"[{bounds[0]:.4f}, {bounds[1]:.4f}]" if bounds else ""
         everything = "" if trivial is None else f"{trivial:.4f}"
         lines.append(f"  {name:<{width}}  {value:.4f}  {spread:<16}  {everything}".rstrip())
-    against = scores["against_trivial"]
+    against, own = scores["against_trivial"], scores["metric"]
+    if against is None or against["metric"] != own:
+        lines += class_lines(own, scores["by_class"].get(own, {}))
     return [*lines, *against_lines(None if against is None else AgainstTrivial(**against), scores["notes"])]
 
 

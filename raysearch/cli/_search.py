@@ -39,9 +39,17 @@ def show_notes(prepared: Prepared) -> None:
 
 def run_and_report(study: Study, cluster: Cluster) -> None:
     """Runs what is left of a study. Exits 130 if it was interrupted."""
-    from raysearch.cli._trivial import trial_lines
+    from raysearch.cli._trivial import class_lines, trial_lines
     from raysearch.display import Progress
-    from raysearch.study import beside_trivial, best_of, corrected_winner, read_records, run_study, winner_lines
+    from raysearch.study import (
+        beside_trivial,
+        best_of,
+        corrected_winner,
+        plain_by_class,
+        read_records,
+        run_study,
+        winner_lines,
+    )
     from raysearch.study._quiet import chatter_to
 
     config = study.config
@@ -61,7 +69,8 @@ def run_and_report(study: Study, cluster: Cluster) -> None:
         won = corrected_winner(study, records)
         for line in winner_lines(won):
             click.echo(f"  {line}")
-        for line in trial_lines(beside_trivial(study, best, won)):
+        by_class = class_lines(config.metric, plain_by_class(study, best))
+        for line in [*by_class, *trial_lines(beside_trivial(study, best, won))]:
             click.echo(line)
         click.echo(f"  {settings}")
         click.echo(f"  {thresholds}")

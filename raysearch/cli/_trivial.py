@@ -1,8 +1,8 @@
-"""A result beside masks of the whole picture, in lines for the terminal."""
+"""A result by class, and beside masks of the whole picture, in lines for the terminal."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -28,6 +28,15 @@ def against_lines(against: AgainstTrivial | None, notes: Iterable[str], *, class
         *(_by_class(against) if classes else ()),
         *said,
     ]
+
+
+def class_lines(metric: str, by_class: Mapping[str, float]) -> list[str]:
+    """A table by class of a metric that a mask of the whole picture has no value of; none for a single class, or for
+    more than fit."""
+    if not 1 < len(by_class) <= MOST:
+        return []
+    width = max(len("by class"), *map(len, by_class))
+    return [f"  {'by class':<{width}}  {metric}", *(f"  {name:<{width}}  {by_class[name]:.4f}" for name in by_class)]
 
 
 def _by_class(against: AgainstTrivial) -> list[str]:

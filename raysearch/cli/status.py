@@ -30,12 +30,13 @@ def status(study: str | None, mean_over: str | None, as_json: bool) -> None:
     raysearch status minmax_entropy-1 --json
     raysearch status chexseg-1 --mean-over subset
     """
-    from raysearch.cli._trivial import trial_lines
+    from raysearch.cli._trivial import class_lines, trial_lines
     from raysearch.study import (
         beside_trivial,
         best_of,
         corrected_winner,
         open_study,
+        plain_by_class,
         read_records,
         winner_json,
         winner_lines,
@@ -83,7 +84,8 @@ def status(study: str | None, mean_over: str | None, as_json: bool) -> None:
     if best is not None:
         lines = winner_lines(won)
         click.echo(f"best: trial {best.number}, {config.metric} {best.value:.4f}")
-        for line in [*(f"  {line}" for line in lines), *trial_lines(beside)]:
+        by_class = class_lines(config.metric, plain_by_class(found, best))
+        for line in [*(f"  {line}" for line in lines), *by_class, *trial_lines(beside)]:
             click.echo(line)
 
 

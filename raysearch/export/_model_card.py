@@ -110,9 +110,20 @@ def _table(scores: dict[str, Any]) -> list[str]:
             for name, value in scores["metrics"].items()
         ),
         "",
+        *_plain_by_class(scores),
         *_by_class(scores["against_trivial"]),
         *(f"- Note: {note}." for note in scores["notes"]),
     ]
+
+
+def _plain_by_class(scores: dict[str, Any]) -> list[str]:
+    """Of the metric that trials are ranked by, where another one judges masks and there are several classes."""
+    against, name = scores["against_trivial"], scores["metric"]
+    by_class = scores["by_class"].get(name, {})
+    if len(by_class) < 2 or (against is not None and against["metric"] == name):
+        return []
+    lines = [f"| {label} | {value:.4f} |" for label, value in by_class.items()]
+    return [f"By class, {find_metric(name).title}:", "", "| class | value |", "|---|---|", *lines, ""]
 
 
 def _by_class(against: dict[str, Any] | None) -> list[str]:

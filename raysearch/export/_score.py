@@ -71,13 +71,13 @@ def summarise(
 ) -> dict[str, Any]:
     """The metrics of `names` and all others that the same evidence tells about.
 
-    Returns ``metrics`` (name to value), ``intervals`` (name to [low, high], 95% over patients), ``by_class`` (name to
-    class to value), ``trivial`` (name to the value that masks of the whole picture have, of metrics that could choose a
-    threshold), ``against_trivial`` (fields of `AgainstTrivial`, of the first of `names`, or of the metric that chooses
-    thresholds for it; None where no region is known), ``notes`` (of `degenerate`, one line each), ``per_image`` (one
-    entry a known pair: image, class, its mask metrics, and the shares of the image that mask and region cover), ``roc``
-    (class to the points of its ROC curve), ``skipped`` (name to the classes that the metric's mean leaves out although
-    a label of them is known: of `auc` those with one label only).
+    Returns ``metric`` (the first of `names`), ``metrics`` (name to value), ``intervals`` (name to [low, high], 95% over
+    patients), ``by_class`` (name to class to value), ``trivial`` (name to the value that masks of the whole picture
+    have, of metrics that could choose a threshold), ``against_trivial`` (fields of `AgainstTrivial`, of the first of
+    `names`, or of the metric that chooses thresholds for it; None where no region is known), ``notes`` (of
+    `degenerate`, one line each), ``per_image`` (one entry a known pair: image, class, its mask metrics, and the shares
+    of the image that mask and region cover), ``roc`` (class to the points of its ROC curve), ``skipped`` (name to the
+    classes that the metric's mean leaves out although a label of them is known: of `auc` those with one label only).
     """
     metrics: dict[str, float] = {}
     intervals: dict[str, list[float]] = {}
@@ -109,6 +109,7 @@ def summarise(
         low, high = intervals.get(chooser.name, NOTHING[1:])
         notes = degenerate(against, blank_masks(sweep, chooser, levels), sweep.classes, low=low, high=high)
     return {
+        "metric": find_metric(names[0]).name,
         "metrics": metrics,
         "intervals": intervals,
         "by_class": by_class,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from raysearch.study._against_trivial import Beside, beside_of, beside_trivial
     from raysearch.study._book import Book, TrialRecord, best_of
+    from raysearch.study._by_class import plain_by_class
     from raysearch.study._cluster import Cluster, parse_address
     from raysearch.study._config import Budget, Resources, StudyConfig
     from raysearch.study._data import task_of
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 _WHERE = {
     "_against_trivial": ("Beside", "beside_of", "beside_trivial"),
     "_book": ("Book", "TrialRecord", "best_of"),
+    "_by_class": ("plain_by_class",),
     "_cluster": ("Cluster", "parse_address"),
     "_config": ("Budget", "Resources", "StudyConfig"),
     "_data": ("task_of",),
@@ -75,6 +77,7 @@ __all__ = [
     "mean_over",
     "open_study",
     "parse_address",
+    "plain_by_class",
     "prepare",
     "read_parts",
     "read_records",
