@@ -48,18 +48,17 @@ def check(source: str, pictures: Path | None, as_json: bool) -> None:
     if pictures is not None:
         refuse_taken(pictures, "--pictures")
     report = check_joined(spec) if isinstance(spec, JoinedSpec) else check_one(spec)
+    drawn: list[str] = []
+    if pictures is not None and report.ok:
+        with new_folder(pictures, "--pictures") as folder:
+            drawn = [str(pictures / path.name) for path in write_sheets(open_collection(spec, "multi"), folder)]
     if as_json:
-        print_json(report.as_dict())
+        print_json(report.as_dict() | ({} if pictures is None else {"pictures": drawn}))
     else:
-        for line in report.lines():
+        for line in [*report.lines(), *([f"wrote {' and '.join(drawn)}"] if drawn else [])]:
             click.echo(line)
     if not report.ok:
         raise DataError(
             f"{counted(len(report.problems), 'problem')} in {report.source}, named above: mend or remove what they"
             f" name, then check again{'' if pictures is None else '; no pictures were drawn'}"
         )
-    if pictures is not None:
-        with new_folder(pictures, "--pictures") as folder:
-            names = [path.name for path in write_sheets(open_collection(spec, "multi"), folder)]
-        if not as_json:
-            click.echo(f"wrote {' and '.join(str(pictures / name) for name in names)}")

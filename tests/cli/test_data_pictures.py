@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from PIL import Image
@@ -16,6 +17,12 @@ def test_a_sheet_is_written(call: Call, tmp_path: Path) -> None:
     assert checked.code == 0
     assert checked.out.splitlines()[-1] == f"wrote {tmp_path / 'look' / 'sheet.png'}"
     assert Image.open(tmp_path / "look" / "sheet.png").width > 1000
+
+
+def test_machines_are_told_what_was_drawn(call: Call, tmp_path: Path) -> None:
+    told = json.loads(call("data", "check", SMALL, "--pictures", tmp_path / "look", "--json").out)
+    assert told["pictures"] == [str(tmp_path / "look" / "sheet.png")]
+    assert "pictures" not in json.loads(call("data", "check", SMALL, "--json").out)
 
 
 def test_a_folder_with_something_in_it_is_left_alone(refuse: Refuse, tmp_path: Path) -> None:
