@@ -15,8 +15,8 @@ from raysearch.export._bundle import levels_by_class
 from raysearch.export._score import observe_rows
 from raysearch.export._trial import trained, trained_settings
 from raysearch.study import Study, TrialRecord, corrected_winner, read_records, winner_json, winner_lines
-from raysearch.study._book import DEFAULTS
-from raysearch.study._winner import Corrected, has_defaults, interval_text, limits
+from raysearch.study._config import DEFAULTS
+from raysearch.study._winner import Corrected, interval_text, limits
 from raysearch.thresholds import Interval, PlainMetric, Sweep, at, class_levels, find_metric, influence, jackknife
 from raysearch.training import Observations
 
@@ -88,7 +88,7 @@ def tested(
         test=test,
         defaults=standing,
         gain=gain,
-        says=(*_promised(study, record, found, test), *_sentence(standing, gain)),
+        says=(*_promised(study, record, found, test), *_sentence(standing, gain, found)),
     )
 
 
@@ -108,12 +108,13 @@ def _beside_defaults(
     study: Study, record: TrialRecord, collection: Collection, rows: NDArray[np.int64], own: Measured
 ) -> tuple[Standing, Interval | None]:
     """How the defaults can be compared with, and by how much the trial is better, with an interval over patients."""
-    if not has_defaults(study):
+    number = study.config.defaults
+    if number is None:
         return "none", None
-    if record.number == DEFAULTS:
+    if record.number == number:
         return "same", None
-    defaults = next((r for r in read_records(study) if r.number == DEFAULTS and r.result), None)
-    if defaults is None or "exploited" in defaults.result or not study.trial(DEFAULTS).best.exists():
+    defaults = next((r for r in read_records(study) if r.number == number and r.result), None)
+    if defaults is None or "exploited" in defaults.result or not study.trial(number).best.exists():
         return "gone", None
     try:
         settings = trained_settings(study, defaults)
@@ -142,16 +143,17 @@ def _promised(study: Study, record: TrialRecord, found: Corrected | None, test: 
     return [f"{line} The test value is {'worse' if worse else 'better'} than the corrected one by more than chance."]
 
 
-def _sentence(standing: Standing, gain: Interval | None) -> list[str]:
+def _sentence(standing: Standing, gain: Interval | None, found: Corrected | None) -> list[str]:
     """Whether the study overtuned, in one sentence."""
     if standing == "none":
         return []
     if standing == "same":
-        return ["It is the trial with the defaults: no other was better on the tuning split."]
+        won = ": no other was better on the tuning split" if found is not None and found.defaults_won else ""
+        return [f"It is the trial with the defaults{won}."]
     if gain is None:
         return [
-            f"Whether it is better than the defaults (trial {DEFAULTS}) on the test split cannot be said: their weights"
-            " are gone; a study with a larger --keep-checkpoints keeps them."
+            f"Whether it is better than the defaults (trial {DEFAULTS}) on the test split cannot be said: that trial"
+            " has no weights, or took over another one's."
         ]
     told = interval_text(gain, signed=True)
     if gain.high < 0:

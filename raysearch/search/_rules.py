@@ -9,12 +9,6 @@ Verdict = Literal["go", "wait", "stop"]
 """What becomes of a trial: it trains on, it waits for others, or it is stopped."""
 
 
-KEPT = frozenset({0})
-"""The trial that has the defaults, where a study begins with them. First epochs say little, and whoever may lose the
-defaults to chance ends below them: HyperBand did in 80 % of the searches of 28 epochs, and in none with the defaults
-kept to their end."""
-
-
 class Rules:
     """``fifo``: every trial trains to its end. The other schedulers say what they do otherwise.
 
@@ -23,7 +17,7 @@ class Rules:
 
     Attributes:
         kept: numbers of the trials that are never stopped, whatever a verdict says, and whose training nobody else's
-            replaces (`KEPT`, where a study has it).
+            replaces (`StudyConfig.defaults`).
     """
 
     def __init__(self, kept: Collection[int] = ()) -> None:

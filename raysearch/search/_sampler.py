@@ -19,6 +19,7 @@ from raysearch._random import derive
 from raysearch.errors import UserError, nearest
 from raysearch.search._grid import GridSampler, grid_points
 from raysearch.space import AnySpace
+from raysearch.study._config import GRID
 
 HISTORY = 500
 """Finished trials that the sampler looks at: the better half and the latest half of these. TPE's own time grows with
@@ -34,9 +35,6 @@ SAMPLERS: dict[str, Callable[[int], BaseSampler]] = {
     "tpe": lambda seed: TPESampler(seed=seed, n_startup_trials=STARTUP, multivariate=True, group=True),
     "random": lambda seed: RandomSampler(seed=seed),
 }
-
-GRID = "grid"
-"""Name of the sampler that draws nothing: every combination once."""
 
 
 def sampler_of(name: str, seed: int, space: AnySpace) -> BaseSampler:

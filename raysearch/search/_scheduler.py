@@ -12,8 +12,7 @@ from ray.tune.schedulers import TrialScheduler
 from raysearch.search._asha import Asha
 from raysearch.search._hyperband import HyperBand
 from raysearch.search._pbt import PopulationBasedTraining
-from raysearch.search._rules import KEPT, Rules, Verdict
-from raysearch.search._sampler import GRID
+from raysearch.search._rules import Rules, Verdict
 from raysearch.search._searcher import StudySearcher
 from raysearch.study._book import Book, Report
 from raysearch.study._study import Study
@@ -24,7 +23,7 @@ def rules_of(study: Study, book: Book) -> Rules:
     config = study.config
     maximise = config.direction == "maximize"
     epochs, samples = config.budget.epochs, config.budget.samples
-    kept = frozenset[int]() if config.sampler == GRID else KEPT  # a grid's first trial is one as any other
+    kept = () if config.defaults is None else (config.defaults,)
     match config.scheduler:
         case "hyperband":
             return HyperBand(epochs=epochs, samples=samples, maximise=maximise, kept=kept)

@@ -21,7 +21,7 @@ from optuna.trial import FrozenTrial, TrialState
 from raysearch.errors import StudyError
 from raysearch.method import load_method
 from raysearch.search._journal import open_journal, quiet_optuna
-from raysearch.search._sampler import GRID, sampler_of
+from raysearch.search._sampler import sampler_of
 from raysearch.space import space_from_dict
 from raysearch.study._judge import judge
 from raysearch.study._spent import spent_seconds, working_interval
@@ -34,9 +34,6 @@ groups died under it, time after time. ``pruned``: the scheduler stopped it."""
 
 RESULT_ATTR = "result"
 """User attribute of an Optuna trial: how it ended, and the row that it is judged by."""
-
-DEFAULTS = 0
-"""The trial that has the defaults, of every sampler but a grid."""
 
 INFLUENCE = "influence"
 """What patients add to an epoch's value: in metrics.jsonl alone, the journal is read too often for so much."""
@@ -206,7 +203,7 @@ class Book:
                 f"{stray.path} holds trial {len(trials)}, and {self._folders.journal} knows {len(trials)} trials only:"
                 " restore the journal from a copy, or start a new study"
             )
-        if not trials and self._space.searched and self._folders.config.sampler != GRID:
+        if not trials and self._space.searched and self._folders.config.defaults is not None:
             self._optuna.enqueue_trial(self._space.first_point())
         recorded: list[tuple[float, Report]] = []
         for frozen in trials:
@@ -289,8 +286,7 @@ class Book:
             bisect.insort(self._kept, (-value if self._maximise else value, number))
         dropped = {n for _, n in self._kept[self._folders.config.keep_checkpoints :]}
         del self._kept[self._folders.config.keep_checkpoints :]
-        if self._folders.config.sampler != GRID and not (number == DEFAULTS and value is None):
-            dropped.discard(DEFAULTS)
+        dropped -= {self._folders.config.defaults}
         if value is None:
             dropped.add(number)
         for other in dropped | {number}:

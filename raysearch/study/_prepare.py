@@ -15,12 +15,12 @@ from raysearch.method import Method, Task, load_method
 from raysearch.search._grid import narrowed
 from raysearch.search._hyperband import check_hyperband
 from raysearch.search._pbt import check_mutable, check_population
-from raysearch.search._sampler import GRID, check_sampler, check_samples, most_trials
+from raysearch.search._sampler import check_sampler, check_samples, most_trials
 from raysearch.space import AnySpace, Space, load_space, settings_by_file
 from raysearch.study._alternate import alternation, loss_mode
 from raysearch.study._check_method import check_method
 from raysearch.study._cluster import Cluster
-from raysearch.study._config import Budget, SchedulerName, StudyConfig
+from raysearch.study._config import GRID, Budget, SchedulerName, StudyConfig
 from raysearch.study._data import boundless, check_batch, data_spec, limits, read_data, task_of
 from raysearch.study._evidence import evidence_kinds
 from raysearch.study._mutable import mutable_numbers

@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from raysearch.errors import StudyError
-from raysearch.study._book import DEFAULTS, TrialRecord
+from raysearch.study._book import TrialRecord
 from raysearch.study._optimum import Optimum, Solved, judged, solve_again
 from raysearch.study._records import read_records
 from raysearch.study._study import Study
-from raysearch.study._winner import Corrected, corrected_winner, has_defaults
+from raysearch.study._winner import Corrected, corrected_winner
 from raysearch.study._winner import corrected as correct
 from raysearch.thresholds import (
     METRICS,
@@ -168,8 +168,8 @@ def _corrected(
 ) -> dict[str, Corrected]:
     """`Table.corrected`."""
     config = study.config
-    moved = any(record.number == DEFAULTS and "exploited" in record.result for record in records)
-    against = DEFAULTS if has_defaults(study) and not moved else None
+    moved = any(record.number == config.defaults and "exploited" in record.result for record in records)
+    against = None if moved else config.defaults
     out = {}
     for name, metric in metrics.items():
         among = {n: solved[name] for n, solved in found.items() if name in solved and solved[name].is_finite}

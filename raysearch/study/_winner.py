@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from raysearch._text import counted
 from raysearch.errors import StudyError
-from raysearch.search._sampler import GRID
-from raysearch.study._book import DEFAULTS, INFLUENCE, TrialRecord, best_of
+from raysearch.study._book import INFLUENCE, TrialRecord, best_of
+from raysearch.study._config import DEFAULTS
 from raysearch.study._judge import eligible
 from raysearch.study._study import Study
 from raysearch.thresholds import Interval, Metric, find_metric, unpack, winner
@@ -59,6 +59,7 @@ def corrected_winner(study: Study, records: Sequence[TrialRecord], number: int |
         None without a complete trial, or where a metrics.jsonl that is needed is gone, or damaged.
     """
     best = best_of(list(records), maximise=study.config.direction == "maximize")
+    defaults = study.config.defaults
     named = number is not None and (best is None or number != best.number)
     among = [r for r in records if (r.number == number if named else r.state == "complete" and r.value is not None)]
     if not among:
@@ -67,11 +68,11 @@ def corrected_winner(study: Study, records: Sequence[TrialRecord], number: int |
         candidates = [(r.number, row) for r in among for row in _rows(study, r)]
         values = np.array([float(row["value"]) for _, row in candidates])
         added = np.stack([unpack(row[INFLUENCE]) for _, row in candidates])
-        exploited = any("exploited" in row for owner, row in candidates if owner == DEFAULTS)
+        exploited = any("exploited" in row for owner, row in candidates if owner == defaults)
     except (StudyError, KeyError, TypeError, ValueError):
         return None
     owner = np.array([number for number, _ in candidates])
-    compared = DEFAULTS if has_defaults(study) and not named and not exploited else None
+    compared = None if named or exploited else defaults
     metric = find_metric(study.config.metric)
     return corrected(values, added, owner, metric, against=compared, seed=study.config.seed)
 
@@ -99,11 +100,6 @@ def corrected(
         gain=found.gain,
         defaults_won=number == against and trials > 1,
     )
-
-
-def has_defaults(study: Study) -> bool:
-    """Whether a trial of the study was made with the defaults."""
-    return study.config.sampler != GRID
 
 
 def _rows(study: Study, record: TrialRecord) -> list[dict[str, Any]]:

@@ -48,7 +48,7 @@ def test_weights_that_are_gone_are_said_to_be(study: Study, tmp_path: Path) -> N
     study.trial(0).best.unlink()
     told = export_study(study, tmp_path / "model", trial=1).results["overtuning"]
     assert (told["defaults"], told["test_gain"], told["overtuned"]) == ("gone", None, None)
-    assert "their weights are gone; a study with a larger --keep-checkpoints keeps them" in told["says"][-1]
+    assert "that trial has no weights, or took over another one's" in told["says"][-1]
 
 
 def test_damaged_weights_of_the_defaults_are_no_reason_to_fail(study: Study, tmp_path: Path) -> None:
@@ -57,12 +57,15 @@ def test_damaged_weights_of_the_defaults_are_no_reason_to_fail(study: Study, tmp
 
 
 def test_overtuning_is_one_sentence() -> None:
-    (worse,) = _sentence("tested", Interval(-0.05, -0.09, -0.01))
+    (worse,) = _sentence("tested", Interval(-0.05, -0.09, -0.01), None)
     assert worse.startswith("The study overtuned: on the test split the trial is worse than the defaults (trial 0), ")
     assert worse.endswith("-0.0500 [-0.0900, -0.0100].")
-    assert _sentence("tested", Interval(0.05, 0.01, 0.09))[0].startswith("No overtuning: on the test split")
-    assert _sentence("tested", Interval(0.01, -0.03, 0.05))[0].startswith("On the test split the data cannot tell")
-    assert _sentence("none", None) == []
+    assert _sentence("tested", Interval(0.05, 0.01, 0.09), None)[0].startswith("No overtuning: on the test split")
+    assert _sentence("tested", Interval(0.01, -0.03, 0.05), None)[0].startswith(
+        "On the test split the data cannot tell"
+    )
+    assert _sentence("none", None, None) == []
+    assert _sentence("same", None, None) == ["It is the trial with the defaults."], "another one may be the best"
 
 
 def test_a_promise_that_the_test_split_does_not_keep_is_named(study: Study) -> None:

@@ -16,8 +16,9 @@ from optuna.trial import TrialState
 from raysearch.errors import UserError
 from raysearch.method import load_method
 from raysearch.search._grid import grid_points, narrowed
-from raysearch.search._sampler import GRID, check_samples, most_trials, sampler_of
+from raysearch.search._sampler import check_samples, most_trials, sampler_of
 from raysearch.space import AnySpace, FloatRange, Space, load_space
+from raysearch.study._config import GRID
 
 FIXED = ("lr=1e-3",)
 
