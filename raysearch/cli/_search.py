@@ -55,7 +55,7 @@ def run_and_report(study: Study, cluster: Cluster) -> None:
     config = study.config
     budget = f"{counted(config.budget.samples, 'trial')} of {counted(config.budget.epochs, 'epoch')}"
     click.echo(
-        f"study {config.name}: {config.method} ({config.preset} preset) on {config.data}, {budget},"
+        f"study {study.name}: {config.method} ({config.preset} preset) on {config.data}, {budget},"
         f" {config.resources.slots} at a time; log in {study.log}"
     )
     with study.hold(), chatter_to(study.log) as terminal, Progress(terminal, config) as progress:
@@ -78,17 +78,18 @@ def run_and_report(study: Study, cluster: Cluster) -> None:
             click.echo(f"  {name}: {_values(by_class)}")
     failed = [r for r in records if r.state in ("failed", "crashed")]
     if failed:
-        click.echo(f"{counted(len(failed), 'trial')} failed: 'raysearch status {config.name}' shows why")
-    name = shlex.quote(config.name)
+        click.echo(f"{counted(len(failed), 'trial')} failed: 'raysearch status {study.typed}' shows why")
+    name = study.typed
     if stop is not None:
         click.echo(f"stopped ({stop.reason}); go on with: raysearch resume {name}")
         sys.exit(130 if stop.kind == "interrupt" else 0)
     if best is None:
         click.echo("no trial finished with a value")
         sys.exit(1)
-    click.echo(f"next: raysearch export {name} --out {name}-model")
-    click.echo(f"      raysearch verify {name}-model")
-    click.echo(f"      raysearch predict {name}-model IMAGE... --out masks")
+    model = shlex.quote(f"{study.name}-model")
+    click.echo(f"next: raysearch export {name} --out {model}")
+    click.echo(f"      raysearch verify {model}")
+    click.echo(f"      raysearch predict {model} IMAGE... --out masks")
 
 
 def _values(by_class: dict[str, float]) -> str:

@@ -42,9 +42,9 @@ def rethreshold(study: str | None, metric: str | None, trial: int | None, per_cl
     for problem in table.problems:
         click.echo(f"note: {problem}", err=True)
     if as_json:
-        print_json(_plain(found.config.name, table))
+        print_json(_plain(found.name, table))
         return
-    click.echo(f"{found.config.name}: {found.config.method} on {found.config.data}, ranked by {table.metrics[0]}")
+    click.echo(f"{found.name}: {found.config.method} on {found.config.data}, ranked by {table.metrics[0]}")
     for line in _lines(table):
         click.echo(line)
     click.echo("export writes the thresholds that the search chose, not these")

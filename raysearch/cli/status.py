@@ -11,7 +11,7 @@ from raysearch._text import counted
 from raysearch.cli._options import json_option, print_json, study_argument
 
 if TYPE_CHECKING:
-    from raysearch.study import Repeats, StudyConfig
+    from raysearch.study import Repeats, Study
 
 
 @click.command()
@@ -49,14 +49,14 @@ def status(study: str | None, mean_over: str | None, as_json: bool) -> None:
     maximise = config.direction == "maximize"
     best = best_of(records, maximise=maximise)
     if mean_over is not None:
-        _show_groups(config, mean_over, group_trials(records, mean_over, maximise=maximise), as_json=as_json)
+        _show_groups(found, mean_over, group_trials(records, mean_over, maximise=maximise), as_json=as_json)
         return
     won = corrected_winner(found, records)
     beside = None if best is None else beside_trivial(found, best, won)
     if as_json:
         print_json(
             {
-                "study": config.name,
+                "study": found.name,
                 "method": config.method,
                 "preset": config.preset,
                 "data": config.data,
@@ -69,7 +69,7 @@ def status(study: str | None, mean_over: str | None, as_json: bool) -> None:
             }
         )
         return
-    click.echo(f"{config.name}: {config.method} ({config.preset} preset) on {config.data}, {config.metric}")
+    click.echo(f"{found.name}: {config.method} ({config.preset} preset) on {config.data}, {config.metric}")
     for record in records:
         value = "-" if record.value is None else f"{record.value:.4f}"
         params = _line(record.params)
@@ -89,12 +89,13 @@ def status(study: str | None, mean_over: str | None, as_json: bool) -> None:
             click.echo(line)
 
 
-def _show_groups(config: StudyConfig, name: str, groups: list[Repeats], *, as_json: bool) -> None:
+def _show_groups(study: Study, name: str, groups: list[Repeats], *, as_json: bool) -> None:
+    config = study.config
     if as_json:
-        told = {"study": config.name, "method": config.method, "metric": config.metric, "mean_over": name}
+        told = {"study": study.name, "method": config.method, "metric": config.metric, "mean_over": name}
         print_json({**told, "groups": [dataclasses.asdict(group) for group in groups]})
         return
-    click.echo(f"{config.name}: {config.method} on {config.data}, mean {config.metric} over {name}")
+    click.echo(f"{study.name}: {config.method} on {config.data}, mean {config.metric} over {name}")
     for group in groups:
         bounds = "" if group.low is None else f" [{group.low:.4f}, {group.high:.4f}]"
         click.echo(f" {group.mean:.4f}{bounds} of {counted(len(group.numbers), 'trial')}  {_line(group.params)}")

@@ -24,11 +24,11 @@ def stop(study: str | None, wait: float) -> None:
 
     found = open_study(study)
     if not found.running:
-        raise StudyError(f"study '{found.config.name}' is not running; 'raysearch status {found.config.name}' shows it")
+        raise StudyError(f"study '{found.name}' is not running; 'raysearch status {found.typed}' shows it")
     found.stop_file.touch()
     deadline = time.monotonic() + wait
     while found.running:
         if time.monotonic() > deadline:
-            raise RaysearchError(f"study '{found.config.name}' has not ended within {wait:g} s; {found.log} says why")
+            raise RaysearchError(f"study '{found.name}' has not ended within {wait:g} s; {found.log} says why")
         time.sleep(0.2)
-    click.echo(f"stopped; go on with: raysearch resume {found.config.name}")
+    click.echo(f"stopped; go on with: raysearch resume {found.typed}")

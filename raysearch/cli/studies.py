@@ -28,7 +28,7 @@ def studies(as_json: bool) -> None:
         won = corrected_winner(study, records)
         rows.append(
             {
-                "study": study.config.name,
+                "study": study.name,
                 "method": study.config.method,
                 "data": study.config.data,
                 "metric": study.config.metric,

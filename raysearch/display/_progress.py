@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 import threading
 import time
@@ -75,9 +76,10 @@ class Progress:
 
     def ended(self, number: int, state: str, reason: str) -> None:
         with self._lock:
-            begun, _ = self._running.pop(number, (time.monotonic(), 0))
+            begun, _ = self._running.pop(number, (math.nan, 0))
             seconds = time.monotonic() - begun
-            self._durations.append(seconds)
+            if seconds == seconds:  # of one that was trained
+                self._durations.append(seconds)
             self._finished += 1
         assert self._book is not None
         record = self._book.record(number)
@@ -92,14 +94,17 @@ class Progress:
         value = f"{record.value:.4f}" if record.value is not None else "-"
         params = " ".join(f"{k}={_short(v)}" for k, v in record.params.items())
         mark = "*" if better else " "
-        line = (
-            f"{mark} trial {number:<4} {state:<9} {self._config.metric} {value:<7} {seconds:6.1f} s  {params} {reason}"
-        )
+        took = f"{seconds:6.1f} s" if seconds == seconds else f"{'-':>8}"
+        line = f"{mark} trial {number:<4} {state:<9} {self._config.metric} {value:<7} {took}  {params} {reason}"
         self._console.print(Text(line.rstrip()))
 
     def noted(self, number: int, text: str) -> None:
         """Something went otherwise than it should in a trial that goes on."""
         self._console.print(Text(f"  trial {number:<4} {text}"))
+
+    def told(self, text: str) -> None:
+        """Something happened to the study as a whole."""
+        self._console.print(Text(f"note: {text}"))
 
     def _line(self) -> Text:
         with self._lock:

@@ -30,7 +30,7 @@ def model_card(
     )
     return "\n".join(
         [
-            f"# {config.name}, trial {record.number}: {config.method}",
+            f"# {study.name}, trial {record.number}: {config.method}",
             "",
             f"Trained and tuned by raysearch {config.versions['raysearch']} on `{config.data}` ({config.preset} preset,"
             f" {counted(config.budget.samples, 'trial')} of {counted(config.budget.epochs, 'epoch')}, epoch"

@@ -59,18 +59,23 @@ def chosen_trial(study: Study, trial: int | None) -> TrialRecord:
         StudyError: there is none, or it kept no weights.
     """
     records = read_records(study)
-    name = study.config.name
+    name, typed = study.name, study.typed
     if trial is None:
         best = best_of(records, maximise=study.config.direction == "maximize")
         if best is None:
             raise StudyError(
-                f"study '{name}' has no finished trial to export; 'raysearch resume {name}' goes on with it"
+                f"study '{name}' has no finished trial to export; 'raysearch resume {typed}' goes on with it"
             )
     else:
         found = [r for r in records if r.number == trial]
         if not found or not found[0].result:
-            raise StudyError(f"study '{name}' has no finished trial {trial}; 'raysearch status {name}' lists them")
+            raise StudyError(f"study '{name}' has no finished trial {trial}; 'raysearch status {typed}' lists them")
         best = found[0]
+        if best.same_as is not None:
+            raise StudyError(
+                f"trial {trial} has the configuration of trial {best.same_as}, and was not trained again: export that"
+                f" one with --trial {best.same_as}"
+            )
     if not study.trial(best.number).best.exists():
         raise StudyError(
             f"trial {best.number} of study '{name}' kept no weights ({study.trial(best.number).best} is missing);"

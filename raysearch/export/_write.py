@@ -35,7 +35,7 @@ from raysearch.export._reference import Reference, reference_values
 from raysearch.export._score import observe_rows, optimistic, summarise
 from raysearch.export._trial import candidate, chosen_trial, trained_settings
 from raysearch.method import load_method
-from raysearch.study import Study, StudyConfig, TrialRecord, beside_of, read_parts
+from raysearch.study import Study, TrialRecord, beside_of, read_parts
 from raysearch.study._looks import record_look
 from raysearch.study._study import unwritable
 from raysearch.study._winner import Corrected, limits
@@ -116,7 +116,7 @@ def _export(
     metric = find_metric(config.metric)
     decision = record.result["thresholds"]
     rows = read_parts(study)["test"]
-    others = _reference(config, reference, baseline, {collection.image_ids[row] for row in rows})
+    others = _reference(study, reference, baseline, {collection.image_ids[row] for row in rows})
     observations = observe_rows(method, model, collection, rows, metric.name)
     names = (metric.name, *method.reports)
     scores = summarise(observations, collection, levels_by_class(decision, collection.classes), names)
@@ -160,15 +160,16 @@ def _export(
     return Exported(out, record.number, results, looks), files, model
 
 
-def _reference(config: StudyConfig, file: Path | None, baseline: Path | None, tested: set[str]) -> Reference | None:
+def _reference(study: Study, file: Path | None, baseline: Path | None, tested: set[str]) -> Reference | None:
     """What the model is to stand beside; ExportError for a baseline alone, or one of other images than `tested`."""
+    config = study.config
     values = reference_values(file, baseline, config.classes, config.metric)
     if values is None or baseline is None:
         return None if values is None else Reference(config.metric, values)
     bundle = load_bundle(baseline)
     if bundle.config["data"]["fingerprint"] != config.fingerprint or set(bundle.split["test"]) != tested:
         raise ExportError(
-            f"--baseline {baseline} was scored on other test images than those of study '{config.name}'; give an"
+            f"--baseline {baseline} was scored on other test images than those of study '{study.name}'; give an"
             " export of the same data and split"
         )
     values_of_it = bundle.results.get("by_class", {}).get(config.metric)
@@ -202,7 +203,7 @@ def _config(study: Study, record: TrialRecord, settings: dict[str, Any], collect
         "epoch": record.result["epoch"],
         "epochs": config.budget.epochs,
         "seed": config.seed,
-        "study": config.name,
+        "study": study.name,
         "trial": record.number,
     }
 

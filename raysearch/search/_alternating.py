@@ -78,6 +78,10 @@ class AlternatingScheduler(TrialScheduler):  # type: ignore[misc]
         """Whether the rules let a trial go on that does not run."""
         return self._base.lets_go(number)
 
+    def end(self, number: int) -> None:
+        """See `StudyScheduler`."""
+        self._base.end(number)
+
     def on_trial_add(self, tune_controller: Any, trial: Trial) -> None:
         self._turns += 1
         self._base.on_trial_add(tune_controller, trial)

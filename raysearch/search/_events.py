@@ -28,6 +28,8 @@ class Listener(Protocol):
 
     def noted(self, number: int, text: str) -> None: ...
 
+    def told(self, text: str) -> None: ...
+
 
 @dataclass(frozen=True)
 class Stop:
@@ -70,6 +72,10 @@ class Events:
 
     def noted(self, number: int, text: str) -> None:
         self._listener.noted(number, text)
+
+    def told(self, text: str) -> None:
+        """Of the study as a whole."""
+        self._listener.told(text)
 
     def fatal(self, reason: str, errno: int | None) -> None:
         self._stop(Stop("fatal", reason, errno))

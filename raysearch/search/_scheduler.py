@@ -100,6 +100,10 @@ class StudyScheduler(TrialScheduler):  # type: ignore[misc]
         for number in [number for number in self.paused if self.verdict(number) == "stop"]:
             tune_controller.stop_trial(self.paused[number])
 
+    def end(self, number: int) -> None:
+        """A trial trains no more, or never did."""
+        self._rules.end(number)
+
     def end_queued(self, number: int, state: Literal["pruned", "complete"]) -> None:
         """Ends an interrupted trial that is still to be handed out."""
         self._searcher.ended_before(number, state)

@@ -75,6 +75,9 @@ class Pausing(Protocol):
     def lets_go(self, number: int) -> bool:
         """Whether a trial that does not run may go on."""
 
+    def end(self, number: int) -> None:
+        """A trial trains no more, or never did."""
+
 
 class NeverPausing:
     """What a searcher assumes until a scheduler tells it more."""
@@ -94,6 +97,9 @@ class NeverPausing:
     def lets_go(self, number: int) -> bool:
         del number
         return True
+
+    def end(self, number: int) -> None:
+        pass
 
 
 class StudySearcher(Searcher):  # type: ignore[misc]
@@ -162,6 +168,7 @@ class StudySearcher(Searcher):  # type: ignore[misc]
         if any(assigned.number == number for assigned in self._book.queued):
             self._book.end_queued(number, state)
             self._events.ended(number, state, "")
+            self._pass_on()
 
     def suggest(self, trial_id: str) -> Any:
         self._pausing.refresh()
@@ -183,6 +190,9 @@ class StudySearcher(Searcher):  # type: ignore[misc]
         if action == "finish":
             return Searcher.FINISHED
         assigned = self._book.next(lets_go)
+        self._pass_on()
+        if assigned is None:
+            return self.suggest(trial_id)  # nothing is left to be trained
         self._handed_out += 1
         self._numbers[trial_id] = assigned.number
         self._events.started(assigned.number)
@@ -193,6 +203,7 @@ class StudySearcher(Searcher):  # type: ignore[misc]
             row = json.loads(result["row"])
             self._book.report(self._numbers[trial_id], row)
             self._events.reported(self._numbers[trial_id], row)
+            self._pass_on()
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         """The last report arrives here, not in `on_trial_result`."""
@@ -210,6 +221,16 @@ class StudySearcher(Searcher):  # type: ignore[misc]
             state = "complete" if number in self._settled else "pruned"
         state, reason = self._book.close(number, state, reason)
         self._events.ended(number, state, reason)
+        self._pass_on()
+
+    def _pass_on(self) -> None:
+        """Tells what the book has come to know by itself: who ends untrained, and what others wrote to its journal."""
+        for number in self._book.untrained():
+            self._pausing.end(number)
+        for ended in self._book.settled():
+            self._events.ended(*ended)
+        for text in self._book.heard():
+            self._events.told(text)
 
     def __getstate__(self) -> dict[str, Any]:
         """Nothing: Tune pickles its Tuner for a restore that we do not use."""

@@ -114,7 +114,7 @@ class FunctionSpace:
         """`Space.sample`; SpaceError if the function fails or returns what the method does not have."""
         try:
             answer = dict(self.function(trial))
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             reason = " ".join(f"{type(error).__name__}: {error}".split())
             raise SpaceError(f"--space {self.path}: the function failed ({reason})") from error
         fixed = {text.partition("=")[0] for text in self.fixes}

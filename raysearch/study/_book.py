@@ -1,29 +1,36 @@
 """The book of a study: which trials there are, what they reported, which of them still have to run.
 
-Optuna's storage is the truth about trials, their parameters and values; the trial folders hold their files. Opening the
-book after a crash reconciles the two.
+The ledger, an Optuna storage of our own, is the truth about trials, their parameters and values; the trial folders hold
+their files. Opening the book after a crash reconciles the two.
 """
 
 from __future__ import annotations
 
 import bisect
+import hashlib
+import json
 import math
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import optuna
+from optuna.samplers import BaseSampler
+from optuna.storages import JournalStorage
 from optuna.trial import FrozenTrial, TrialState
 
-from raysearch.errors import StudyError
+from raysearch.errors import SpaceError, StudyError
 from raysearch.method import load_method
-from raysearch.search._journal import open_journal, quiet_optuna
 from raysearch.search._sampler import sampler_of
 from raysearch.space import space_from_dict
+from raysearch.study._enqueued import outside_the_space, refusal
+from raysearch.study._journal import StudyJournal, quiet_optuna
 from raysearch.study._judge import judge
+from raysearch.study._outside import RESULT_ATTR
+from raysearch.study._outside import judge as judge_entry
 from raysearch.study._spent import spent_seconds, working_interval
 from raysearch.study._study import Study
 from raysearch.study._upstream import worked_on
@@ -31,9 +38,6 @@ from raysearch.study._upstream import worked_on
 State = Literal["running", "complete", "pruned", "failed", "crashed"]
 """``failed``: the trial's own work could not go on (non-finite loss, an error in the method). ``crashed``: its worker
 groups died under it, time after time. ``pruned``: the scheduler stopped it."""
-
-RESULT_ATTR = "result"
-"""User attribute of an Optuna trial: how it ended, and the row that it is judged by."""
 
 INFLUENCE = "influence"
 """What patients add to an epoch's value: in metrics.jsonl alone, the journal is read too often for so much."""
@@ -64,6 +68,16 @@ class TrialRecord:
     result: dict[str, Any]
     """Row of metrics.jsonl that the trial is judged by; empty if it has none."""
     seconds: float | None
+    same_as: int | None = None
+    """Trial with the same configuration, from whose record this one was answered: it was not trained itself."""
+
+
+class Settled(NamedTuple):
+    """A trial that ended without having been trained."""
+
+    number: int
+    state: State
+    reason: str
 
 
 class Report(NamedTuple):
@@ -83,22 +97,39 @@ class Book:
         self._folders = study
         self._space = space_from_dict(config.space, load_method(config.method))
         self._maximise = config.direction == "maximize"
-        self._optuna = optuna.create_study(
-            study_name=config.name,
-            storage=open_journal(study.journal),
-            sampler=sampler_of(config.sampler, config.seed, self._space),
-            direction=config.direction,
-            load_if_exists=True,
+        self._notes: list[str] = []
+        self._settled: list[Settled] = []
+        self._untrained: list[int] = []
+        self._journal = StudyJournal(
+            study.ledger,
+            study.journal,
+            judge=lambda line: judge_entry(line, lambda point: refusal(point, self._space, config.sampler)),
+            say=self._notes.append,
         )
+        self._optuna = self._open_optuna(sampler_of(config.sampler, config.seed, self._space))
         self._open: dict[int, optuna.Trial] = {}
         self._rows: dict[int, list[dict[str, Any]]] = {}
         self._queue: deque[Assigned] = deque()
         self._begun = 0
         self._kept: list[tuple[float, int]] = []
         self._intervals: list[tuple[float, float]] = [*worked_on(study.path)]
+        self._first: dict[str, int] = {}
+        """Configuration -> the trial that has, or had, it first."""
+        self._same: dict[int, list[int]] = {}
+        """Trial -> open ones with its configuration, which wait for its record."""
         self.reports: list[Report] = []
         """Every epoch of the study, by earlier runs too, in the order of their recording."""
         self._reconcile()
+
+    def _open_optuna(self, sampler: BaseSampler) -> optuna.Study:
+        """The one study of the ledger: under the name that it was begun with, even in a folder that was copied."""
+        storage = JournalStorage(self._journal)
+        begun = storage.get_all_studies()
+        if begun:
+            return optuna.load_study(study_name=begun[0].study_name, storage=storage, sampler=sampler)
+        self._refuse_strays(0)  # before anything is written
+        name, direction = self._folders.name, self._folders.config.direction
+        return optuna.create_study(study_name=name, storage=storage, sampler=sampler, direction=direction)
 
     @property
     def path(self) -> Path:
@@ -112,15 +143,40 @@ class Book:
         """Trials that are still to be handed out."""
         return len(self._queue) + max(0, self._folders.config.budget.samples - self._begun)
 
-    def next(self, lets_go: Callable[[int], bool] = lambda number: True) -> Assigned:
-        """The next trial: one that was interrupted, the first that may go on, or else a new one from the sampler."""
+    def next(self, lets_go: Callable[[int], bool] = lambda number: True) -> Assigned | None:
+        """The next trial: one that was interrupted, the first that may go on, or else a new one from the sampler.
+
+        Trials that need no training are settled on the way (`settled`); None if no other was left, or if all that are
+        left wait for the record of one that runs.
+        """
         for assigned in self._queue:
             if lets_go(assigned.number):
                 self._queue.remove(assigned)
                 return assigned
-        trial = self._optuna.ask()
-        self._begun += 1
-        return self._assign(trial)
+        while self._begun < self._folders.config.budget.samples:
+            self._journal.look()
+            trial = self._optuna.ask()
+            self._begun += 1
+            new = self._assign(trial)
+            if new is not None and not self._answered(new):
+                return new
+        return None
+
+    def heard(self) -> list[str]:
+        """What is to be said of what others have written to the journal, once."""
+        self._journal.look()
+        notes, self._notes[:] = list(self._notes), []
+        return notes
+
+    def settled(self) -> list[Settled]:
+        """Trials that have ended without having been trained, once."""
+        settled, self._settled = self._settled, []
+        return settled
+
+    def untrained(self) -> list[int]:
+        """Numbers of trials that will never report: they have ended, or wait for the record of another; once."""
+        numbers, self._untrained = self._untrained, []
+        return numbers
 
     @property
     def queued(self) -> tuple[Assigned, ...]:
@@ -138,8 +194,9 @@ class Book:
 
     @property
     def ended(self) -> list[int]:
-        """Numbers of the trials that have ended."""
-        return [number for number in range(self._begun) if number not in self._open]
+        """Numbers of the trials that report nothing any more."""
+        waiting = {number for numbers in self._same.values() for number in numbers}
+        return [number for number in range(self._begun) if number not in self._open or number in waiting]
 
     def rows(self, number: int) -> list[dict[str, Any]]:
         """What an open trial has reported so far, one row an epoch."""
@@ -166,23 +223,64 @@ class Book:
             state, reason = "failed", f"non-finite {self._folders.config.metric} in epoch {rows[-1]['epoch']}"
         judged = judge(rows, maximise=self._maximise, select=self._folders.config.select)
         kept = None if judged is None else {name: value for name, value in judged.items() if name != INFLUENCE}
-        trial.set_user_attr(RESULT_ATTR, {"state": state, "reason": reason, "row": kept, "epochs": len(rows)})
         value = float(judged["value"]) if state == "complete" and judged is not None else None
+        ended = {"state": state, "reason": reason, "row": kept, "epochs": len(rows)}
+        self._tell(trial, value, {**ended, "configuration": self._key(number)})
+        self._keep_checkpoints(number, value)
+        self._answer_all(number)
+        return state, reason
+
+    def _tell(self, trial: optuna.Trial, value: float | None, result: dict[str, Any]) -> None:
+        trial.set_user_attr(RESULT_ATTR, result)
         if value is not None:
             self._optuna.tell(trial, value)
         else:
-            self._optuna.tell(trial, state=TrialState.PRUNED if state == "pruned" else TrialState.FAIL)
-        self._keep_checkpoints(number, value)
-        return state, reason
+            self._optuna.tell(trial, state=TrialState.PRUNED if result["state"] == "pruned" else TrialState.FAIL)
+
+    # -- what was asked before
+
+    def _answered(self, new: Assigned) -> bool:
+        """Whether another trial has the configuration of a new one, which is then answered from that one's record, now
+        or when there is one. That its worker groups died says nothing of its configuration."""
+        if self._folders.config.scheduler == "pbt":
+            return False  # whose trials change their settings on their way
+        key = _configuration(new.config, new.thresholds)
+        first = self._first.setdefault(key, new.number)
+        if first not in self._open and first != new.number and self.record(first).state == "crashed":
+            first = self._first[key] = new.number
+        if first == new.number:
+            return False
+        self._untrained.append(new.number)
+        self._same.setdefault(first, []).append(new.number)
+        if first not in self._open:
+            self._answer_all(first)
+        return True
+
+    def _answer_all(self, first: int) -> None:
+        """Answers the trials that wait for the record of `first`."""
+        for number in self._same.pop(first, []):
+            self._answer(self._open.pop(number), self.record(first))
+
+    def _answer(self, trial: optuna.Trial, record: TrialRecord) -> None:
+        reason = f"same configuration as trial {record.number}, not trained again"
+        if record.reason:
+            reason += f" ({record.state}: {record.reason})"
+        self._end_untrained(trial, record.state, reason, row=record.result or None, same_as=record.number)
+
+    def _end_untrained(self, trial: optuna.Trial, state: State, reason: str, **result: Any) -> None:
+        self._finish_untrained(trial, {"state": state, "reason": reason, "row": None, "epochs": 0, **result})
+        self._settled.append(Settled(trial.number, state, reason))
+
+    def _finish_untrained(self, trial: optuna.Trial, result: dict[str, Any]) -> None:
+        self._tell(trial, float(result["row"]["value"]) if result["state"] == "complete" else None, result)
 
     # -- what is known
 
     def records(self) -> list[TrialRecord]:
-        return [record_of(t) for t in self._optuna.get_trials(deepcopy=False)]
+        return begun_records(self._optuna.get_trials(deepcopy=False))
 
     def record(self, number: int) -> TrialRecord:
-        storage, study = self._optuna._storage, self._optuna._study_id
-        return record_of(storage.get_trial(storage.get_trial_id_from_study_id_trial_number(study, number)))
+        return record_of(self._frozen(number))
 
     def best(self) -> TrialRecord | None:
         return best_of(self.records(), maximise=self._maximise)
@@ -197,18 +295,13 @@ class Book:
     def _reconcile(self) -> None:
         """Finishes what a crash left between two writes: a finished trial is told, an interrupted one queued."""
         trials = self._optuna.get_trials(deepcopy=False)
-        stray = self._folders.trial(len(trials))
-        if stray.config is not None:
-            raise StudyError(
-                f"{stray.path} holds trial {len(trials)}, and {self._folders.journal} knows {len(trials)} trials only:"
-                " restore the journal from a copy, or start a new study"
-            )
+        self._refuse_strays(len(trials))
         if not trials and self._space.searched and self._folders.config.defaults is not None:
             self._optuna.enqueue_trial(self._space.first_point())
         recorded: list[tuple[float, Report]] = []
         for frozen in trials:
             if frozen.state == TrialState.WAITING:
-                continue  # the defaults, not asked for yet
+                continue  # a point that was not asked for yet
             self._begun += 1
             rows = self._settle(frozen)
             self._intervals += map(working_interval, rows)
@@ -216,27 +309,48 @@ class Book:
             reports = (Report(frozen.number, int(row["epoch"]), float(row["value"])) for row in rows)
             recorded += zip(times, reports, strict=True)
         self.reports = [report for _, report in sorted(recorded)]
-        self._queue = deque(sorted(self._queue, key=_place_in_queue))
+        queued = sorted(self._queue, key=lambda assigned: assigned.number)
+        trained = [assigned for assigned in queued if assigned.rows or not self._answered(assigned)]
+        self._queue = deque(sorted(trained, key=_place_in_queue))
+        self._journal.look()
+
+    def _refuse_strays(self, known: int) -> None:
+        """StudyError if there is a folder of a trial that the ledger does not know: its parameters are lost."""
+        stray = self._folders.trial(known)
+        if stray.config is not None:
+            raise StudyError(
+                f"{stray.path} holds trial {known}, and {self._folders.ledger} knows {known} trials only: restore the"
+                " ledger or the journal beside it from a copy, or start a new study"
+            )
 
     def _settle(self, frozen: FrozenTrial) -> list[dict[str, Any]]:
         """Brings a trial and its folder into agreement; all its rows."""
         number = frozen.number
         folder = self._folders.trial(number)
         rows = folder.rows()
+        ended = frozen.user_attrs.get(RESULT_ATTR)
         if frozen.state.is_finished():
+            if ended is not None and "configuration" in ended:
+                self._first[ended["configuration"]] = number
             self._keep_checkpoints(number, frozen.value if frozen.state == TrialState.COMPLETE else None)
             return rows
         rows = self._recover_row(number, rows)
         self._open[number] = optuna.Trial(self._optuna, frozen._trial_id)
         for row in rows:
             self._take(number, row, told=row["epoch"] in frozen.intermediate_values)
-        ended = frozen.user_attrs.get(RESULT_ATTR)
-        if ended is not None:
+        key = self._key(number)
+        if key is not None and (rows or key not in self._first):
+            self._first[key] = number
+        if ended is not None and "configuration" not in ended:
+            self._finish_untrained(self._open.pop(number), ended)
+        elif ended is not None:
             self.close(number, ended["state"], ended["reason"])
         elif rows and rows[-1]["finished"]:
             self.close(number, "complete")
         else:
-            self._queue.append(self._assign(self._open[number]))
+            assigned = self._assign(self._open[number])
+            if assigned is not None:
+                self._queue.append(assigned)
         return rows
 
     def _recover_row(self, number: int, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -264,13 +378,18 @@ class Book:
         if math.isfinite(row["value"]) and not told:
             self._open[number].report(float(row["value"]), int(row["epoch"]))
 
-    def _assign(self, trial: optuna.Trial) -> Assigned:
+    def _assign(self, trial: optuna.Trial) -> Assigned | None:
+        """A trial with its settings; None if there are none for it, and it has failed."""
         self._open[trial.number] = trial
         folder = self._folders.trial(trial.number)
         stored = folder.config
         if stored is None:
-            config, thresholds = self._space.split(self._space.sample(trial))
-            stored = {"config": config, "thresholds": thresholds}
+            try:
+                stored = self._sample(trial)
+            except SpaceError as error:
+                self._untrained.append(trial.number)
+                self._end_untrained(self._open.pop(trial.number), "failed", str(error))
+                return None
             folder.create(stored)
         return Assigned(
             number=trial.number,
@@ -278,6 +397,23 @@ class Book:
             thresholds=stored["thresholds"],
             rows=self._rows.get(trial.number, []),
         )
+
+    def _sample(self, trial: optuna.Trial) -> dict[str, dict[str, Any]]:
+        """What a new trial is trained with; SpaceError if the space has nothing for it."""
+        config, thresholds = self._space.split(self._space.sample(trial))
+        refused = outside_the_space(self._frozen(trial.number))
+        if refused:
+            raise SpaceError(f"the point that was enqueued: {refused}")
+        return {"config": config, "thresholds": thresholds}
+
+    def _key(self, number: int) -> str | None:
+        """What tells the configuration of a trial that was trained."""
+        stored = self._folders.trial(number).config
+        return None if stored is None else _configuration(stored["config"], stored["thresholds"])
+
+    def _frozen(self, number: int) -> FrozenTrial:
+        storage, study = self._optuna._storage, self._optuna._study_id
+        return storage.get_trial(storage.get_trial_id_from_study_id_trial_number(study, number))
 
     def _keep_checkpoints(self, number: int, value: float | None) -> None:
         """At most `keep_checkpoints` finished trials keep their weights, the best ones, and beside them the one with
@@ -293,12 +429,22 @@ class Book:
             self._folders.trial(other).drop_checkpoints(keep_best=other not in dropped)
 
 
+def _configuration(config: dict[str, Any], thresholds: dict[str, Any]) -> str:
+    """Digest of what a trial is trained with: equal for trials that would be trained alike."""
+    return hashlib.sha256(json.dumps([config, thresholds], sort_keys=True).encode()).hexdigest()[:16]
+
+
 def _place_in_queue(assigned: Assigned) -> tuple[bool, float]:
     """Trials that were training when the study was interrupted go on first, then those that waited between two rounds
     of an alternation, the one that waited for longest at the front: the order in which an undisturbed study goes on."""
     last = assigned.rows[-1] if assigned.rows else None
     waited = last is not None and "alternation" in last and last["alternation"]["ends"]
     return bool(waited), float(last["time"]) if last is not None and waited else float(assigned.number)
+
+
+def begun_records(trials: Sequence[FrozenTrial]) -> list[TrialRecord]:
+    """Records of all trials but for points that nobody has asked for yet."""
+    return [record_of(trial) for trial in trials if trial.state != TrialState.WAITING]
 
 
 def record_of(frozen: FrozenTrial) -> TrialRecord:
@@ -317,6 +463,7 @@ def record_of(frozen: FrozenTrial) -> TrialRecord:
         reason=result.get("reason", ""),
         result=row,
         seconds=frozen.duration.total_seconds() if frozen.duration else None,
+        same_as=result.get("same_as"),
     )
 
 

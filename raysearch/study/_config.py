@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import yaml
 
+from raysearch import __version__
 from raysearch.errors import StudyError, nearest
 
 DecisionMode = Literal["solve", "sample", "fixed"]
@@ -49,9 +50,8 @@ DEFAULTS = 0
 
 @dataclass(frozen=True, kw_only=True)
 class StudyConfig:
-    """A study as it was asked for, with every default filled in."""
+    """A study as it was asked for, with every default filled in. Its name is that of its folder."""
 
-    name: str
     method: str
     preset: str
     space: dict[str, Any]
@@ -130,15 +130,28 @@ class StudyConfig:
         names = [f.name for f in dataclasses.fields(cls)]
         if not isinstance(raw, dict):
             raise StudyError(f"{path} holds {type(raw).__name__}, expected the keys of a study; restore it from a copy")
+        missing = [name for name in names if name not in raw]
+        _refuse_other_version(path, raw, [*missing, *(key for key in raw if key not in names)])
         for key in raw:
             if key not in names:
                 raise StudyError(f"{path}: unknown key '{key}': {nearest(str(key), names)}")
-        missing = [name for name in names if name not in raw]
         if missing:
             raise StudyError(f"{path}: no key '{missing[0]}'; restore the file from a copy")
         try:
             return cls(**{**raw, "budget": Budget(**raw["budget"]), "resources": Resources(**raw["resources"])})
         except TypeError as error:
+            _refuse_other_version(path, raw, ["budget or resources"])
             raise StudyError(
                 f"{path}: budget or resources are damaged ({error}); restore the file from a copy"
             ) from None
+
+
+def _refuse_other_version(path: Path, raw: dict[str, Any], differ: list[str]) -> None:
+    """StudyError if keys differ because another version wrote them."""
+    versions = raw.get("versions")
+    theirs = versions.get("raysearch", __version__) if isinstance(versions, dict) else __version__
+    if differ and theirs != __version__:
+        raise StudyError(
+            f"{path} was written by raysearch {theirs}, whose studies have other keys ({', '.join(differ[:3])}), and"
+            f" this is {__version__}: only that version reads it"
+        )

@@ -1,40 +1,66 @@
-"""optuna-dashboard on a study's journal: it reads what the search writes, so it is live."""
+"""optuna-dashboard on a study's ledger: it reads what the search writes, so it is live, and it can write nothing."""
 
 from __future__ import annotations
 
+import contextlib
+import secrets
 import socket
+import socketserver
 from collections.abc import Callable
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 from raysearch.errors import StudyError, UserError
-from raysearch.search._journal import read_journal
+from raysearch.study._journal import quiet_optuna, read_storage
+from raysearch.study._read_only_web import is_loopback, names_of, read_only
+from raysearch.study._records import refuse_lost
 from raysearch.study._study import Study
 
 
+class _Server(socketserver.ThreadingMixIn, WSGIServer):
+    daemon_threads = True
+    allow_reuse_address = True
+
+
+class _ServerSix(_Server):
+    address_family = socket.AF_INET6
+
+
+class _Quiet(WSGIRequestHandler):
+    def log_message(self, format: str, *args: object) -> None:
+        del format, args
+
+
 def serve(study: Study, *, host: str, port: int, say: Callable[[str], None]) -> None:
-    """Serves until interrupted.
+    """Serves until interrupted. Whoever can reach `host` from elsewhere needs the token that is in the address.
 
     Raises:
-        UserError: optuna-dashboard is not installed, or the port is taken.
-        StudyError: the study has no journal yet.
+        UserError: optuna-dashboard is not installed, or there is no listening on host and port.
+        StudyError: the study has not begun.
     """
     try:
         import optuna_dashboard
     except ImportError:
-        raise UserError("the dashboard needs optuna-dashboard: pip install 'raysearch[dashboard]'") from None
-    if not study.journal.exists():
-        raise StudyError(f"study '{study.config.name}' has no trial yet ({study.journal} is missing)")
-    port = port or free_port(host)
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError as error:
-            raise UserError(f"{host}:{port} cannot be listened on ({error.strerror}); choose another --port") from None
-    say(f"http://{host}:{port}/dashboard  (Ctrl-C ends it)")
-    optuna_dashboard.run_server(read_journal(study.journal), host=host, port=port)
-
-
-def free_port(host: str) -> int:
-    with socket.socket() as probe:
-        probe.bind((host, 0))
-        return int(probe.getsockname()[1])
+        raise UserError(
+            "the dashboard needs optuna-dashboard, which this environment lacks: install raysearch again as it was"
+            " installed, with its extra 'dashboard'"
+        ) from None
+    quiet_optuna()
+    storage = read_storage(study.ledger, study.journal)
+    if not storage.get_all_studies():
+        refuse_lost(study)
+        raise StudyError(f"study '{study.name}' has not begun: 'raysearch resume {study.typed}' begins it")
+    token = None if is_loopback(host) else secrets.token_urlsafe(16)
+    application = read_only(optuna_dashboard.wsgi(storage), hosts=names_of(host), token=token)
+    try:
+        server = make_server(
+            host, port, application, server_class=_ServerSix if ":" in host else _Server, handler_class=_Quiet
+        )
+    except (OSError, OverflowError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise UserError(f"--host {host} --port {port} cannot be listened on ({reason}); choose others") from None
+    with server:
+        shown = f"[{host}]" if ":" in host else host or socket.gethostname()
+        query = "" if token is None else f"?token={token}"
+        say(f"http://{shown}:{server.server_port}/dashboard{query}  (read-only; Ctrl-C ends it)")
+        with contextlib.suppress(KeyboardInterrupt):
+            server.serve_forever()

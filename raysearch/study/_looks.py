@@ -14,7 +14,7 @@ def record_look(study: Study, command: str, trial: int) -> int:
     digest = study.config.split["digest"]
     entry = {
         "digest": digest,
-        "study": study.config.name,
+        "study": study.name,
         "trial": trial,
         "command": command,
         "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),

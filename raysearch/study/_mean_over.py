@@ -42,7 +42,7 @@ def mean_over(records: Sequence[TrialRecord], name: str, *, maximise: bool) -> l
     Raises:
         StudyError: no trial is complete, or none of them has a parameter of that name.
     """
-    complete = [record for record in records if record.state == "complete" and record.value is not None]
+    complete = [r for r in records if r.state == "complete" and r.value is not None and r.same_as is None]
     if not complete:
         raise StudyError(f"--mean-over {name}: no trial is complete yet; 'raysearch status' shows how far they are")
     known = {key for record in complete for key in record.params}

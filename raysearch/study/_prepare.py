@@ -26,7 +26,7 @@ from raysearch.study._evidence import evidence_kinds
 from raysearch.study._mutable import mutable_numbers
 from raysearch.study._request import Request, parse_duration
 from raysearch.study._resources import fit
-from raysearch.study._study import Study, check_name, free_name, open_study, refuse_taken, studies_root
+from raysearch.study._study import Study, check_name, open_study, refuse_taken, studies_root
 from raysearch.thresholds import Metric, PlainMetric, objective
 
 VERSIONED = ("raysearch", "ray", "torch", "torchvision", "timm", "optuna", "numpy")
@@ -36,6 +36,8 @@ VERSIONED = ("raysearch", "ray", "torch", "torchvision", "timm", "optuna", "nump
 class Prepared:
     """A study that could be run: nothing is written yet."""
 
+    name: str | None
+    """As it was asked for; None for the method's and a number."""
     config: StudyConfig
     method: type[Method]
     space: AnySpace
@@ -116,8 +118,8 @@ def prepare(request: Request, cluster: Cluster) -> Prepared:
     space = space.for_classes(collection.classes)
     check_batch(space, len(data.annotation.train), collection)
     prepared = Prepared(
+        name=request.name,
         config=StudyConfig(
-            name=request.name or free_name(request.method, root),
             method=request.method,
             preset=preset,
             space=space.to_dict(),

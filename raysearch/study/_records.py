@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
-import optuna
-
-from raysearch.search._journal import quiet_optuna, read_journal
-from raysearch.study._book import TrialRecord, record_of
+from raysearch.errors import StudyError
+from raysearch.study._book import TrialRecord, begun_records
+from raysearch.study._journal import quiet_optuna, read_storage
 from raysearch.study._study import Study
 
 
 def read_records(study: Study) -> list[TrialRecord]:
-    """Every trial of the study, in the order of their numbers; none if it never ran."""
+    """Every trial of the study, in the order of their numbers; none if it never ran.
+
+    Raises:
+        StudyError: the study's ledger is damaged, or lost.
+    """
     quiet_optuna()
-    if not study.journal.exists():
+    storage = read_storage(study.ledger, study.journal)
+    begun = storage.get_all_studies()
+    if not begun:
+        refuse_lost(study)
         return []
-    storage = read_journal(study.journal)
-    if study.config.name not in optuna.get_all_study_names(storage):
-        return []
-    trials = optuna.load_study(study_name=study.config.name, storage=storage).get_trials(deepcopy=False)
-    return [record_of(t) for t in trials if t.state != optuna.trial.TrialState.WAITING]
+    return begun_records(storage.get_all_trials(begun[0]._study_id, deepcopy=False))
+
+
+def refuse_lost(study: Study) -> None:
+    """StudyError if trials were begun of which no ledger tells."""
+    if study.trial(0).config is not None:
+        raise StudyError(
+            f"{study.path / 'trials'} holds trials, and {study.ledger} knows none: restore the ledger or the journal"
+            " beside it from a copy"
+        )

@@ -130,7 +130,7 @@ def rethreshold(
             found[record.number] = solved
     told = tuple(f"{_trials([*numbers])} {reason}" for reason, numbers in problems.items())
     if not found:
-        raise StudyError(f"study '{study.config.name}': {'; '.join(told)}")
+        raise StudyError(f"study '{study.name}': {'; '.join(told)}")
     metrics_by_name = {
         name: metric for name, metric in (asked | beside).items() if any(name in solved for solved in found.values())
     }
@@ -200,15 +200,20 @@ def _beside(study: Study) -> dict[str, Metric]:
 
 def _records(study: Study, trial: int | None) -> list[TrialRecord]:
     records = read_records(study)
-    name = study.config.name
+    name, typed = study.name, study.typed
     if trial is not None:
         found = [record for record in records if record.number == trial]
         if not found:
-            raise StudyError(f"study '{name}' has no trial {trial}: 'raysearch status {name}' lists them")
+            raise StudyError(f"study '{name}' has no trial {trial}: 'raysearch status {typed}' lists them")
+        if found[0].same_as is not None:
+            raise StudyError(
+                f"trial {trial} has the configuration of trial {found[0].same_as}, and was not trained again: give that"
+                " one"
+            )
         return found
-    complete = [record for record in records if record.state == "complete"]
+    complete = [record for record in records if record.state == "complete" and record.same_as is None]
     if not complete:
-        raise StudyError(f"study '{name}' has no complete trial yet: 'raysearch status {name}' shows its trials")
+        raise StudyError(f"study '{name}' has no complete trial yet: 'raysearch status {typed}' shows its trials")
     return complete
 
 

@@ -41,9 +41,13 @@ def run_study(study: Study, cluster: Cluster, listen: Callable[[Book], Listener]
     study.stop_file.unlink(missing_ok=True)
     try:
         book = Book(study)
+        events = Events(listen(book))
+        for text in book.heard():
+            events.told(text)
+        for ended in book.settled():
+            events.ended(*ended)
         if not book.remaining:
             return None
-        events = Events(listen(book))
         limit = study.config.budget.seconds
         left = None if limit is None else limit - book.spent
         if left is not None and left <= 0:
@@ -64,7 +68,7 @@ def run_study(study: Study, cluster: Cluster, listen: Callable[[Book], Listener]
         if events.stop.errno is not None and is_disk_full(OSError(events.stop.errno, "")):
             raise disk_full(study.path)
         cause = StorageError if events.stop.errno is not None else RaysearchError
-        raise cause(f"{events.stop.reason}; 'raysearch resume {study.config.name}' goes on")
+        raise cause(f"{events.stop.reason}; 'raysearch resume {study.typed}' goes on")
     return events.stop
 
 

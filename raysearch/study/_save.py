@@ -25,12 +25,11 @@ def save_study(prepared: Prepared) -> Study:
         StudyError: the name is taken, or the folder cannot be written.
         StorageError: the disk is full.
     """
-    study = create_study(prepared.config, studies_root())
-    try:
+
+    def write_split(study: Study) -> None:
         write_parts(study, prepared.collection, prepared.split, prepared.annotation, prepared.labelling)
-    except OSError as error:
-        raise unwritable(study.path, error) from None
-    return study
+
+    return create_study(prepared.config, studies_root(), prepared.name, write_split)
 
 
 def extend(study: Study, *, samples: int | None = None, time_budget: str | None = None) -> Study:
@@ -44,7 +43,7 @@ def extend(study: Study, *, samples: int | None = None, time_budget: str | None 
     budget = study.config.budget
     if samples is not None and samples < budget.samples:
         raise StudyError(
-            f"--samples {samples}: study '{study.config.name}' was begun with {budget.samples}; give at least as many"
+            f"--samples {samples}: study '{study.name}' was begun with {budget.samples}; give at least as many"
         )
     if samples is not None and samples > budget.samples:
         space = space_from_dict(study.config.space, load_method(study.config.method))

@@ -7,8 +7,11 @@ import errno
 import fcntl
 import os
 import re
+import shlex
+import shutil
+import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
@@ -18,6 +21,9 @@ from raysearch.study._config import StudyConfig
 from raysearch.study._trial_folder import TrialFolder, write_atomically
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+
+UNFINISHED = ".new-"
+"""Begins the name of a folder that is no study yet."""
 
 LOOK_SECONDS = 0.3
 """Far longer than `Study.running` holds the lock that it asks for."""
@@ -34,6 +40,23 @@ class Study:
 
     path: Path
     config: StudyConfig
+
+    @property
+    def name(self) -> str:
+        """That of its folder, wherever that was copied to or from."""
+        return self.path.resolve().name
+
+    @property
+    def typed(self) -> str:
+        """What to type for it on a command line: its name where studies are looked for, or else its path."""
+        if self.path.resolve().parent == studies_root().resolve():
+            return shlex.quote(self.name)
+        path = str(self.path)
+        return shlex.quote(path if "/" in path else f"./{path}")
+
+    @property
+    def ledger(self) -> Path:
+        return self.path / "ledger.jsonl"
 
     @property
     def journal(self) -> Path:
@@ -82,8 +105,7 @@ class Study:
         with file:
             if not _lock_exclusively(file.fileno()):
                 raise StudyError(
-                    f"study '{self.config.name}' is being run by another process; 'raysearch stop {self.config.name}'"
-                    " ends it"
+                    f"study '{self.name}' is being run by another process; 'raysearch stop {self.typed}' ends it"
                 )
             yield
 
@@ -111,28 +133,71 @@ def check_name(name: str) -> None:
         )
 
 
-def create_study(config: StudyConfig, root: Path) -> Study:
-    """Makes the folder of a new study.
+def create_study(
+    config: StudyConfig, root: Path, name: str | None = None, fill: Callable[[Study], None] = lambda study: None
+) -> Study:
+    """Makes the folder of a new study, whole or not at all; two that are begun at the same moment never share one.
+
+    Args:
+        name: None for the method's and a number.
+        fill: writes what else belongs into the folder.
 
     Raises:
         StudyError: the name is taken, cannot be a folder's name, or the folder cannot be written.
         StorageError: the disk is full.
     """
-    check_name(config.name)
-    path = root / config.name
-    if (path / "study.yaml").exists():
-        refuse_taken(config, open_study(config.name, root))
+    if name is not None:
+        check_name(name)
     try:
-        path.mkdir(parents=True, exist_ok=True)
-        write_atomically(path / "study.yaml", config.to_yaml().encode())
+        root.mkdir(parents=True, exist_ok=True)
+        _remove_unfinished(root)
+        made = Path(tempfile.mkdtemp(prefix=UNFINISHED, dir=root))
     except OSError as error:
-        raise unwritable(path, error) from None
-    return Study(path, config)
+        raise unwritable(root, error) from None
+    try:
+        made.chmod(0o755)
+        study = Study(made, config)
+        write_atomically(made / "study.yaml", config.to_yaml().encode())
+        fill(study)
+        return Study(_give_name(study, root, name), config)
+    except OSError as error:
+        raise unwritable(root, error) from None
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
+
+
+def _give_name(study: Study, root: Path, name: str | None) -> Path:
+    """Renames a folder to a name that no other has: the file system lets one of several do it."""
+    while True:
+        path = root / (name or free_name(study.config.method, root))
+        try:
+            os.rename(study.path, path)
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
+                raise
+            if name is not None:
+                _refuse_name(study.config, path)
+        else:
+            return path
+
+
+def _remove_unfinished(root: Path) -> None:
+    """What processes that were killed in the middle of `create_study` have left: it takes far less than an hour."""
+    for left in root.glob(f"{UNFINISHED}*"):
+        if time.time() - left.lstat().st_mtime > 3600:
+            shutil.rmtree(left, ignore_errors=True)
+
+
+def _refuse_name(wanted: StudyConfig, path: Path) -> NoReturn:
+    """Raises the error for a name that is taken."""
+    if (path / "study.yaml").exists():
+        refuse_taken(wanted, open_study(path.name, path.parent))
+    raise StudyError(f"{path} exists and is no study (no study.yaml in it); give another --study, or move it away")
 
 
 def refuse_taken(wanted: StudyConfig, existing: Study) -> NoReturn:
     """Raises the error that fits: a study of something else, or one to be resumed."""
-    name, have = wanted.name, existing.config
+    name, have = existing.name, existing.config
     if have.method != wanted.method:
         difference = f"another method ({have.method}, not {wanted.method})"
     elif have.space_digest != wanted.space_digest:
@@ -145,8 +210,8 @@ def refuse_taken(wanted: StudyConfig, existing: Study) -> NoReturn:
         difference = f"another metric ({have.metric}, not {wanted.metric})"
     else:
         raise StudyError(
-            f"study '{name}' exists in {existing.path}: 'raysearch resume {name}' goes on with it; give another --study"
-            " to begin a new one"
+            f"study '{name}' exists in {existing.path}: 'raysearch resume {existing.typed}' goes on with it; give"
+            " another --study to begin a new one"
         )
     raise StudyError(f"study '{name}' exists in {existing.path} with {difference}; give another --study")
 
@@ -183,7 +248,8 @@ def open_study(name: str | None, root: Path | None = None) -> Study:
 
 def list_studies(root: Path) -> list[Path]:
     """Folders of studies, the one last created at the end."""
-    return sorted((p.parent for p in root.glob("*/study.yaml")), key=lambda p: (p / "study.yaml").stat().st_mtime)
+    found = (p.parent for p in root.glob("*/study.yaml") if not p.parent.name.startswith(UNFINISHED))
+    return sorted(found, key=lambda p: (p / "study.yaml").stat().st_mtime)
 
 
 def free_name(method: str, root: Path) -> str:

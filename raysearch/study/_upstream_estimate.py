@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from raysearch.method import Outcome, Training, upstream_plan
 from raysearch.search._grid import grid_points
-from raysearch.search._journal import quiet_optuna
 from raysearch.space import settings_of
 from raysearch.study._config import GRID
+from raysearch.study._journal import quiet_optuna
 from raysearch.study._prepare import Prepared
 from raysearch.study._upstream import shared_work
 from raysearch.training import Assignment

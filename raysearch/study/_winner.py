@@ -61,7 +61,8 @@ def corrected_winner(study: Study, records: Sequence[TrialRecord], number: int |
     best = best_of(list(records), maximise=study.config.direction == "maximize")
     defaults = study.config.defaults
     named = number is not None and (best is None or number != best.number)
-    among = [r for r in records if (r.number == number if named else r.state == "complete" and r.value is not None)]
+    complete = [r for r in records if r.state == "complete" and r.value is not None and r.same_as is None]
+    among = [r for r in records if r.number == number] if named else complete
     if not among:
         return None
     try:

@@ -6,6 +6,7 @@ import io
 import json
 import os
 import pickle
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -17,6 +18,7 @@ import yaml
 from export.finished_studies import SMALL, begun_study
 
 from cli.conftest import Call, Refuse
+from raysearch import __version__
 from raysearch.study import Book, Study, open_study
 from raysearch.training import decode, encode
 
@@ -80,7 +82,7 @@ def test_a_folder_that_cannot_be_written(refuse: Refuse, tmp_path: Path, monkeyp
     file = tmp_path / "file"
     file.touch()
     monkeypatch.setenv("RAYSEARCH_STUDIES", str(file / "studies"))
-    refuse(*AGAIN, says=(str(file / "studies" / "done"), "cannot be written", "RAYSEARCH_STUDIES"))
+    refuse(*AGAIN, says=(str(file / "studies"), "cannot be written", "RAYSEARCH_STUDIES"))
 
 
 def test_a_journal_cut_in_mid_line(call: Call, study: Study) -> None:
@@ -91,17 +93,47 @@ def test_a_journal_cut_in_mid_line(call: Call, study: Study) -> None:
     assert (during.code, json.loads(during.out)) == (0, before)
     resumed = call("resume", "done")
     assert resumed.code == 0
-    assert study.journal.read_bytes().startswith(whole)
-    assert b"tri\n" not in study.journal.read_bytes()
-    assert (study.path / "journal.log.cut").read_bytes() == b'{"op_code":5,"worker_id":"x","tri\n'
+    assert study.journal.read_bytes() == whole == study.ledger.read_bytes()
     assert json.loads(call("status", "done", "--json").out) == before
 
 
-def test_a_journal_damaged_in_its_middle(refuse: Refuse, study: Study) -> None:
-    lines = study.journal.read_bytes().splitlines(keepends=True)
+def test_a_ledger_damaged_in_its_middle(refuse: Refuse, call: Call, study: Study) -> None:
+    before = call("status", "done").out
+    lines = study.ledger.read_bytes().splitlines(keepends=True)
     lines[2] = b"\x00\x00damaged\n"
+    study.ledger.write_bytes(b"".join(lines))
+    assert call("status", "done").out == before, "the journal has it too"
     study.journal.write_bytes(b"".join(lines))
-    refuse("resume", "done", says=(f"{study.journal} line 3 is not JSON", "restore the file from a copy"))
+    for command in ("status", "resume", "dashboard"):
+        refuse(
+            command, "done", says=(f"{study.ledger} and journal.log beside it are both damaged", "entry 2 of", "copy")
+        )
+
+
+def test_a_copied_study_is_itself(call: Call, study: Study, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    copy = study.path.with_name("copy")
+    shutil.copytree(study.path, copy)
+    assert json.loads(call("status", "copy", "--json").out)["study"] == "copy"
+    assert {row["study"] for row in json.loads(call("studies", "--json").out)} == {"done", "copy"}
+    resumed = call("resume", "copy")
+    assert resumed.code == 0
+    assert "export copy --out copy-model" in resumed.out
+    assert "done" not in resumed.out.replace(str(study.path.parent), "")
+    moved = tmp_path / "else where" / "moved"
+    moved.parent.mkdir()
+    copy.rename(moved)
+    assert f"raysearch export '{moved}' --out moved-model" in call("resume", moved).out
+    monkeypatch.chdir(moved.parent)
+    assert "raysearch export ./moved --out moved-model" in call("resume", "./moved").out
+
+
+def test_a_folder_that_is_no_study_is_not_taken(refuse: Refuse, study: Study) -> None:
+    """Nor is it filled: what it holds is somebody's."""
+    (study.path.parent / "mine").mkdir()
+    (study.path.parent / "mine" / "notes.txt").write_text("x")
+    refuse(*AGAIN[:-1], "mine", says=(f"{study.path.parent / 'mine'} exists and is no study", "give another --study"))
+    assert [p.name for p in (study.path.parent / "mine").iterdir()] == ["notes.txt"]
+    assert not list(study.path.parent.glob(".new-*"))
 
 
 @pytest.mark.parametrize(
@@ -110,10 +142,14 @@ def test_a_journal_damaged_in_its_middle(refuse: Refuse, study: Study) -> None:
         (lambda text: text.replace("method:", "methd:"), ("unknown key 'methd'", "did you mean 'method'?")),
         (lambda text: text.replace("seed: 0\nkeep", "keep"), ("no key 'seed'", "restore the file")),
         (lambda text: text.replace("samples:", "sample:"), ("budget or resources are damaged", "'sample'")),
-        (lambda text: text[:60], ("no key", "restore the file")),
+        (lambda text: text[: text.index("space:")], ("no key", "restore the file")),
         (lambda text: "[1, 2", ("is not YAML", "restore it from a copy")),
         (lambda text: "", ("holds NoneType", "restore it from a copy")),
         (lambda text: "\udcff\udcfe", ("is not YAML", "restore it from a copy")),
+        (
+            lambda text: text.replace("method:", "methd:").replace("raysearch: ", "raysearch: 9.9.9+"),
+            ("was written by raysearch 9.9.9+", f"this is {__version__}: only that version reads it"),
+        ),
         (lambda text: "!!python/object/apply:os.system ['true']", ("is not YAML", "restore it from a copy")),
     ],
 )

@@ -7,7 +7,7 @@ from __future__ import annotations
 import builtins
 import itertools
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -15,7 +15,6 @@ from typing import Any
 
 import pytest
 import torch
-from optuna.storages.journal import JournalFileBackend
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import TrialScheduler
 from ray.tune.search import Searcher
@@ -32,6 +31,8 @@ from raysearch.search._searcher import StudySearcher
 from raysearch.search._trainable import SlotTrial
 from raysearch.slots._client import Lease, TrialFailedError
 from raysearch.study._book import Assigned, Book, TrialRecord
+from raysearch.study._journal import StudyJournal
+from raysearch.study._ledger import Ledger
 from raysearch.study._study import Study
 from raysearch.training import decode, encode
 from search.toy import value_of
@@ -56,6 +57,9 @@ class Log:
 
     def noted(self, number: int, text: str) -> None:
         self.lines.append(("noted", number, text))
+
+    def told(self, text: str) -> None:
+        self.lines.append(("told", text))
 
 
 class TuneTrial:
@@ -348,7 +352,8 @@ def switched_off(patch: pytest.MonkeyPatch, write: int, *, torn: bool) -> Iterat
             raise Killed(what)
 
     real_write, real_unlink, real_open = Path.write_bytes, Path.unlink, builtins.open
-    real_replace, real_link, real_append = os.replace, os.link, JournalFileBackend.append_logs
+    real_replace, real_link = os.replace, os.link
+    real_append, real_publish, published = Ledger.append, StudyJournal._publish, itertools.count()
 
     def write_bytes(path: Path, data: bytes) -> int:
         tick(f"write {path.name}", lambda: real_write(path, data[: len(data) // 2]))
@@ -367,14 +372,18 @@ def switched_off(patch: pytest.MonkeyPatch, write: int, *, torn: bool) -> Iterat
         tick(f"link {target.name}")
         real_link(source, target)
 
-    def append_logs(backend: JournalFileBackend, logs: list[dict[str, Any]]) -> None:
+    def append(ledger: Ledger, entry: bytes) -> bytes:
         def half() -> None:
-            real_append(backend, logs)
-            size = os.path.getsize(backend._file_path)
-            os.truncate(backend._file_path, size - 17)
+            real_append(ledger, entry)
+            os.truncate(ledger.path, os.path.getsize(ledger.path) - 17)
 
-        tick("journal", half)
-        real_append(backend, logs)
+        tick("ledger", half)
+        return real_append(ledger, entry)
+
+    def publish(journal: StudyJournal, lines: Sequence[bytes]) -> None:
+        if next(published) % 5 == 0:  # every one of them would take long
+            tick("journal", lambda: real_publish(journal, [b"".join(lines)[:-17]]))
+        real_publish(journal, lines)
 
     class Appending:
         def __init__(self, path: Path) -> None:
@@ -395,14 +404,15 @@ def switched_off(patch: pytest.MonkeyPatch, write: int, *, torn: bool) -> Iterat
     patch.setattr(Path, "unlink", unlink)
     patch.setattr(os, "replace", replace)
     patch.setattr(os, "link", link)
-    patch.setattr(JournalFileBackend, "append_logs", append_logs)
+    patch.setattr(Ledger, "append", append)
+    patch.setattr(StudyJournal, "_publish", publish)
     patch.setattr("raysearch.study._trial_folder.open", lambda path, mode: Appending(path), raising=False)
     try:
         yield seen
     finally:
         for owner, name, real in (
             (Path, "write_bytes", real_write), (Path, "unlink", real_unlink), (os, "replace", real_replace),
-            (os, "link", real_link), (JournalFileBackend, "append_logs", real_append),
+            (os, "link", real_link), (Ledger, "append", real_append), (StudyJournal, "_publish", real_publish),
         ):  # fmt: skip
             patch.setattr(owner, name, real)
         patch.delattr("raysearch.study._trial_folder.open")

@@ -100,7 +100,7 @@ def test_switched_off_at_any_write(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         saved = recorded(study)
         ended = [
             int(line.split(b'"trial_id":')[1].split(b",")[0])
-            for line in whole_lines(study.journal)
+            for line in whole_lines(study.ledger)
             if b'"result"' in line
         ]
         book = machine.run(study)

@@ -70,7 +70,7 @@ def toy_study(root: Path, name: str = "toy", **changes: Any) -> Study:
         samples=changes.pop("samples", 6), epochs=changes.pop("epochs", 3), seconds=changes.pop("seconds", None)
     )
     config = StudyConfig(
-        name=name, method="search.toy:Toy", preset="small", space=space.to_dict(), space_digest=space.digest(),
+        method="search.toy:Toy", preset="small", space=space.to_dict(), space_digest=space.digest(),
         data="phantom", fingerprint="0", classes=["a", "b"], view="single",
         split={"how": "random", "seed": 0, "digest": "d"}, metric="f1_plus", direction="maximize", select="best",
         decision_thresholds="solve", loss_thresholds="fixed", alternate=None,
@@ -78,4 +78,4 @@ def toy_study(root: Path, name: str = "toy", **changes: Any) -> Study:
         per_class=False, scheduler="fifo", mutable=["lr", "gate"], sampler="tpe",
         seed=7, keep_checkpoints=2, budget=budget, resources=Resources(), versions={}, created="",
     )  # fmt: skip
-    return create_study(dataclasses.replace(config, **changes), root)
+    return create_study(dataclasses.replace(config, **changes), root, name)

@@ -235,18 +235,22 @@ def test_readers_see_a_running_study(tmp_path: Path) -> None:
     assert read_records(study) == [], "the defaults are not a trial yet"
     complete(study, book, 0.5)
     book.next()
-    with open(study.journal, "ab") as journal:
-        journal.write(b'{"op_code":5,"worker')
+    with open(study.ledger, "ab") as ledger:
+        ledger.write(b'{"op_code":5,"worker')
     assert [(r.number, r.state, r.value) for r in read_records(study)] == [(0, "complete", 0.5), (1, "running", None)]
 
 
-def test_a_lost_journal_is_not_begun_again(tmp_path: Path) -> None:
+def test_a_lost_ledger_is_not_begun_again(tmp_path: Path) -> None:
     """Parameters of old folders would be mixed with numbers of new trials."""
     study = toy_study(tmp_path)
     complete(study, Book(study), 0.5)
+    study.ledger.unlink()
     study.journal.unlink()
-    with pytest.raises(StudyError, match=r"trials/0 holds trial 0, and .*journal\.log knows 0 trials only: restore"):
+    with pytest.raises(StudyError, match=r"trials/0 holds trial 0, and .*ledger\.jsonl knows 0 trials only: restore"):
         Book(study)
+    with pytest.raises(StudyError, match=r"holds trials, and .*ledger\.jsonl knows none: restore"):
+        read_records(study)
+    assert not study.ledger.exists() or not study.ledger.read_bytes(), "nothing was begun"
 
 
 @pytest.mark.parametrize("damage", [b"", b"not a checkpoint", b"PK\x03\x04" + b"\0" * 60])
