@@ -170,4 +170,5 @@ def request_options(command: F) -> F:
 
 
 def print_json(value: Any) -> None:
-    click.echo(json.dumps(value, indent=2, default=str))
+    # the one control character that JSON leaves as it is
+    click.echo(json.dumps(value, indent=2, default=str).replace("\x7f", "\\u007f"))
