@@ -16,6 +16,8 @@ AS_IT_IS = "raysearch.as-it-is"
 
 
 def _as_it_is(error: UnicodeError) -> tuple[str | bytes, int]:
+    assert isinstance(error, UnicodeEncodeError)
+    error.end = error.start + 1  # the two kinds may follow each other
     try:
         return codecs.lookup_error("surrogateescape")(error)
     except UnicodeError:

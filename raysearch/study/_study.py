@@ -207,6 +207,13 @@ def is_disk_full(error: BaseException) -> bool:
 
 
 def disk_full(path: Path) -> StorageError:
+    """The message for the disk of a study's folder, whether there is a study in it or was to be one."""
+    if (path / "study.yaml").exists():
+        return StorageError(
+            f"the disk of {path} is full; what was finished is safe: free some space, then 'raysearch resume"
+            f" {path.name}'"
+        )
     return StorageError(
-        f"the disk of {path} is full; what was finished is safe: free some space, then 'raysearch resume {path.name}'"
+        f"the disk of {path} is full, so no study was made; free some space, or choose another folder with"
+        " RAYSEARCH_STUDIES, and give the same command again"
     )
