@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import unicodedata
+
+_JOINERS = "\u200c\u200d"
+"""Format characters that belong to the spelling of words and emoji."""
+
 
 def counted(number: float, noun: str) -> str:
     """A number of things, of which the plural ends in s.
@@ -11,3 +16,28 @@ def counted(number: float, noun: str) -> str:
     """
     written = f"{number:g}" if isinstance(number, float) else str(number)
     return f"{written} {noun}" + ("" if number == 1 else "s")
+
+
+def shown(text: str) -> str:
+    """Text of which no terminal obeys anything but line breaks and tabs: control characters, those that turn the
+    direction of writing, and bytes that are no text stand as escapes.
+
+    >>> shown("a\\x1b[31mb\\r\\u202ec")
+    'a\\\\x1b[31mb\\\\r\\\\u202ec'
+    """
+    return text if text.isprintable() else "".join(map(_shown, text))
+
+
+def one_line(text: str) -> str:
+    """`shown`, without line breaks."""
+    return shown(text).replace("\n", "\\n")
+
+
+def _shown(letter: str) -> str:
+    if letter.isprintable() or letter in "\n\t" or letter in _JOINERS:
+        return letter
+    if unicodedata.category(letter) in ("Zs", "Co", "Cn"):
+        return letter
+    if "\udc80" <= letter <= "\udcff":  # how Python keeps a byte of a file's name that is no text
+        return f"\\x{ord(letter) - 0xDC00:02x}"
+    return letter.encode("unicode_escape").decode("ascii")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import io
 import os
 import re
 import sys
@@ -65,7 +64,11 @@ class LazyGroup(click.Group):
             formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
 
 
-@click.command(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.command(
+    cls=LazyGroup,
+    # click would take escape codes out of names of files; the streams show them
+    context_settings={"help_option_names": ["-h", "--help"], "color": True},
+)
 @click.version_option(__version__, prog_name="raysearch")
 def app() -> None:
     """Search hyper-parameters and thresholds of weakly and semi-supervised localization methods.
@@ -79,32 +82,47 @@ def app() -> None:
 
 def main(argv: list[str] | None = None) -> None:
     """Runs a command and ends the process: 0 done, 1 something failed, 2 the input was wrong, 130 interrupted."""
-    from raysearch.errors import RaysearchError
+    from raysearch.cli._streams import guarded, unwritten
 
-    sys.path.append(os.getcwd())  # last: --method package.module:Class finds the user's own code, nothing is shadowed
     if not sys.warnoptions:
         warnings.simplefilter("ignore")  # those of libraries are not about anything that the user did
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="surrogateescape")  # file names need not be UTF-8
+    with guarded() as out:
+        code = _run(argv)
+        reason = unwritten(out)
+        if reason:
+            code = _fail(reason, code or 1)
+    sys.exit(code)
+
+
+def _run(argv: list[str] | None) -> int:
+    from raysearch.errors import RaysearchError
+
     try:
-        app.main(args=argv, prog_name="raysearch", standalone_mode=False)
+        # last: --method package.module:Class finds the user's own code, nothing is shadowed
+        sys.path.append(os.getcwd())
+    except OSError as error:
+        return _fail(f"the working folder cannot be used ({error.strerror}); change to one that is there", 2)
+    try:
+        code = app.main(args=argv, prog_name="raysearch", standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message())
     except click.UsageError as error:
         command = error.ctx.command_path if error.ctx else "raysearch"
-        _fail(f"{error.format_message().rstrip('.')} ('{command} --help' shows what it takes)", 2)
+        return _fail(f"{error.format_message().rstrip('.')} ('{command} --help' shows what it takes)", 2)
     except click.ClickException as error:
-        _fail(error.format_message(), 2)
+        return _fail(error.format_message(), 2)
     except RaysearchError as error:
-        _fail(str(error), error.exit_code)
+        return _fail(str(error), error.exit_code)
     except (click.Abort, KeyboardInterrupt):
-        _fail("interrupted", 130)
-    except BrokenPipeError:
-        sys.stderr.close()
-        sys.exit(0)
-    sys.exit(0)
+        return _fail("interrupted", 130)
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else 1
+    else:
+        return code if isinstance(code, int) else 0
+    return 0
 
 
-def _fail(message: str, code: int) -> None:
+def _fail(message: str, code: int) -> int:
+    """Says in one line why a command ends with a code."""
     print("raysearch:", re.sub(r"\s*\n\s*", " ", message.strip()), file=sys.stderr)
-    sys.exit(code)
+    return code

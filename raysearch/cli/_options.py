@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -22,33 +23,55 @@ class FiniteRange(click.FloatRange):
         return number
 
 
+class Text(click.types.StringParamType):
+    """Text that can be recorded: bytes that are none cannot stand in study.yaml, nor in JSON."""
+
+    name = "text"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        text = str(value)
+        if any("\ud800" <= letter <= "\udfff" for letter in text):
+            encoding = sys.getfilesystemencoding()
+            self.fail(f"{text} is not text ({encoding}), and has to be recorded; give it another name.", param, ctx)
+        return text
+
+
+TEXT = Text()
+
 study_argument = click.argument("study", required=False)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 
 _REQUEST = [
     click.option(
-        "--method", required=True, metavar="NAME", help="A name of 'raysearch methods', or package.module:Class."
+        "--method",
+        required=True,
+        type=TEXT,
+        metavar="NAME",
+        help="A name of 'raysearch methods', or package.module:Class.",
     ),
     click.option(
         "--preset", type=click.Choice(["paper", "small"]), help="Default: paper on data in a folder, small on phantom."
     ),
-    click.option("--space", metavar="FILE", help="A search-space file of your own, or module:function."),
+    click.option("--space", type=TEXT, metavar="FILE", help="A search-space file of your own, or module:function."),
     click.option(
         "--set",
         "sets",
         multiple=True,
+        type=TEXT,
         metavar="NAME=SPEC",
         help="Search a parameter: lr=log:1e-5:1e-2, x=float:0:1, u=int:0:6, p=choice:0.5,0.9.",
     ),
-    click.option("--fix", "fixes", multiple=True, metavar="NAME=VALUE", help="Fix a parameter."),
+    click.option("--fix", "fixes", multiple=True, type=TEXT, metavar="NAME=VALUE", help="Fix a parameter."),
     click.option(
         "--data",
+        type=TEXT,
         metavar="KIND:PATH[,KEY=VALUE...]",
         help="Data source, e.g. chestxray14:/data/nih,task=normal-vs-pneumonia,size=256; of methods that train on two:"
         " cls=SOURCE,seg=SOURCE. Default: the method's own, which is computed.",
     ),
     click.option(
         "--split",
+        type=TEXT,
         default="random",
         show_default=True,
         metavar="random|official|fold:I/K|FILE",
@@ -76,9 +99,10 @@ _REQUEST = [
         metavar="SHARE",
         help="Share of the other training images that is trained on; default: all.",
     ),
-    click.option("--metric", metavar="NAME", help="What the search optimises; default: the method's own."),
+    click.option("--metric", type=TEXT, metavar="NAME", help="What the search optimises; default: the method's own."),
     click.option(
         "--keep-evidence",
+        type=TEXT,
         metavar="KIND[,KIND]",
         help="More evidence than the search needs: components (boxes), maps (SSIM, Hausdorff), ranks (from Python).",
     ),
@@ -121,7 +145,9 @@ _REQUEST = [
     click.option("--per-class", is_flag=True, help="A decision threshold a class instead of a shared one."),
     click.option("--samples", type=click.IntRange(min=1), metavar="N", help="Trials; default: the preset's."),
     click.option("--epochs", type=click.IntRange(min=1), metavar="N", help="Epochs a trial; default: the preset's."),
-    click.option("--time", "time_budget", metavar="DURATION", help="Stop after this long, e.g. 2h, 30m, 90s."),
+    click.option(
+        "--time", "time_budget", type=TEXT, metavar="DURATION", help="Stop after this long, e.g. 2h, 30m, 90s."
+    ),
     click.option(
         "--seed", default=0, show_default=True, type=click.IntRange(min=0), help="Seed of the search and its trainings."
     ),
@@ -134,6 +160,7 @@ _REQUEST = [
     ),
     click.option(
         "--sampler",
+        type=TEXT,
         default="tpe",
         show_default=True,
         metavar="tpe|random|grid",
@@ -150,7 +177,10 @@ _REQUEST = [
     click.option("--gpus-per-worker", type=FiniteRange(min=0), help="GPUs a worker; default: 1 where there are any."),
     click.option("--slots", type=click.IntRange(min=1), help="Trials at a time; default: as many as fit."),
     click.option(
-        "--address", metavar="auto|HOST:PORT", help="Join a Ray cluster that is running; default: this machine."
+        "--address",
+        type=TEXT,
+        metavar="auto|HOST:PORT",
+        help="Join a Ray cluster that is running; default: this machine.",
     ),
     click.option(
         "--keep-checkpoints",
@@ -170,4 +200,5 @@ def request_options(command: F) -> F:
 
 
 def print_json(value: Any) -> None:
-    click.echo(json.dumps(value, indent=2, default=str))
+    # the one control character that JSON leaves as it is
+    click.echo(json.dumps(value, indent=2, default=str).replace("\x7f", "\\u007f"))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from raysearch._text import counted
+from raysearch._text import counted, one_line
 
 if TYPE_CHECKING:
     from raysearch.study import Cluster, Prepared, Study
@@ -34,7 +34,7 @@ def prepare_request(request: dict[str, Any], cluster: Cluster) -> Prepared:
 def show_notes(prepared: Prepared) -> None:
     """What the user should know, once nothing can be refused any more: a refusal is one line."""
     for warning in prepared.warnings:
-        click.echo(f"note: {warning}", err=True)
+        click.echo(one_line(f"note: {warning}"), err=True)
 
 
 def run_and_report(study: Study, cluster: Cluster) -> None:
@@ -72,7 +72,7 @@ def run_and_report(study: Study, cluster: Cluster) -> None:
         by_class = class_lines(config.metric, plain_by_class(study, best))
         for line in [*by_class, *trial_lines(beside_trivial(study, best, won))]:
             click.echo(line)
-        click.echo(f"  {settings}")
+        click.echo(one_line(f"  {settings}"))
         click.echo(f"  {thresholds}")
         for name, by_class in best.result.get("alternation", {}).get("thresholds", {}).items():
             click.echo(f"  {name}: {_values(by_class)}")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from raysearch._text import counted
+from raysearch._text import counted, one_line
 from raysearch.cli._options import json_option, print_json
 
 
@@ -56,7 +56,7 @@ def check(source: str, pictures: Path | None, as_json: bool) -> None:
         print_json(report.as_dict() | ({} if pictures is None else {"pictures": drawn}))
     else:
         for line in [*report.lines(), *([f"wrote {' and '.join(drawn)}"] if drawn else [])]:
-            click.echo(line)
+            click.echo(one_line(line))
     if not report.ok:
         raise DataError(
             f"{counted(len(report.problems), 'problem')} in {report.source}, named above: mend or remove what they"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from raysearch._text import counted
-from raysearch.cli._options import json_option, print_json, request_options
+from raysearch.cli._options import TEXT, json_option, print_json, request_options
 
 if TYPE_CHECKING:
     from raysearch.study import Prepared
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @request_options
-@click.option("--study", "name", metavar="NAME", help="Name of the study.")
+@click.option("--study", "name", type=TEXT, metavar="NAME", help="Name of the study.")
 @json_option
 def plan(name: str | None, address: str | None, as_json: bool, **request: Any) -> None:
     """Say what a search would run, whether it can ever be scheduled, and estimate time, GPU-hours, memory and disk.

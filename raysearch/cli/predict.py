@@ -40,7 +40,8 @@ def predict(folder: Path, images: tuple[Path, ...], out: Path, bits: str | None,
             notes.update(p.notes)
         last = p.source
         if not as_json:
-            click.echo(f"{p.source}: {p.label} ({p.score:.2f}), mask {100 * p.area:.1f}% of the image")
+            name = str(p.source).replace("\n", "\\n")
+            click.echo(f"{name}: {p.label} ({p.score:.2f}), mask {100 * p.area:.1f}% of the image")
         rows.append(
             {
                 "image": str(p.source),

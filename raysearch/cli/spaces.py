@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from raysearch._text import counted
+from raysearch._text import counted, one_line
 from raysearch.cli._options import json_option, print_json
 
 
@@ -45,4 +45,5 @@ def spaces(method: str | None, preset: str, file: str | None, as_json: bool) -> 
         what = row["range"] or f"= {row['default']}"
         default = f"default {row['default']}" if row["range"] else ""
         when = f"when {row['when']}" if row["when"] else ""
-        click.echo(f"  {row['name']:<20} {row['kind']:<12} {what:<28} {default:<22} {when:<20} {row['source']}")
+        line = f"  {row['name']:<20} {row['kind']:<12} {what:<28} {default:<22} {when:<20} {row['source']}"
+        click.echo(one_line(line))

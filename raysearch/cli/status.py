@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from raysearch._text import counted
+from raysearch._text import counted, one_line
 from raysearch.cli._options import json_option, print_json, study_argument
 
 if TYPE_CHECKING:
@@ -74,10 +74,9 @@ def status(study: str | None, mean_over: str | None, as_json: bool) -> None:
         value = "-" if record.value is None else f"{record.value:.4f}"
         params = _line(record.params)
         mark = "*" if best is not None and record.number == best.number else " "
-        click.echo(
-            f"{mark}{record.number:>4} {record.state:<9} {value:>7} {counted(record.epochs, 'epoch'):>11}  {params}"
-            f" {record.reason}"
-        )
+        epochs = counted(record.epochs, "epoch")
+        row = f"{mark}{record.number:>4} {record.state:<9} {value:>7} {epochs:>11}  {params} {record.reason}"
+        click.echo(one_line(row))
     finished = sum(r.state != "running" for r in records)
     running = ", running" if found.running else ""
     click.echo(f"{finished} of {counted(config.budget.samples, 'trial')} finished{running}")
@@ -98,7 +97,8 @@ def _show_groups(study: Study, name: str, groups: list[Repeats], *, as_json: boo
     click.echo(f"{study.name}: {config.method} on {config.data}, mean {config.metric} over {name}")
     for group in groups:
         bounds = "" if group.low is None else f" [{group.low:.4f}, {group.high:.4f}]"
-        click.echo(f" {group.mean:.4f}{bounds} of {counted(len(group.numbers), 'trial')}  {_line(group.params)}")
+        of = counted(len(group.numbers), "trial")
+        click.echo(one_line(f" {group.mean:.4f}{bounds} of {of}  {_line(group.params)}"))
 
 
 def _line(params: dict[str, Any]) -> str:

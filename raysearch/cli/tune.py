@@ -6,12 +6,12 @@ from typing import Any
 
 import click
 
-from raysearch.cli._options import request_options
+from raysearch.cli._options import TEXT, request_options
 
 
 @click.command()
 @request_options
-@click.option("--study", "name", metavar="NAME", help="Name of the study; default: the method and a number.")
+@click.option("--study", "name", type=TEXT, metavar="NAME", help="Name of the study; default: the method and a number.")
 def tune(name: str | None, address: str | None, **request: Any) -> None:
     """Search a method's hyper-parameters and thresholds.
 

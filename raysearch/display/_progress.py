@@ -6,13 +6,13 @@ import math
 import statistics
 import threading
 import time
-from typing import Any, TextIO
+from typing import IO, Any
 
 from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from raysearch._text import counted
+from raysearch._text import counted, one_line
 from raysearch.study._book import Book
 from raysearch.study._config import StudyConfig
 from raysearch.study._upstream import unfinished
@@ -24,7 +24,7 @@ class Progress:
     """Listens to a search and draws on `terminal`. Where that is no terminal, only the lines of finished trials are
     written. Use as a context manager."""
 
-    def __init__(self, terminal: TextIO, config: StudyConfig) -> None:
+    def __init__(self, terminal: IO[str], config: StudyConfig) -> None:
         self._console = Console(file=terminal, highlight=False, soft_wrap=True)
         self._config = config
         self._book: Book | None = None
@@ -96,15 +96,15 @@ class Progress:
         mark = "*" if better else " "
         took = f"{seconds:6.1f} s" if seconds == seconds else f"{'-':>8}"
         line = f"{mark} trial {number:<4} {state:<9} {self._config.metric} {value:<7} {took}  {params} {reason}"
-        self._console.print(Text(line.rstrip()))
+        self._console.print(Text(one_line(line.rstrip())))
 
     def noted(self, number: int, text: str) -> None:
         """Something went otherwise than it should in a trial that goes on."""
-        self._console.print(Text(f"  trial {number:<4} {text}"))
+        self._console.print(Text(one_line(f"  trial {number:<4} {text}")))
 
     def told(self, text: str) -> None:
         """Something happened to the study as a whole."""
-        self._console.print(Text(f"note: {text}"))
+        self._console.print(Text(one_line(f"note: {text}")))
 
     def _line(self) -> Text:
         with self._lock:
@@ -128,7 +128,7 @@ class Progress:
                 *self._shared(),
                 f"ETA {'-' if eta is None else format_seconds(eta)}",
             ]
-        return Text("  " + " | ".join(parts), style="bold", no_wrap=True, overflow="ellipsis")
+        return Text(one_line("  " + " | ".join(parts)), style="bold", no_wrap=True, overflow="ellipsis")
 
     def _shared(self) -> list[str]:
         """What trials wait for before their first epoch."""

@@ -36,8 +36,7 @@ from raysearch.export._score import observe_rows, optimistic, summarise
 from raysearch.export._trial import candidate, chosen_trial, trained_settings
 from raysearch.method import load_method
 from raysearch.study import Study, TrialRecord, beside_of, read_parts
-from raysearch.study._looks import record_look
-from raysearch.study._study import unwritable
+from raysearch.study._looks import record_look, unrecorded
 from raysearch.study._winner import Corrected, limits
 from raysearch.thresholds import (
     BoxRule,
@@ -130,7 +129,7 @@ def _export(
         if thresholds_on == "test":
             scores["optimistic"]["look"] = record_look(study, f"{command} --thresholds-on test", record.number)
     except OSError as error:
-        raise unwritable(study.path.parent, error) from None
+        raise unrecorded(study, error) from None
     # other post-processing than the trial's was no part of the choice
     changed = settings != trained_settings(study, record)
     overtuning = None if changed else tested(study, record, collection, rows, observations)

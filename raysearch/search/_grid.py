@@ -7,7 +7,6 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from decimal import Decimal
 from typing import Any
 
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
@@ -18,6 +17,7 @@ from optuna.trial import FixedTrial, FrozenTrial
 from raysearch.errors import UserError
 from raysearch.space import AnySpace, Space
 from raysearch.space._condition import refuse_unmet
+from raysearch.space._decimal import count, numbered
 from raysearch.space._fraction import default_of
 
 LARGEST = 10_000
@@ -65,7 +65,7 @@ def narrowed(space: AnySpace, sets: Sequence[str]) -> AnySpace:
     named = {text.partition("=")[0] for text in sets}
     if not named or not isinstance(space, Space):
         return space
-    for name in sorted(named - set(space.searched)):
+    for name in sorted(name for name in named - set(space.searched) if space.parameters[name].domain is not None):
         raise UserError(
             f"--sampler grid: {name} is a threshold that others choose, or that stays fixed (--decision-thresholds,"
             f" --loss-thresholds); leave --set {name} out, or have such thresholds sampled"
@@ -92,19 +92,21 @@ def grid_points(space: AnySpace) -> list[Point]:
     """
     if not isinstance(space, Space):
         raise UserError("--sampler grid: a search space that is a function cannot be listed; use tpe or random")
-    values = {}
-    for name, distribution in space.distributions().items():
+    distributions = space.distributions()
+    for name in distributions:
         if space.parameters[name].per_class:
             raise UserError(
                 f"--sampler grid: {name} is drawn class by class; fix it (--fix {name}=VALUE), or use tpe or random"
             )
-        values[name] = _values(name, distribution)
-    count = math.prod(map(len, values.values()))
-    if count > LARGEST:
-        sizes = " x ".join(f"{len(listed)} of {name}" for name, listed in values.items())
+    counts = {name: _count(name, distribution) for name, distribution in distributions.items()}
+    combinations = math.prod(counts.values())
+    if combinations > LARGEST:
+        sizes = " x ".join(f"{number} of {name}" for name, number in counts.items())
         raise UserError(
-            f"--sampler grid: {sizes} are {count} combinations, expected at most {LARGEST}; fix some (--fix NAME=VALUE)"
+            f"--sampler grid: {sizes} are {combinations} combinations, expected at most {LARGEST}; fix some (--fix"
+            " NAME=VALUE)"
         )
+    values = {name: _values(distribution) for name, distribution in distributions.items()}
     points: dict[str, Point] = {}
     for combination in itertools.product(*values.values()):
         trial = FixedTrial(dict(zip(values, combination, strict=True)))
@@ -113,17 +115,27 @@ def grid_points(space: AnySpace) -> list[Point]:
     return list(points.values())
 
 
-def _values(name: str, distribution: BaseDistribution) -> list[Any]:
+def _count(name: str, distribution: BaseDistribution) -> int:
+    """How many values there are to list."""
     if isinstance(distribution, CategoricalDistribution):
-        return list(distribution.choices)
+        return len(distribution.choices)
     if isinstance(distribution, IntDistribution):
-        return list(range(distribution.low, distribution.high + 1, distribution.step))
+        return len(range(distribution.low, distribution.high + 1, distribution.step))
     assert isinstance(distribution, FloatDistribution)
     if distribution.step is None:
         raise UserError(
             f"--sampler grid: {name} is any number from {distribution.low:g} to {distribution.high:g}; list its values"
             f" (--set {name}=choice:A,B), or fix it (--fix {name}=VALUE)"
         )
-    # in decimals as they are written: in binary 3 x 0.1 is not 0.3
-    low, high, step = (Decimal(str(each)) for each in (distribution.low, distribution.high, distribution.step))
-    return [float(low + number * step) for number in range(int((high - low) / step) + 1)]
+    return count(distribution.low, distribution.high, distribution.step)
+
+
+def _values(distribution: BaseDistribution) -> list[Any]:
+    if isinstance(distribution, CategoricalDistribution):
+        return list(distribution.choices)
+    if isinstance(distribution, IntDistribution):
+        return list(range(distribution.low, distribution.high + 1, distribution.step))
+    assert isinstance(distribution, FloatDistribution)
+    low, high, step = distribution.low, distribution.high, distribution.step
+    assert step is not None
+    return [numbered(number, low, step) for number in range(count(low, high, step))]

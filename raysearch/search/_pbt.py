@@ -16,6 +16,7 @@ from optuna.distributions import BaseDistribution, FloatDistribution, IntDistrib
 from raysearch._random import derive
 from raysearch.errors import UserError
 from raysearch.search._rules import Rules, Verdict
+from raysearch.space._decimal import nearest_on_grid
 from raysearch.study._book import Book
 from raysearch.study._exchanges import Exchanges, Move
 from raysearch.study._study import Study
@@ -110,7 +111,9 @@ def moved(value: float, distribution: BaseDistribution, *, up: bool) -> float:
     if step is not None:
         near = step * (max(1, round(near / step)) if up else min(-1, round(near / step)))
     target = min(max(value + near, low), high)
-    return int(target) if isinstance(distribution, IntDistribution) else target
+    if isinstance(distribution, IntDistribution):
+        return int(target)
+    return target if step is None else nearest_on_grid(target, low, step)
 
 
 class PopulationBasedTraining(Rules):

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import optuna
-from optuna.distributions import BaseDistribution
+from optuna.distributions import BaseDistribution, FloatDistribution
 from optuna.samplers import BaseSampler, RandomSampler, TPESampler
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
@@ -19,6 +19,7 @@ from raysearch._random import derive
 from raysearch.errors import UserError, nearest
 from raysearch.search._grid import GridSampler, grid_points
 from raysearch.space import AnySpace
+from raysearch.space._decimal import nearest_on_grid
 from raysearch.study._config import GRID
 
 HISTORY = 500
@@ -92,13 +93,15 @@ class KeyedSampler(BaseSampler):
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
-        return self._relative.sample_relative(self._recent(study, trial), trial, search_space)
+        drawn = self._relative.sample_relative(self._recent(study, trial), trial, search_space)
+        return {name: in_decimals(value, search_space[name]) for name, value in drawn.items()}
 
     def sample_independent(
         self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
     ) -> Any:
         inner = self._make(self._key(trial.number, zlib.crc32(param_name.encode())))
-        return inner.sample_independent(self._recent(study, trial), trial, param_name, param_distribution)
+        drawn = inner.sample_independent(self._recent(study, trial), trial, param_name, param_distribution)
+        return in_decimals(drawn, param_distribution)
 
     def _recent(self, study: Study, trial: FrozenTrial) -> Study:
         """The window on the history, the same for all parameters of a trial: making it takes time."""
@@ -112,6 +115,13 @@ class KeyedSampler(BaseSampler):
 
     def after_trial(self, study: Study, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None) -> None:
         del study, trial, state, values
+
+
+def in_decimals(value: Any, distribution: BaseDistribution) -> Any:
+    """What was drawn from a range with a step, as its decimals are written: Optuna draws 0.30000000000000004."""
+    if not isinstance(distribution, FloatDistribution) or distribution.step is None:
+        return value
+    return nearest_on_grid(value, distribution.low, distribution.step)
 
 
 class _RecentStudy:

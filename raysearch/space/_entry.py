@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from raysearch.errors import nearest
 from raysearch.space._domain import TYPES, Choice, Domain, FloatRange, IntRange
-from raysearch.space._parameter import Kind, Parameter
+from raysearch.space._parameter import Kind, Parameter, settled
 from raysearch.space._types import Value, conform, field_types, takes_mapping
 from raysearch.space._yaml import Node, check_keys
 
@@ -65,7 +65,7 @@ def parse_entry(name: str, kind: Kind, node: Node, method: type[Method]) -> Para
     per_class = _flag(items, "per_class")
     if per_class and kind != "decision" and not (kind == "loss" and takes_mapping(hints[name])):
         items["per_class"].fail(f"per_class of {name}: only thresholds can differ by class, and this one cannot")
-    return Parameter(
+    parameter = Parameter(
         name=name,
         kind=kind,
         default=default,
@@ -76,6 +76,7 @@ def parse_entry(name: str, kind: Kind, node: Node, method: type[Method]) -> Para
         source=_source(items),
         origin=node.origin,
     )
+    return settled(parameter)
 
 
 def _domain(name: str, type_name: str, items: Mapping[str, Node], node: Node, hint: Any) -> Domain:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from raysearch.errors import SpaceError, nearest
-from raysearch.space._domain import Trial
+from raysearch.space._domain import Trial, check_drawable
 from raysearch.space._entry import setting_types
 from raysearch.space._file import Budget
 from raysearch.space._override import apply_overrides
@@ -87,8 +87,9 @@ class FunctionSpace:
 
     @property
     def searched(self) -> tuple[str, ...]:
-        """Names that the function asks Optuna for, which may differ from those of settings."""
-        return tuple(self.distributions())
+        """Names that the function asks Optuna for and that may get more than one value; they may differ from those of
+        settings."""
+        return tuple(name for name, domain in self.distributions().items() if not domain.single())
 
     @property
     def solved(self) -> tuple[str, ...]:
@@ -159,6 +160,11 @@ class FunctionSpace:
             self.method.Config(**config)
         except (ValueError, TypeError) as error:
             raise SpaceError(f"--space {self.path}: {self.method.name} refuses what it returns: {error}") from None
+        for name, domain in trial.distributions.items():
+            try:
+                check_drawable(domain)
+            except ValueError as error:
+                raise SpaceError(f"--space {self.path}: {name}: {error}") from None
         return dict(trial.distributions)
 
     def split(self, values: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -187,8 +193,12 @@ class FunctionSpace:
     def describe(self) -> list[dict[str, str]]:
         """Rows of `Space.describe`: what the function asks for, then everything else at its default."""
         asked = self.distributions()
-        row = {"kind": "", "type": "function", "default": "", "when": "", "searched by": "optuna", "source": self.path}
-        rows = [{"name": name, **row, "range": str(domain)} for name, domain in asked.items()]
+        row = {"kind": "", "type": "function", "default": "", "when": "", "source": self.path}
+        searchers = {name: "fixed" if domain.single() else "optuna" for name, domain in asked.items()}
+        rows = [
+            {"name": name, **row, "searched by": searchers[name], "range": str(domain)}
+            for name, domain in asked.items()
+        ]
         rest = [row for row in self.base.describe() if row["name"] not in asked]
         for row in rest:
             row["searched by"] = row["searched by"].replace("optuna", "fixed")

@@ -10,7 +10,8 @@ from raysearch.errors import SpaceError, nearest
 from raysearch.space._domain import Choice, Domain
 from raysearch.space._entry import as_sampled, make_range, setting_types
 from raysearch.space._fraction import default_of
-from raysearch.space._parameter import Parameter
+from raysearch.space._parameter import Parameter, settled
+from raysearch.space._quoted import Field, split_at_commas
 from raysearch.space._types import Value, conform
 from raysearch.space._yaml import scalar
 
@@ -73,12 +74,12 @@ def _searched(parameter: Parameter, spec: str, hint: Any) -> Parameter:
             default = domain.choices[0]
         else:
             default = domain.nearest(float(default)) if number else domain.low  # type: ignore[arg-type]
-    return replace(parameter, default=as_sampled(default, domain), domain=domain)
+    return settled(replace(parameter, default=as_sampled(default, domain), domain=domain))
 
 
 def _domain(form: str, rest: str, hint: Any) -> Domain:
     if form == "choice":
-        return Choice(choices=tuple(typed(text, hint) for text in rest.split(",")))  # type: ignore[misc]
+        return Choice(choices=tuple(_chosen(field, hint) for field in split_at_commas(rest)))  # type: ignore[misc]
     parts = [scalar(part) for part in rest.split(":")]
     if form not in ("log", "float", "int") or not 2 <= len(parts) <= (2 if form == "log" else 3):
         raise ValueError(f"expected {_SPEC}")
@@ -86,6 +87,16 @@ def _domain(form: str, rest: str, hint: Any) -> Domain:
     low, high, *step = (conform(part, int if whole else float) for part in parts)
     conform(1 if whole else 0.5, hint)
     return make_range("int" if whole else "float", low, high, step[0] if step else None, form == "log")
+
+
+def _chosen(field: Field, hint: Any) -> Value:
+    """One choice: text as it is if it is quoted and the setting may be text, else as `typed`."""
+    try:
+        if field.quoted:
+            return conform(field.text, hint)
+    except ValueError:
+        pass
+    return typed(field.text, hint)
 
 
 def typed(text: str, hint: Any) -> Value:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal, get_args
 
 from raysearch.space._domain import TYPES, Choice, Domain, FloatRange, Trial, type_name
@@ -84,6 +84,14 @@ def threshold_parameter(name: str, default: float, origin: str) -> Parameter:
     """A decision threshold that no file mentions: [0, 1]."""
     domain = FloatRange(low=0.0, high=1.0)
     return Parameter(name=name, kind="decision", default=default, domain=domain, source="the method", origin=origin)
+
+
+def settled(parameter: Parameter) -> Parameter:
+    """The parameter, fixed if its domain holds one value alone, which then is its default: there is nothing to search.
+    A fraction stays one."""
+    if parameter.domain is None or not parameter.domain.single:
+        return parameter
+    return replace(parameter, domain=None, when={}, per_class=False)
 
 
 def is_switch(parameter: Parameter) -> bool:

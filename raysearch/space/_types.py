@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import math
 import os
+import sys
 import types
 from collections.abc import Mapping
 from dataclasses import MISSING, fields
@@ -95,12 +95,17 @@ def text_of(value: Value) -> str:
 
 def _is_plain(value: Any, hint: Any) -> bool:
     if hint is float:
-        return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+        return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
     if hint is int:
-        return isinstance(value, int) and not isinstance(value, bool)
+        return isinstance(value, int) and not isinstance(value, bool) and not _too_large(value)
     if hint in (None, types.NoneType):
         return value is None
     return hint in (bool, str) and isinstance(value, hint)
+
+
+def _too_large(value: int) -> bool:
+    """Whether it has more than 64 bits."""
+    return not -(2**63) <= value < 2**63
 
 
 def same(one: Any, other: Any) -> bool:
@@ -130,4 +135,6 @@ def _kind(value: Any) -> str:
     kinds: dict[type, str] = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
     if isinstance(value, Mapping):
         return "a mapping"
+    if isinstance(value, int) and _too_large(value):
+        return "a whole number of more than 64 bits"
     return "null" if value is None else kinds.get(type(value), f"a {type(value).__name__}")

@@ -111,12 +111,16 @@ def read(text: str, file: str) -> Node:
 
 
 def scalar(text: str) -> Any:
-    """A value typed on the command line, as it would be read in a file; text that is not YAML stays text."""
+    """A value typed on the command line, as it would be read in a file; text without quotes around it stays as it is,
+    also where a file would end it at a ``#``."""
+    bare = text.strip()
     try:
-        value = yaml.load(text, _Loader)  # noqa: S506 - a SafeLoader
-    except yaml.YAMLError:
-        return text
-    return value if value is None or isinstance(value, bool | int | float | list | dict) else text
+        value = yaml.load(bare, _Loader)  # noqa: S506 - a SafeLoader
+    except (yaml.YAMLError, ValueError, RecursionError):  # of numbers with thousands of digits, of nested brackets
+        return bare
+    if isinstance(value, str):
+        return value if len(bare) > 1 and bare[0] == bare[-1] and bare[0] in "'\"" else bare
+    return value if value is None or isinstance(value, bool | int | float | list | dict) else bare
 
 
 def check_keys(nodes: dict[str, Node], known: list[str], what: str) -> None:

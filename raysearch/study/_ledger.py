@@ -137,13 +137,13 @@ class Ledger:
         try:
             write_atomically(self.path, data)
         except OSError as error:
-            raise unwritable(self.path, error) from None
+            raise unwritable(self.path.parent, error) from None
 
     def _opened(self) -> IO[bytes]:
         try:
             return open(self.path, "ab", buffering=0)
         except OSError as error:
-            raise unwritable(self.path, error) from None
+            raise unwritable(self.path.parent, error) from None
 
     def lines(self) -> list[bytes]:
         return lines_of(self.path.read_bytes())

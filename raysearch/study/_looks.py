@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import time
 
-from raysearch.study._study import Study
+from raysearch.errors import StorageError, StudyError
+from raysearch.study._study import Study, is_disk_full
 
 
 def record_look(study: Study, command: str, trial: int) -> int:
@@ -24,6 +25,15 @@ def record_look(study: Study, command: str, trial: int) -> int:
         file.write(b"\n" + json.dumps(entry).encode() + b"\n")
         file.seek(0)
         return sum(_digest(line) == digest for line in file)
+
+
+def unrecorded(study: Study, error: OSError) -> StudyError | StorageError:
+    """The message where a look cannot be written down, and so must not be had."""
+    kind = StorageError if is_disk_full(error) else StudyError
+    return kind(
+        f"{study.path.parent} cannot be written ({error.strerror}), where looks at the test split are recorded: make it"
+        " writable, or free some space, then give the same command again"
+    )
 
 
 def _digest(line: bytes) -> str | None:

@@ -22,7 +22,7 @@ def mutable_numbers(space: AnySpace, method: type[Method], task: Task, epochs: i
     for asked, distribution in space.distributions().items():
         name = asked.partition("[")[0]
         known = space.parameters.get(name)
-        if name in out or not isinstance(distribution, FloatDistribution | IntDistribution):
+        if name in out or not isinstance(distribution, FloatDistribution | IntDistribution) or distribution.single():
             continue
         if known is not None and known.kind not in ("train", "loss"):
             continue

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from raysearch import __version__
 from raysearch.data import Annotation, AnySpec, Collection, Labelling, Split
 from raysearch.data._pool import pool_of
 from raysearch.errors import UserError
@@ -29,7 +30,7 @@ from raysearch.study._resources import fit
 from raysearch.study._study import Study, check_name, open_study, refuse_taken, studies_root
 from raysearch.thresholds import Metric, PlainMetric, objective
 
-VERSIONED = ("raysearch", "ray", "torch", "torchvision", "timm", "optuna", "numpy")
+VERSIONED = ("ray", "torch", "torchvision", "timm", "optuna", "numpy")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,7 +148,7 @@ def prepare(request: Request, cluster: Cluster) -> Prepared:
             keep_checkpoints=request.keep_checkpoints,
             budget=Budget(samples=samples, epochs=epochs, seconds=seconds),
             resources=resources,
-            versions={name: importlib.metadata.version(name) for name in VERSIONED},
+            versions={"raysearch": __version__, **{name: importlib.metadata.version(name) for name in VERSIONED}},
             created=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         ),
         method=method,

@@ -8,7 +8,10 @@ import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TextIO
+from typing import IO, TextIO, cast
+
+from raysearch._outlet import Outlet
+from raysearch.study._study import unwritable
 
 ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -29,22 +32,34 @@ def set_environment() -> None:
 
 
 @contextlib.contextmanager
-def chatter_to(path: Path) -> Iterator[TextIO]:
+def chatter_to(path: Path) -> Iterator[IO[str]]:
     """Within it, everything that this process and its children write to file descriptors 1 and 2 goes to `path`; yields
-    the terminal (or whatever standard output was) for those who have something to say to the user."""
-    sys.stdout.flush()
-    sys.stderr.flush()
-    kept = os.dup(1), os.dup(2)
-    terminal = os.fdopen(os.dup(1), "w", buffering=1, encoding="utf-8", errors="replace")
-    log = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    the terminal (or whatever standard output was) for those who have something to say to the user. It may go away: what
+    they then say is lost, and nothing fails.
+
+    Raises:
+        StudyError: the log cannot be written.
+        StorageError: the disk is full.
+    """
+    try:
+        log = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    except OSError as error:
+        raise unwritable(path.parent, error) from None
     streams = sys.stdout, sys.stderr
+    for stream in streams:
+        stream.flush()
+    kept = os.dup(1), os.dup(2)
+    terminal = Outlet(
+        os.fdopen(os.dup(1), "w", buffering=1, encoding=sys.stdout.encoding, errors="backslashreplace"), obeyed=True
+    )
     try:
         os.dup2(log, 1)
         os.dup2(log, 2)
-        sys.stdout = sys.stderr = io.TextIOWrapper(
-            os.fdopen(os.dup(log), "wb", buffering=0), write_through=True, errors="replace"
+        file = io.TextIOWrapper(
+            os.fdopen(os.dup(log), "wb", buffering=0), encoding="utf-8", errors="backslashreplace", write_through=True
         )
-        yield terminal
+        sys.stdout = sys.stderr = cast(TextIO, Outlet(file, obeyed=True))
+        yield cast(IO[str], terminal)
     finally:
         sys.stdout, sys.stderr = streams
         os.dup2(kept[0], 1)

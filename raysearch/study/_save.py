@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from raysearch.errors import StudyError
+from raysearch._text import counted
+from raysearch.errors import StorageError, StudyError
 from raysearch.method import load_method
 from raysearch.search._sampler import check_samples, most_trials
 from raysearch.space import space_from_dict
 from raysearch.study._request import parse_duration
 from raysearch.study._split_file import write_parts
-from raysearch.study._study import Study, create_study, studies_root, unwritable
+from raysearch.study._study import Study, create_study, is_disk_full, studies_root, unwritable
 from raysearch.study._trial_folder import write_atomically
 
 if TYPE_CHECKING:
@@ -56,5 +57,10 @@ def extend(study: Study, *, samples: int | None = None, time_budget: str | None 
     try:
         write_atomically(study.path / "study.yaml", extended.config.to_yaml().encode())
     except OSError as error:
+        if is_disk_full(error):
+            raise StorageError(
+                f"the disk of {study.path} is full, so that study '{study.name}' keeps its budget of"
+                f" {counted(budget.samples, 'trial')}; free some space, then give the same command again"
+            ) from None
         raise unwritable(study.path, error) from None
     return extended

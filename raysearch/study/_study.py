@@ -48,11 +48,8 @@ class Study:
 
     @property
     def typed(self) -> str:
-        """What to type for it on a command line: its name where studies are looked for, or else its path."""
-        if self.path.resolve().parent == studies_root().resolve():
-            return shlex.quote(self.name)
-        path = str(self.path)
-        return shlex.quote(path if "/" in path else f"./{path}")
+        """See `typed`."""
+        return typed(self.path)
 
     @property
     def ledger(self) -> Path:
@@ -153,7 +150,7 @@ def create_study(
         _remove_unfinished(root)
         made = Path(tempfile.mkdtemp(prefix=UNFINISHED, dir=root))
     except OSError as error:
-        raise unwritable(root, error) from None
+        raise not_made(root, error) from None
     try:
         made.chmod(0o755)
         study = Study(made, config)
@@ -161,7 +158,7 @@ def create_study(
         fill(study)
         return Study(_give_name(study, root, name), config)
     except OSError as error:
-        raise unwritable(root, error) from None
+        raise not_made(root, error) from None
     finally:
         shutil.rmtree(made, ignore_errors=True)
 
@@ -262,17 +259,35 @@ def free_name(method: str, root: Path) -> str:
 
 
 def unwritable(path: Path, error: OSError) -> StudyError | StorageError:
-    """The message for a folder that cannot be written: the user's to mend, or the disk's."""
+    """The message for a study's folder that cannot be written: the user's to mend, or the disk's."""
     if is_disk_full(error):
         return disk_full(path)
-    return StudyError(f"{path} cannot be written ({error.strerror}); choose another folder with RAYSEARCH_STUDIES")
+    return StudyError(f"{path} cannot be written ({error.strerror}); mend that, then 'raysearch resume {typed(path)}'")
+
+
+def disk_full(path: Path) -> StorageError:
+    """The message for the full disk of a study's folder."""
+    return StorageError(
+        f"the disk of {path} is full; what was finished is safe: free some space, then 'raysearch resume {typed(path)}'"
+    )
+
+
+def not_made(root: Path, error: OSError) -> StudyError | StorageError:
+    """The message where there cannot be a new study."""
+    if is_disk_full(error):
+        return StorageError(
+            f"the disk of {root} is full, so no study was made; free some space, or choose another folder with"
+            " RAYSEARCH_STUDIES, and give the same command again"
+        )
+    return StudyError(f"{root} cannot be written ({error.strerror}); choose another folder with RAYSEARCH_STUDIES")
 
 
 def is_disk_full(error: BaseException) -> bool:
     return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
-def disk_full(path: Path) -> StorageError:
-    return StorageError(
-        f"the disk of {path} is full; what was finished is safe: free some space, then 'raysearch resume {path.name}'"
-    )
+def typed(path: Path) -> str:
+    """What to type for a study on a command line: its name where studies are looked for, or else its path."""
+    if path.resolve().parent == studies_root().resolve():
+        return shlex.quote(path.resolve().name)
+    return shlex.quote(str(path) if "/" in str(path) else f"./{path}")

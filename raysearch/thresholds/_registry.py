@@ -21,6 +21,7 @@ from raysearch.thresholds._map_metrics import MAP_METRICS
 from raysearch.thresholds._metrics import MASK_METRICS, MaskMetric, ior_accuracy, iou_accuracy
 from raysearch.thresholds._soft import cdice, pxap
 from raysearch.thresholds._sweep import Average, LevelMetric, Metric, PlainMetric, SweepMetric, present_pairs
+from raysearch.thresholds._synonyms import what_it_is
 
 _PLAIN_METRICS = (
     PlainMetric(
@@ -122,7 +123,7 @@ def _over_pairs(stem: str, name: str) -> Metric:
     base, at, text = stem.partition("@")
     if not at or base not in METRICS:
         known = [*METRICS, *(f"{base}@T" for base in AT)]
-        raise UserError(f"--metric {name}: unknown metric; {nearest(stem, known)}")
+        raise UserError(f"--metric {name}: unknown metric; {what_it_is(base, known)}")
     if base not in AT:
         raise UserError(f"--metric {name}: {base} takes no @T; give {base}, or one of {', '.join(AT)} with @T")
     try:

@@ -19,7 +19,7 @@ def test_the_studys_own_metric_is_shown_by_class(tmp_path: Path, call: Call, mon
     assert best is not None
     by_class = plain_by_class(study, best)
     assert set(by_class) == set(study.config.classes)
-    shown = call("status", study.config.name).out.splitlines()
+    shown = call("status", study.name).out.splitlines()
     place = next(n for n, line in enumerate(shown) if line.split() == ["by", "class", "accuracy"])
     found = dict(line.split() for line in shown[place + 1 : place + 1 + len(by_class)])
     assert found == {name: f"{value:.4f}" for name, value in by_class.items()}

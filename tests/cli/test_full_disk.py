@@ -12,8 +12,9 @@ from export.finished_studies import SMALL, begun_study, copy_of_finished
 from PIL import Image
 
 from cli.conftest import Call, Refuse
-from raysearch.errors import StorageError
+from raysearch.errors import StorageError, StudyError
 from raysearch.study import Study, extend, open_study
+from raysearch.study._study import disk_full
 
 TUNE = ("tune", "--method", "cam_avg", "--data", SMALL, "--study", "new")
 
@@ -49,8 +50,35 @@ def test_a_new_study(refuse: Refuse, disk: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("RAYSEARCH_STUDIES", str(disk / "studies"))
     (disk / "studies" / "new").mkdir(parents=True)
     fill(disk)
-    refuse(*TUNE, code=1, says=(f"the disk of {disk}/studies/new is full", "free some space"))
+    line = refuse(*TUNE, code=1, says=(f"the disk of {disk}/studies is full, so no study was made", "RAYSEARCH_"))
+    assert "resume" not in line
     assert not list(disk.glob("studies/new/*")), "nothing half written is left"
+
+
+def test_a_new_study_whose_split_finds_no_room(refuse: Refuse, disk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """study.yaml is written already: it is taken away again, and the same command works once there is room."""
+    monkeypatch.setenv("RAYSEARCH_STUDIES", str(disk / "studies"))
+    monkeypatch.setattr("raysearch.study._save.write_parts", lambda study, *_: fill_into(study.path, disk))
+    line = refuse(*TUNE, code=1, says=("studies is full, so no study was made", "give the same command again"))
+    assert "resume" not in line
+    assert not list((disk / "studies").iterdir())
+    (disk / "filler").unlink()
+    monkeypatch.undo()
+    monkeypatch.setenv("RAYSEARCH_STUDIES", str(disk / "studies"))
+    with pytest.raises(StudyError, match="no study 'new'"):
+        open_study("new")
+
+
+def fill_into(folder: Path, disk: Path) -> None:
+    fill(disk)
+    (folder / "split.csv").write_bytes(bytes(1 << 14))
+
+
+def test_a_study_that_is_there(disk: Path) -> None:
+    study = begun_study(disk / "studies", name="begun")
+    assert f"what was finished is safe: free some space, then 'raysearch resume {study.path}'" in str(
+        disk_full(study.path)
+    )
 
 
 def test_a_cache(refuse: Refuse, disk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -64,7 +92,7 @@ def test_a_larger_budget(disk: Path) -> None:
     study = begun_study(disk / "studies", name="begun")
     before = (study.path / "study.yaml").read_text()
     fill(disk)
-    with pytest.raises(StorageError, match=r"begun is full"):
+    with pytest.raises(StorageError, match=r"begun is full, so that study 'begun' keeps its budget of 1 trial"):
         extend(study, samples=9)
     assert (study.path / "study.yaml").read_text() == before
     assert open_study("begun", disk / "studies").config.budget.samples == 1
@@ -110,6 +138,6 @@ def test_a_disk_that_is_read_only(
     assert call("studies").code == 0
     refuse("resume", "done", says=(str(study.path), "cannot be written", "Read-only"))
     refuse("resume", "done", "--samples", "9", says=(str(study.path), "cannot be written", "Read-only"))
-    refuse(*TUNE, says=(f"{disk}/studies/new", "cannot be written", "Read-only", "RAYSEARCH_STUDIES"))
+    refuse(*TUNE, says=(f"{disk}/studies", "cannot be written", "Read-only", "RAYSEARCH_STUDIES"))
     refuse("export", "done", "--out", disk / "model", says=(f"{disk}/model", "cannot be written", "Read-only"))
     refuse("export", "done", "--out", tmp_path / "model", says=(f"{disk}/studies cannot be written", "Read-only"))

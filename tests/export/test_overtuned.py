@@ -36,7 +36,7 @@ def test_it_is_in_the_model_card_and_in_the_terminal(
     study: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("RAYSEARCH_STUDIES", str(study.path.parent))
-    shown = CliRunner().invoke(export, [study.config.name, "--out", str(tmp_path / "model"), "--trial", "1"])
+    shown = CliRunner().invoke(export, [study.name, "--out", str(tmp_path / "model"), "--trial", "1"])
     assert shown.exit_code == 0, shown.output
     card = (tmp_path / "model" / "README.md").read_text()
     for text in (shown.output, card):

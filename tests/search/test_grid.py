@@ -50,7 +50,8 @@ def test_the_grid_is_the_product_of_what_is_searched(shares: list[float], subset
     )
     space = dataclasses.replace(space, parameters={**space.parameters, "dropout": dropout})
     expected = itertools.product(shares, range(subsets + 1), [number / 10 for number in range(steps + 1)])
-    points = [(point["p"], point["subset"], point["dropout"]) for point in grid_points(space)]
+    fixed = space.defaults()
+    points = [tuple({**fixed, **point}[name] for name in ("p", "subset", "dropout")) for point in grid_points(space)]
     assert sorted(points) == sorted(expected)
 
 

@@ -122,7 +122,7 @@ def test_presets_of_the_package(toy: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["lr=log:1e-5:1e-2", "temperature=float:0:0.3:0.1", "depth=int:0:6:2", "mode=choice:max"]
+    "text", ["lr=log:1e-5:1e-2", "temperature=float:0:0.3:0.1", "depth=int:0:6:2", "mode=choice:max,mean"]
 )
 def test_set(toy: Any, text: str) -> None:
     name = text.partition("=")[0]
@@ -132,7 +132,7 @@ def test_set(toy: Any, text: str) -> None:
         "lr": FloatRange(low=1e-5, high=1e-2, log=True),
         "temperature": FloatRange(low=0.0, high=0.3, step=0.1),
         "depth": IntRange(low=0, high=6, step=2),
-        "mode": Choice(choices=("max",)),
+        "mode": Choice(choices=("max", "mean")),
     }
     assert domain == expected[name]
     assert space.parameters[name].origin == f"--set {text}"

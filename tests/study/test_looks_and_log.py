@@ -51,7 +51,7 @@ def test_the_second_look_says_so(
 
     def exported(study: Study, out: str) -> str:
         with pytest.raises(SystemExit, match="0"):
-            main(["export", study.config.name, "--out", str(tmp_path / out)])
+            main(["export", study.name, "--out", str(tmp_path / out)])
         return capsys.readouterr().err
 
     assert "look" not in exported(study, "first")
