@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from raysearch._text import counted
+from raysearch.errors import MethodError
 
 if TYPE_CHECKING:
     from raysearch.study import Cluster, Prepared, Study
@@ -28,7 +29,13 @@ def prepare_request(request: dict[str, Any], cluster: Cluster) -> Prepared:
     )
     from raysearch.study import Request, prepare
 
-    return prepare(Request(**request), cluster)
+    try:
+        return prepare(Request(**request), cluster)
+    except SystemExit as error:
+        raise MethodError(
+            f"method {request['method']} called sys.exit({error.code!r}) when it was tried with the settings of its"
+            " search space; expected an exception that says what is wrong"
+        ) from error
 
 
 def show_notes(prepared: Prepared) -> None:

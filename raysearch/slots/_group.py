@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import re
-import traceback
 from typing import Any
 
 import ray
@@ -14,6 +13,7 @@ import torch
 import torch.distributed as dist
 
 from raysearch.errors import DamagedFileError, RaysearchError
+from raysearch.slots._failure import reason_of, text_of, trace_of
 from raysearch.slots._spec import GroupSpec
 from raysearch.training import Alone, Collective, NonFiniteLossError, ProcessGroup, Workload, broadcast
 
@@ -81,7 +81,7 @@ def _run(workload: Workload, name: str, payload: Any, *, alone: bool) -> dict[st
         return _error("refused", error, retire=not apart)
     except torch.cuda.OutOfMemoryError as error:
         return _error("out-of-memory", error, retire=True)
-    except Exception as error:  # the method's own code: its trial fails, the study goes on
+    except BaseException as error:  # the method's own code, which may call sys.exit: its trial fails, the study goes on
         return _error("error", error, retire=not alone or _breaks_device(error))
 
 
@@ -92,9 +92,9 @@ def _agreed(answer: dict[str, Any], collective: Collective) -> dict[str, Any]:
     return {"error": max(errors, key=lambda error: error["retire"])} if errors else answer
 
 
-def _breaks_device(error: Exception) -> bool:
+def _breaks_device(error: BaseException) -> bool:
     """Whether an error of CUDA or one of its libraries, after which a process cannot use its device again."""
-    return isinstance(error, torch.AcceleratorError) or _LIBRARY.search(str(error)) is not None
+    return isinstance(error, torch.AcceleratorError) or _LIBRARY.search(text_of(error)) is not None
 
 
 def _give_memory_back() -> None:
@@ -122,9 +122,5 @@ def _unpack(command: dict[str, Any]) -> dict[str, Any]:
 
 
 def _error(kind: str, error: BaseException, *, retire: bool) -> dict[str, Any]:
-    lines = str(error).strip().splitlines() or [""]
-    message = (
-        lines[0] if isinstance(error, RaysearchError | NonFiniteLossError) else f"{type(error).__name__}: {lines[0]}"
-    )
-    trace = "" if isinstance(error, RaysearchError) else "".join(traceback.format_exception(error))
-    return {"error": {"kind": kind, "message": message[:500], "traceback": trace[-8000:], "retire": retire}}
+    trace = "" if isinstance(error, RaysearchError) else trace_of(error)
+    return {"error": {"kind": kind, "message": reason_of(error), "traceback": trace, "retire": retire}}

@@ -17,14 +17,14 @@ from raysearch.training import Alone, NonFiniteLossError
 class Work:
     """A workload of which every command fails."""
 
-    def __init__(self, error: Exception) -> None:
+    def __init__(self, error: BaseException) -> None:
         self.error = error
 
     def run(self, name: str, payload: Any) -> Any:
         raise self.error
 
 
-def failed(error: Exception, name: str, *, alone: bool) -> dict[str, Any]:
+def failed(error: BaseException, name: str, *, alone: bool) -> dict[str, Any]:
     answer: dict[str, Any] = _group._run(Work(error), name, None, alone=alone)["error"]  # type: ignore[arg-type]
     return answer
 
