@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from raysearch._text import counted
+from raysearch._text import counted, duration
 from raysearch.errors import MethodError
 
 if TYPE_CHECKING:
@@ -88,7 +88,8 @@ def run_and_report(study: Study, cluster: Cluster) -> None:
         click.echo(f"{counted(len(failed), 'trial')} failed: 'raysearch status {config.name}' shows why")
     name = shlex.quote(config.name)
     if stop is not None:
-        click.echo(f"stopped ({stop.reason}); go on with: raysearch resume {name}")
+        more = "" if stop.kind != "time" else f" --time {_more(study)}"
+        click.echo(f"stopped ({stop.reason}); go on with: raysearch resume {name}{more}")
         sys.exit(130 if stop.kind == "interrupt" else 0)
     if best is None:
         click.echo("no trial finished with a value")
@@ -96,6 +97,14 @@ def run_and_report(study: Study, cluster: Cluster) -> None:
     click.echo(f"next: raysearch export {name} --out {name}-model")
     click.echo(f"      raysearch verify {name}-model")
     click.echo(f"      raysearch predict {name}-model IMAGE... --out masks")
+
+
+def _more(study: Study) -> str:
+    """A time budget that leaves some time."""
+    from raysearch.study import more_time, time_spent
+
+    assert study.config.budget.seconds is not None
+    return duration(more_time(study.config.budget.seconds, time_spent(study)))
 
 
 def _values(by_class: dict[str, float]) -> str:

@@ -1,5 +1,5 @@
-"""What is told of an exception of a method's own code. Nothing of it can be relied on: its text may be empty, endless or
-not printable, and asking for it may raise."""
+"""What is told of an exception of a method's own code. Nothing of it can be relied on: its text may be empty, endless
+or not printable, and asking for it may raise."""
 
 from __future__ import annotations
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gc
 import re
+import time
+from collections.abc import Callable
 from typing import Any
 
 import ray
@@ -25,6 +27,10 @@ _LIBRARY = re.compile("CUDA|CUDNN|CUBLAS|CUSOLVER|CUSPARSE|CUFFT|cuDNN|cuBLAS")
 in those of a method's own mistakes too."""
 
 
+BEAT_SECONDS = 5.0
+"""Between two heartbeats that a worker sends, or a tenth of the patience with it if that is less."""
+
+
 class RetiredError(RuntimeError):
     """Ends a worker group that cannot be trusted with another trial, so that its successor starts clean."""
 
@@ -41,7 +47,8 @@ def worker_loop(config: dict[str, Any]) -> None:
     if device.type == "cuda" and spec.gpus < 1:
         torch.cuda.set_per_process_memory_fraction(spec.gpus, device)
     collective: Collective = ProcessGroup() if size > 1 and dist.is_initialized() else Alone()
-    workload = Workload(spec.workload, device=device, collective=collective)
+    beat = at_most_every(min(BEAT_SECONDS, spec.patience / 10), lambda: pool.beat.remote(slot, generation))
+    workload = Workload(spec.workload, device=device, collective=collective, heartbeat=beat)
     gc.collect()
     gc.freeze()  # modules and data live as long as the process: a collection that looked at them would take 0.3 s
     member, placement = ray.get_runtime_context().current_actor, ray.util.get_current_placement_group()
@@ -62,6 +69,20 @@ def worker_loop(config: dict[str, Any]) -> None:
             raise RetiredError(answer["error"]["message"])
         if command["name"] in ("end", "park", "upstream_outcome"):
             _give_memory_back()  # after the answer: the driver has the next trial to prepare meanwhile
+
+
+def at_most_every(seconds: float, call: Callable[[], object]) -> Callable[[], None]:
+    """`call`, which does nothing for some seconds after it did something."""
+    due = float("-inf")
+
+    def beat() -> None:
+        nonlocal due
+        now = time.monotonic()
+        if now >= due:
+            due = now + seconds
+            call()
+
+    return beat
 
 
 def _run(workload: Workload, name: str, payload: Any, *, alone: bool) -> dict[str, Any]:
