@@ -41,3 +41,16 @@ def _shown(letter: str) -> str:
     if "\udc80" <= letter <= "\udcff":  # how Python keeps a byte of a file's name that is no text
         return f"\\x{ord(letter) - 0xDC00:02x}"
     return letter.encode("unicode_escape").decode("ascii")
+
+
+def duration(seconds: float) -> str:
+    """A length of time as ``--time`` takes it.
+
+    >>> duration(25), duration(90.4), duration(3600), duration(5425), duration(0.25)
+    ('25s', '1m30s', '1h', '1h30m25s', '0.25s')
+    """
+    if seconds < 10:
+        return f"{seconds:.3g}s"
+    hours, rest = divmod(round(seconds), 3600)
+    parts = ((hours, "h"), (rest // 60, "m"), (rest % 60, "s"))
+    return "".join(f"{number}{unit}" for number, unit in parts if number)

@@ -146,7 +146,22 @@ _REQUEST = [
     click.option("--samples", type=click.IntRange(min=1), metavar="N", help="Trials; default: the preset's."),
     click.option("--epochs", type=click.IntRange(min=1), metavar="N", help="Epochs a trial; default: the preset's."),
     click.option(
-        "--time", "time_budget", type=TEXT, metavar="DURATION", help="Stop after this long, e.g. 2h, 30m, 90s."
+        "--time",
+        "time_budget",
+        type=TEXT,
+        metavar="DURATION",
+        help="Begin no epoch after this long, e.g. 2h, 30m, 90s; running ones are finished.",
+    ),
+    click.option(
+        "--trial-time", type=TEXT, metavar="DURATION", help="A trial that has trained for this long ends as failed."
+    ),
+    click.option(
+        "--step-time",
+        type=TEXT,
+        default="30m",
+        show_default=True,
+        metavar="DURATION",
+        help="A trial that finishes no training step and no evaluation batch for this long hangs, and ends as failed.",
     ),
     click.option(
         "--seed", default=0, show_default=True, type=click.IntRange(min=0), help="Seed of the search and its trainings."

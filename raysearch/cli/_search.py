@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from raysearch._text import counted, one_line
+from raysearch._text import counted, duration, one_line
+from raysearch.errors import MethodError
 
 if TYPE_CHECKING:
     from raysearch.study import Cluster, Prepared, Study
@@ -28,7 +29,13 @@ def prepare_request(request: dict[str, Any], cluster: Cluster) -> Prepared:
     )
     from raysearch.study import Request, prepare
 
-    return prepare(Request(**request), cluster)
+    try:
+        return prepare(Request(**request), cluster)
+    except SystemExit as error:
+        raise MethodError(
+            f"method {request['method']} called sys.exit({error.code!r}) when it was tried with the settings of its"
+            " search space; expected an exception that says what is wrong"
+        ) from error
 
 
 def show_notes(prepared: Prepared) -> None:
@@ -81,7 +88,8 @@ def run_and_report(study: Study, cluster: Cluster) -> None:
         click.echo(f"{counted(len(failed), 'trial')} failed: 'raysearch status {study.typed}' shows why")
     name = study.typed
     if stop is not None:
-        click.echo(f"stopped ({stop.reason}); go on with: raysearch resume {name}")
+        more = "" if stop.kind != "time" else f" --time {_more(study)}"
+        click.echo(f"stopped ({stop.reason}); go on with: raysearch resume {name}{more}")
         sys.exit(130 if stop.kind == "interrupt" else 0)
     if best is None:
         click.echo("no trial finished with a value")
@@ -90,6 +98,14 @@ def run_and_report(study: Study, cluster: Cluster) -> None:
     click.echo(f"next: raysearch export {name} --out {model}")
     click.echo(f"      raysearch verify {model}")
     click.echo(f"      raysearch predict {model} IMAGE... --out masks")
+
+
+def _more(study: Study) -> str:
+    """A time budget that leaves some time."""
+    from raysearch.study import more_time, time_spent
+
+    assert study.config.budget.seconds is not None
+    return duration(more_time(study.config.budget.seconds, time_spent(study)))
 
 
 def _values(by_class: dict[str, float]) -> str:

@@ -88,7 +88,7 @@ def _checked(label: str, load: Callable[[], Any]) -> type[Method]:
 
     try:
         found = load()
-    except Exception as error:  # whatever a stranger's module raises on import
+    except (Exception, SystemExit) as error:  # whatever a stranger's module raises on import
         reason = " ".join(f"{type(error).__name__}: {error}".split())
         raise MethodError(f"method {label} cannot be loaded ({reason}): is it installed or on PYTHONPATH?") from error
     if not (isinstance(found, type) and issubclass(found, Method)):

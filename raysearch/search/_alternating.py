@@ -118,7 +118,7 @@ class AlternatingScheduler(TrialScheduler):  # type: ignore[misc]
         if pending is not None or self._searcher.live >= self._slots:
             return pending
         self._base.settle(tune_controller)
-        number = self._next_paused()
+        number = None if self._searcher.time_is_up else self._next_paused()
         return None if number is None else self._go_on(number)
 
     def debug_string(self) -> str:

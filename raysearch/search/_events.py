@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
+from raysearch.search._clock import deadline_in, is_over
+
 StopKind = Literal["interrupt", "stop", "time", "fatal"]
 
 TIME_IS_UP = "the time of --time is used up"
@@ -51,6 +53,9 @@ class Events:
     def __init__(self, listener: Listener) -> None:
         self._listener = listener
         self.stop: Stop | None = None
+        self.deadline: float | None = None
+        """After which no epoch begins, of `time.monotonic`."""
+        self._begun = False
         self._ended = threading.Event()
         self._lock = threading.RLock()  # a signal may find the main thread inside
         self._insist_at: float | None = None
@@ -59,9 +64,24 @@ class Events:
 
     @property
     def stopping(self) -> bool:
-        return self.stop is not None
+        return self.stop is not None or self.time_is_up
+
+    @property
+    def time_is_up(self) -> bool:
+        """Whether running epochs are the last ones of this run: they are finished, and nothing is interrupted. Never
+        before the first trial was handed out: every run gets on."""
+        return self._begun and is_over(self.deadline)
+
+    def give(self, seconds: float | None) -> None:
+        """Starts the time that the search may take, or does not limit it."""
+        self.deadline = deadline_in(seconds)
+
+    def leave(self) -> None:
+        """The time is up, and nothing runs any more."""
+        self._stop(Stop("time", TIME_IS_UP))
 
     def started(self, number: int) -> None:
+        self._begun = True
         self._listener.started(number)
 
     def reported(self, number: int, row: dict[str, Any]) -> None:
@@ -80,10 +100,9 @@ class Events:
     def fatal(self, reason: str, errno: int | None) -> None:
         self._stop(Stop("fatal", reason, errno))
 
-    def watch(self, stop_file: Path, seconds: float | None) -> None:
-        """Starts a thread that stops the search when `stop_file` appears or `seconds` are over, and has Ctrl-C stop it
-        too. For the main thread."""
-        deadline = None if seconds is None else time.monotonic() + seconds
+    def watch(self, stop_file: Path) -> None:
+        """Starts a thread that stops the search when `stop_file` appears, and has Ctrl-C stop it too. For the main
+        thread."""
 
         def loop() -> None:
             while not self._ended.wait(0.2):
@@ -91,8 +110,6 @@ class Events:
                     self._insist()
                 elif stop_file.exists():
                     self._stop(Stop("stop", "'raysearch stop' asked for it"))
-                elif deadline is not None and time.monotonic() > deadline:
-                    self._stop(Stop("time", TIME_IS_UP))
 
         self._handler = signal.signal(signal.SIGINT, self._interrupted)
         threading.Thread(target=loop, name="stop-watch", daemon=True).start()

@@ -154,6 +154,8 @@ class StudyScheduler(TrialScheduler):  # type: ignore[misc]
         return self.pause(tune_controller, trial) if decision == TrialScheduler.PAUSE else decision
 
     def on_trial_complete(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> None:
+        if result.get("state") == "halted":
+            return  # it goes on in another run of the study
         number = self._searcher.number(trial.trial_id)
         if result.get("state") == "complete":  # a result on which the trial was stopped is known already
             self.decide(number, result)
@@ -172,6 +174,8 @@ class StudyScheduler(TrialScheduler):  # type: ignore[misc]
         if pending is not None or self._searcher.live >= self._slots:
             return pending
         self.settle(tune_controller)
+        if self._searcher.time_is_up:
+            return None
         return next((self.resume(number) for number in self.paused if self.lets_go(number)), None)
 
     def debug_string(self) -> str:

@@ -9,7 +9,7 @@ from typing import Any, Literal, Protocol
 from ray.tune.experiment import Trial
 from ray.tune.search import Searcher
 
-from raysearch.search._events import Events
+from raysearch.search._events import TIME_IS_UP, Events
 from raysearch.study._book import Assigned, Book
 
 TRIALS_PER_TUNER = 1000
@@ -124,6 +124,8 @@ class StudySearcher(Searcher):  # type: ignore[misc]
         self._numbers: dict[str, int] = {}
         self._trials: dict[str, Trial] = {}
         self._settled: set[int] = set()
+        self._halted = 0
+        self._told = False
         self._pausing: Pausing = NeverPausing()
 
     def set_max_concurrency(self, max_concurrent: int) -> bool:
@@ -142,6 +144,11 @@ class StudySearcher(Searcher):  # type: ignore[misc]
     def rows(self, number: int) -> list[dict[str, Any]]:
         """What a trial has reported, without what is being reported now."""
         return self._book.rows(number)
+
+    @property
+    def time_is_up(self) -> bool:
+        """Whether no epoch begins any more."""
+        return self._events.time_is_up
 
     def track(self, trial: Trial) -> None:
         """Called by the scheduler with each trial that Tune made: its status is what counts, not our memory of it."""
@@ -172,6 +179,11 @@ class StudySearcher(Searcher):  # type: ignore[misc]
 
     def suggest(self, trial_id: str) -> Any:
         self._pausing.refresh()
+        if self._events.time_is_up:
+            self._tell_of_the_time()
+            if not self.live and self._unfinished:
+                self._events.leave()  # Tune itself ends no search in which trials pause
+                return None
         lets_go = self._pausing.lets_go
         queued = len(self.queued)
         ready = sum(lets_go(trial.number) for trial in self.queued)
@@ -213,6 +225,9 @@ class StudySearcher(Searcher):  # type: ignore[misc]
         state: Any = "crashed" if error else result.get("state", "running")
         if "row" in result:
             self._book.report(number, json.loads(result["row"]))
+        if state == "halted":
+            self._halted += 1
+            return
         if state == "fatal":
             self._events.fatal(str(result["reason"]), result.get("errno"))
             return
@@ -231,6 +246,19 @@ class StudySearcher(Searcher):  # type: ignore[misc]
             self._events.ended(*ended)
         for text in self._book.heard():
             self._events.told(text)
+
+    def _tell_of_the_time(self) -> None:
+        if not self._told:
+            for trial in self._trials.values():
+                if trial.status == Trial.RUNNING:
+                    self._events.noted(self.number(trial.trial_id), f"ends its epoch: {TIME_IS_UP}")
+        self._told = True
+
+    @property
+    def _unfinished(self) -> bool:
+        """Whether there is something left for another run of the study."""
+        paused = any(trial.status == Trial.PAUSED for trial in self._trials.values())
+        return bool(self._book.remaining or self._halted or paused)
 
     def __getstate__(self) -> dict[str, Any]:
         """Nothing: Tune pickles its Tuner for a restore that we do not use."""

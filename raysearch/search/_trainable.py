@@ -16,9 +16,12 @@ import ray
 from filelock import Timeout
 from ray import tune
 
+from raysearch._text import counted, duration
+from raysearch.search._clock import EpochClock, TimeIsUpError
 from raysearch.search._upstream import do_upstream, hand_over, upstream_files
 from raysearch.slots._client import Lease, SlotClient, SlotLostError, SlotsBrokenError, TrialFailedError
 from raysearch.study._judge import judge
+from raysearch.study._spent import worked_seconds
 from raysearch.study._trial_folder import TrialFolder
 from raysearch.study._upstream import UpstreamFiles
 
@@ -27,7 +30,8 @@ RETRIES = 3
 
 
 class SlotTrial(tune.Trainable):  # type: ignore[misc]
-    """One step is one epoch with its evaluation; ``state`` of a result is running, complete, failed, crashed, fatal."""
+    """One step is one epoch with its evaluation; ``state`` of a result is running, complete, failed, crashed, fatal, or
+    halted: the study's time is up, and the trial goes on in another run."""
 
     def setup(self, config: dict[str, Any]) -> None:
         self._client = SlotClient(config["pool"])
@@ -41,6 +45,9 @@ class SlotTrial(tune.Trainable):  # type: ignore[misc]
     def step(self) -> dict[str, Any]:
         try:
             return self._epoch()
+        except TimeIsUpError:
+            self._release()
+            return self._ended("halted", "")
         except SlotsBrokenError as error:
             return self._ended("fatal", str(error))
         except OSError as error:
@@ -63,6 +70,7 @@ class SlotTrial(tune.Trainable):  # type: ignore[misc]
         self._upstream = upstream_files(config["study"], config["upstream"])
         self._read = {name: files for name, files in self._upstream.items() if files.work["read"]}
         self._lease: Lease | None = None
+        self._clock = EpochClock(deadline=config["deadline"], grace=config["grace"])
         self._losses = 0
         self._done = 0
         self._rows: list[dict[str, Any]] = []
@@ -71,18 +79,23 @@ class SlotTrial(tune.Trainable):  # type: ignore[misc]
         """Trains and records an epoch, in another worker group if the first one dies under it."""
         while True:
             try:
+                self._clock.begin()
                 if self._lease is None:
                     self._await_upstream()
+                    self._clock.begin()
                     self._start()
                 assert self._lease is not None
-                answer = self._client.call(self._lease, "epoch", self._trial["thresholds"])
+                answer = self._client.call(
+                    self._lease, "epoch", self._trial["thresholds"], seconds=self._seconds_left()
+                )
                 checkpoint = ray.get(answer["checkpoint"])
                 break
             except TrialFailedError as error:
                 self._release()
                 # every trial that needs the same file would fail, and a failed trial does not come again
                 state = "fatal" if error.kind == "damaged" else "failed"
-                return self._ended(state, str(error), error.traceback)
+                reason = self._overtime() if error.kind == "overtime" else str(error)
+                return self._ended(state, reason, error.traceback)
             except (SlotLostError, ray.exceptions.RayError) as error:
                 self._release()  # a group that is still there has an epoch that nobody could read
                 self._losses += 1
@@ -91,6 +104,7 @@ class SlotTrial(tune.Trainable):  # type: ignore[misc]
         row = answer["row"]
         self._folder.record(row, evidence=answer["evidence"], checkpoint=checkpoint, best=self._is_best(row))
         self._done = row["epoch"]
+        self._clock.end()
         if self._trial["exploited"] is not None:
             self._folder.donor.unlink(missing_ok=True)
         if row["finished"]:
@@ -106,6 +120,25 @@ class SlotTrial(tune.Trainable):  # type: ignore[misc]
             "epoch": row["epoch"],
             "done": row["finished"],
         }
+
+    def _seconds_left(self) -> float | None:
+        """That the next epoch may take.
+
+        Raises:
+            TrialFailedError: none.
+        """
+        limit = self._trial["trial_seconds"]
+        if limit is None:
+            return None
+        left = float(limit - worked_seconds(self._rows))
+        if left <= 0:
+            raise TrialFailedError("overtime", "", "")
+        return left
+
+    def _overtime(self) -> str:
+        done = self._rows[-1]["epoch"] if self._rows else 0
+        limit, epochs = duration(self._trial["trial_seconds"]), counted(self._trial["epochs"], "epoch")
+        return f"took longer than --trial-time {limit}: {done} of {epochs}"
 
     def _await_upstream(self) -> None:
         """Returns when all work that the trial builds on is done, by this trial or by another."""
@@ -131,7 +164,7 @@ class SlotTrial(tune.Trainable):  # type: ignore[misc]
         inputs = [self._upstream[other] for other in files.work["inputs"]]
         settings = {**self._trial["config"], **(self._trial["round"] or {}).get("thresholds", {})}
         try:
-            do_upstream(self._client, lease, files, inputs, settings)
+            do_upstream(self._client, lease, files, inputs, settings, self._clock)
         except TrialFailedError as error:
             if error.kind != "damaged":
                 files.tell(replace(files.progress, failed=str(error), run=pool))

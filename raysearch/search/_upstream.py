@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import ray
 
+from raysearch.search._clock import EpochClock
 from raysearch.slots._client import Lease, SlotClient
 from raysearch.study._trial_folder import write_atomically
 from raysearch.study._upstream import UpstreamFiles
@@ -21,11 +22,17 @@ if TYPE_CHECKING:
 
 
 def do_upstream(
-    client: SlotClient, lease: Lease, files: UpstreamFiles, inputs: Sequence[UpstreamFiles], config: Mapping[str, Any]
+    client: SlotClient,
+    lease: Lease,
+    files: UpstreamFiles,
+    inputs: Sequence[UpstreamFiles],
+    config: Mapping[str, Any],
+    clock: EpochClock,
 ) -> None:
     """Has upstream work done in a leased group, from its last finished epoch on. The caller holds its lock.
 
     Raises:
+        TimeIsUpError: the rest is for another run of the study.
         SlotLostError: the group is gone; what was finished is on disk.
         TrialFailedError: it cannot be done.
     """
@@ -49,17 +56,21 @@ def do_upstream(
     progress.epoch, progress.epochs = begun["epoch"], begun["epochs"]
     files.tell(progress)
     while progress.epoch < progress.epochs:
+        clock.begin()
         answer = client.call(lease, "upstream_epoch")
         write_atomically(files.checkpoint, ray.get(answer["checkpoint"]))
         progress.epoch += 1
         progress.seconds = before + time.perf_counter() - started
         progress.spans = [*earlier, (begin, time.time())]
         files.tell(progress)
+        clock.end()
+    clock.begin()
     answer = client.call(lease, "upstream_outcome")
     outcome = ray.get(answer["outcome"])
     progress.seconds = before + time.perf_counter() - started
     progress.spans = [*earlier, (begin, time.time())]
     files.finish(outcome, progress)
+    clock.end()
 
 
 def hand_over(client: SlotClient, lease: Lease, all_files: Sequence[UpstreamFiles]) -> None:

@@ -25,7 +25,7 @@ class TrialFailedError(RuntimeError):
 
     Attributes:
         kind: ``non-finite``, ``out-of-memory``, ``refused`` (the method refused its settings), ``damaged`` (a file that
-            it was to go on from) or ``error``.
+            it was to go on from), ``hangs``, ``overtime`` or ``error``.
         traceback: of the worker, or empty.
     """
 
@@ -64,14 +64,17 @@ class SlotClient:
     def release(self, lease: Lease) -> None:
         self._ask("release", lease.slot, lease.generation)
 
-    def call(self, lease: Lease, name: str, payload: Any = None) -> Any:
+    def call(self, lease: Lease, name: str, payload: Any = None, *, seconds: float | None = None) -> Any:
         """Runs a command in the leased group.
+
+        Args:
+            seconds: that it may take, or no limit.
 
         Raises:
             SlotLostError: the group is gone.
-            TrialFailedError: the command failed.
+            TrialFailedError: the command failed; or it took too long, or hangs, and its group was killed.
         """
-        answer = self._ask("call", lease.slot, lease.generation, name, payload)
+        answer = self._ask("call", lease.slot, lease.generation, name, payload, seconds)
         if "lost" in answer:
             raise SlotLostError(answer["lost"])
         if "error" in answer:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import gc
 import re
-import traceback
+import time
+from collections.abc import Callable
 from typing import Any
 
 import ray
@@ -14,6 +15,7 @@ import torch
 import torch.distributed as dist
 
 from raysearch.errors import DamagedFileError, RaysearchError
+from raysearch.slots._failure import reason_of, text_of, trace_of
 from raysearch.slots._spec import GroupSpec
 from raysearch.training import Alone, Collective, NonFiniteLossError, ProcessGroup, Workload, broadcast
 
@@ -23,6 +25,10 @@ TOGETHER = ("epoch", "upstream_epoch")
 _LIBRARY = re.compile("CUDA|CUDNN|CUBLAS|CUSOLVER|CUSPARSE|CUFFT|cuDNN|cuBLAS")
 """As CUDA's libraries write their names in errors. Devices and types (``cuda:0``, ``torch.cuda.FloatTensor``) are named
 in those of a method's own mistakes too."""
+
+
+BEAT_SECONDS = 5.0
+"""Between two heartbeats that a worker sends, or a tenth of the patience with it if that is less."""
 
 
 class RetiredError(RuntimeError):
@@ -41,7 +47,8 @@ def worker_loop(config: dict[str, Any]) -> None:
     if device.type == "cuda" and spec.gpus < 1:
         torch.cuda.set_per_process_memory_fraction(spec.gpus, device)
     collective: Collective = ProcessGroup() if size > 1 and dist.is_initialized() else Alone()
-    workload = Workload(spec.workload, device=device, collective=collective)
+    beat = at_most_every(min(BEAT_SECONDS, spec.patience / 10), lambda: pool.beat.remote(slot, generation))
+    workload = Workload(spec.workload, device=device, collective=collective, heartbeat=beat)
     gc.collect()
     gc.freeze()  # modules and data live as long as the process: a collection that looked at them would take 0.3 s
     member, placement = ray.get_runtime_context().current_actor, ray.util.get_current_placement_group()
@@ -64,6 +71,20 @@ def worker_loop(config: dict[str, Any]) -> None:
             _give_memory_back()  # after the answer: the driver has the next trial to prepare meanwhile
 
 
+def at_most_every(seconds: float, call: Callable[[], object]) -> Callable[[], None]:
+    """`call`, which does nothing for some seconds after it did something."""
+    due = float("-inf")
+
+    def beat() -> None:
+        nonlocal due
+        now = time.monotonic()
+        if now >= due:
+            due = now + seconds
+            call()
+
+    return beat
+
+
 def _run(workload: Workload, name: str, payload: Any, *, alone: bool) -> dict[str, Any]:
     """One command; an exception becomes an answer that says whether the group can go on.
 
@@ -81,7 +102,7 @@ def _run(workload: Workload, name: str, payload: Any, *, alone: bool) -> dict[st
         return _error("refused", error, retire=not apart)
     except torch.cuda.OutOfMemoryError as error:
         return _error("out-of-memory", error, retire=True)
-    except Exception as error:  # the method's own code: its trial fails, the study goes on
+    except BaseException as error:  # the method's own code, which may call sys.exit: its trial fails, the study goes on
         return _error("error", error, retire=not alone or _breaks_device(error))
 
 
@@ -92,9 +113,9 @@ def _agreed(answer: dict[str, Any], collective: Collective) -> dict[str, Any]:
     return {"error": max(errors, key=lambda error: error["retire"])} if errors else answer
 
 
-def _breaks_device(error: Exception) -> bool:
+def _breaks_device(error: BaseException) -> bool:
     """Whether an error of CUDA or one of its libraries, after which a process cannot use its device again."""
-    return isinstance(error, torch.AcceleratorError) or _LIBRARY.search(str(error)) is not None
+    return isinstance(error, torch.AcceleratorError) or _LIBRARY.search(text_of(error)) is not None
 
 
 def _give_memory_back() -> None:
@@ -122,9 +143,5 @@ def _unpack(command: dict[str, Any]) -> dict[str, Any]:
 
 
 def _error(kind: str, error: BaseException, *, retire: bool) -> dict[str, Any]:
-    lines = str(error).strip().splitlines() or [""]
-    message = (
-        lines[0] if isinstance(error, RaysearchError | NonFiniteLossError) else f"{type(error).__name__}: {lines[0]}"
-    )
-    trace = "" if isinstance(error, RaysearchError) else "".join(traceback.format_exception(error))
-    return {"error": {"kind": kind, "message": message[:500], "traceback": trace[-8000:], "retire": retire}}
+    trace = "" if isinstance(error, RaysearchError) else trace_of(error)
+    return {"error": {"kind": kind, "message": reason_of(error), "traceback": trace, "retire": retire}}

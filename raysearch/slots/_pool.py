@@ -9,12 +9,17 @@ call.
 from __future__ import annotations
 
 import asyncio
+import math
+import time
 from collections.abc import Coroutine
 from dataclasses import dataclass, field
 from typing import Any
 
+import ray
 from ray.exceptions import ActorUnavailableError, RayActorError
 from ray.util.placement_group import PlacementGroup, remove_placement_group
+
+from raysearch._text import duration
 
 PING_SECONDS = 0.5
 START_FAILURES = 3
@@ -34,6 +39,8 @@ class _Group:
     commands: asyncio.Queue[dict[str, Any]] = field(default_factory=asyncio.Queue)
     pending: asyncio.Future[Reply] | None = None
     number: int = 0
+    beat: float = 0.0
+    """When it was last known to get on, of `time.monotonic`."""
     leased: bool = False
     holder: asyncio.Task[None] | None = None
     """Watches the process that leased it."""
@@ -55,11 +62,16 @@ class _Group:
 
 
 class Pool:
-    """Runs as a Ray actor with ``num_cpus=0`` on the driver's node, and dies with the driver."""
+    """Runs as a Ray actor with ``num_cpus=0`` on the driver's node, and dies with the driver.
 
-    def __init__(self, slots: int) -> None:
+    Args:
+        patience: seconds without a heartbeat after which a group that is busy hangs.
+    """
+
+    def __init__(self, slots: int, patience: float = math.inf) -> None:
         self._groups: dict[int, _Group] = {}
         self._slots = slots
+        self._patience = patience
         self._failures: dict[int, int] = dict.fromkeys(range(slots), 0)
         self._broken: dict[int, str] = {}
         self._lost = 0
@@ -106,6 +118,13 @@ class Pool:
         if group is not None and group.number == number:
             group.answer(answer)
 
+    async def beat(self, slot: int, generation: str) -> None:
+        """A worker has finished a step or a batch. Of several workers any may say so: one that hangs keeps the others
+        waiting for it."""
+        group = self._group(slot, generation)
+        if group is not None:
+            group.beat = time.monotonic()
+
     # -- called by trials
 
     async def lease(self, holder: Any) -> tuple[int, str] | str:
@@ -135,8 +154,12 @@ class Pool:
             async with self._changed:
                 self._changed.notify_all()
 
-    async def call(self, slot: int, generation: str, name: str, payload: Any) -> Reply:
-        """Hands a command to a group and waits for its answer; ``{"lost": reason}`` if the group is gone."""
+    async def call(self, slot: int, generation: str, name: str, payload: Any, seconds: float | None = None) -> Reply:
+        """Hands a command to a group and waits for its answer; ``{"lost": reason}`` if the group is gone.
+
+        One that takes longer than `seconds`, or hangs, is an error, and its group is killed: nothing else ends a thread
+        that is inside of compiled code.
+        """
         group = self._group(slot, generation)
         if group is None or self._stopping:
             return {"lost": "its worker group is gone"}
@@ -144,7 +167,7 @@ class Pool:
         group.number += 1
         group.pending = asyncio.get_running_loop().create_future()
         await group.commands.put({"name": name, "number": group.number, "payload": payload})
-        return await group.pending
+        return await self._answer(group, group.pending, math.inf if seconds is None else time.monotonic() + seconds)
 
     # -- called by keepers and by the driver
 
@@ -208,6 +231,26 @@ class Pool:
             await group.commands.put({"name": "stop", "number": -1})
         async with self._changed:
             self._changed.notify_all()
+
+    async def _answer(self, group: _Group, pending: asyncio.Future[Reply], deadline: float) -> Reply:
+        group.beat = time.monotonic()
+        while not pending.done():
+            now = time.monotonic()
+            if now >= deadline:
+                return await self._kill(group, "overtime", "it took too long")
+            if now >= group.beat + self._patience:
+                idle = f"no training step and no batch was finished for {duration(self._patience)} (--step-time)"
+                return await self._kill(group, "hangs", idle)
+            left = min(deadline, group.beat + self._patience) - now
+            await asyncio.wait([pending], timeout=None if math.isinf(left) else left)
+        return pending.result()
+
+    async def _kill(self, group: _Group, kind: str, reason: str) -> Reply:
+        """Ends a group that does not answer, and says why."""
+        await self.retire(group.slot, group.generation, reason)
+        for member in group.members.values():
+            ray.kill(member)
+        return {"error": {"kind": kind, "message": reason, "traceback": ""}}
 
     def _group(self, slot: int, generation: str) -> _Group | None:
         group = self._groups.get(slot)

@@ -13,6 +13,7 @@ class GroupSpec:
     Attributes:
         workload: what is trained on which data; goes to `raysearch.training.Workload`.
         storage: a folder for Ray Train's own files.
+        patience: seconds without a heartbeat after which a group that is busy hangs.
     """
 
     workload: dict[str, Any]
@@ -20,3 +21,4 @@ class GroupSpec:
     cpus: float
     gpus: float
     storage: str
+    patience: float

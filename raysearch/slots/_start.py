@@ -71,7 +71,9 @@ def start_slots(spec: GroupSpec, count: int) -> Slots:
     """Starts `count` slots. Returns at once: groups come up in the background, and trials wait for the first."""
     name = f"raysearch-pool-{uuid.uuid4().hex[:8]}"
     here = ray.get_runtime_context().get_node_id()
-    pool: Any = ray.remote(num_cpus=0)(Pool).options(name=name, scheduling_strategy=_on(here)).remote(count)
+    pool: Any = (
+        ray.remote(num_cpus=0)(Pool).options(name=name, scheduling_strategy=_on(here)).remote(count, spec.patience)
+    )
     ray.get(pool.status.remote())
     nodes = [n for n in ray.nodes() if n["Alive"]]
     fitting = place(nodes, here=here, workers=spec.workers, cpus=spec.cpus, gpus=spec.gpus)

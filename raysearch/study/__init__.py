@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from raysearch.study._resources import Machine, fit, this_machine
     from raysearch.study._rethreshold import Rethresholded, Table, rethreshold
     from raysearch.study._run import run_study
-    from raysearch.study._save import extend, save_study
+    from raysearch.study._save import Changes, extend, save_study
+    from raysearch.study._spent import more_time, time_spent
     from raysearch.study._split_file import read_parts
     from raysearch.study._study import Study, list_studies, open_study, studies_root
     from raysearch.study._winner import Corrected, corrected_winner, winner_json, winner_lines
@@ -43,7 +44,8 @@ _WHERE = {
     "_optimum": ("Optimum",),
     "_rethreshold": ("Rethresholded", "Table", "rethreshold"),
     "_run": ("run_study",),
-    "_save": ("extend", "save_study"),
+    "_save": ("Changes", "extend", "save_study"),
+    "_spent": ("more_time", "time_spent"),
     "_split_file": ("read_parts",),
     "_study": ("Study", "list_studies", "open_study", "studies_root"),
     "_winner": ("Corrected", "corrected_winner", "winner_json", "winner_lines"),
@@ -54,6 +56,7 @@ __all__ = [
     "Beside",
     "Book",
     "Budget",
+    "Changes",
     "Cluster",
     "Corrected",
     "Machine",
@@ -75,6 +78,7 @@ __all__ = [
     "fit",
     "list_studies",
     "mean_over",
+    "more_time",
     "open_study",
     "parse_address",
     "plain_by_class",
@@ -87,6 +91,7 @@ __all__ = [
     "studies_root",
     "task_of",
     "this_machine",
+    "time_spent",
     "winner_json",
     "winner_lines",
 ]

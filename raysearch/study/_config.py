@@ -29,6 +29,10 @@ class Budget:
     """Epochs a trial."""
     seconds: float | None = None
     """Wall-clock time over all runs of the study, or no limit."""
+    trial_seconds: float | None = None
+    """Working time of one trial, over all runs and pauses, or no limit."""
+    step_seconds: float = 1800.0
+    """After which a trial hangs of which no step and no batch was finished."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,6 +99,8 @@ class StudyConfig:
     resources: Resources
     versions: dict[str, str]
     created: str
+    changes: list[str] = dataclasses.field(default_factory=list)
+    """What `resume` was told to do otherwise, and when."""
 
     @property
     def defaults(self) -> int | None:

@@ -75,6 +75,9 @@ def prepare(request: Request, cluster: Cluster) -> Prepared:
     kinds = evidence_kinds(method, metric.name, request.keep_evidence)
     check_sampler(request.sampler)
     seconds = parse_duration(request.time_budget)
+    trial_seconds = parse_duration(request.trial_time, "--trial-time")
+    step_seconds = parse_duration(request.step_time, "--step-time")
+    assert step_seconds is not None
     spec = data_spec(method.data if request.data is None else request.data, method)
     preset = request.preset or ("paper" if spec.needs_path else "small")
     space = load_space(method, preset, request.space).override(sets=request.sets, fixes=request.fixes)
@@ -146,7 +149,13 @@ def prepare(request: Request, cluster: Cluster) -> Prepared:
             sampler=request.sampler,
             seed=request.seed,
             keep_checkpoints=request.keep_checkpoints,
-            budget=Budget(samples=samples, epochs=epochs, seconds=seconds),
+            budget=Budget(
+                samples=samples,
+                epochs=epochs,
+                seconds=seconds,
+                trial_seconds=trial_seconds,
+                step_seconds=step_seconds,
+            ),
             resources=resources,
             versions={"raysearch": __version__, **{name: importlib.metadata.version(name) for name in VERSIONED}},
             created=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),

@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from raysearch.errors import UserError
 from raysearch.study._config import DecisionMode, LossMode, Proposer, SchedulerName, Select
 
+STEP_TIME = "30m"
+"""Without a finished step or batch, after which a trial hangs: first steps that compile take minutes."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
@@ -37,6 +40,8 @@ class Request:
     samples: int | None = None
     epochs: int | None = None
     time_budget: str | None = None
+    trial_time: str | None = None
+    step_time: str = STEP_TIME
     seed: int = 0
     scheduler: SchedulerName = "fifo"
     sampler: str = "tpe"
@@ -47,7 +52,7 @@ class Request:
     keep_checkpoints: int = 3
 
 
-def parse_duration(text: str | None) -> float | None:
+def parse_duration(text: str | None, option: str = "--time") -> float | None:
     """Seconds of ``2h``, ``30m``, ``90s`` or ``1h30m``.
 
     >>> parse_duration("1h30m")
@@ -60,9 +65,9 @@ def parse_duration(text: str | None) -> float | None:
         return None
     match = re.fullmatch(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s)?", text.strip())
     if not text.strip() or match is None:
-        raise UserError(f"--time '{text}': expected a duration such as 2h, 30m or 90s")
+        raise UserError(f"{option} '{text}': expected a duration such as 2h, 30m or 90s")
     hours, minutes, seconds = (float(part or 0) for part in match.groups())
     total = hours * 3600 + minutes * 60 + seconds
     if not total:
-        raise UserError(f"--time {text}: no time to search in; expected a duration above 0, or leave --time out")
+        raise UserError(f"{option} {text}: no time at all; expected a duration above 0, or leave {option} out")
     return total

@@ -97,19 +97,7 @@ def fit(
         ResourceError: not even one trial, or not so many at a time, can ever run here.
     """
     gpus = (1.0 if machine.gpus else 0.0) if gpus is None else gpus
-    if min(workers, cpus) < 1 or (slots is not None and slots < 1):
-        raise ResourceError(
-            f"--workers-per-trial {workers}, --cpus-per-worker {cpus}, --slots {slots}: expected 1 or more each"
-        )
-    if not gpus >= 0 or (gpus > 1 and gpus % 1):
-        raise ResourceError(
-            f"--gpus-per-worker {gpus:g}: expected 0, a fraction of one GPU, or a whole number: Ray gives nothing else"
-        )
-    if 0 < gpus < 1 and workers > 1:
-        raise ResourceError(
-            f"--gpus-per-worker {gpus:g} with {workers} workers would put two ranks of a trial on one GPU, which NCCL"
-            " refuses: give whole GPUs, or --workers-per-trial 1"
-        )
+    check_request(workers=workers, cpus=cpus, gpus=gpus, slots=slots)
     need = Machine(cpus=workers * cpus, gpus=0, memory=BASE_MEMORY + GROUP_MEMORY + workers * WORKER_MEMORY)
     if need.cpus > machine.cpus:
         raise ResourceError(
@@ -138,3 +126,20 @@ def fit(
     if wanted > most:
         raise ResourceError(f"--slots {slots}: at most {most} fit here ({machine}); lower it, or leave it out")
     return Resources(workers=workers, cpus=cpus, gpus=gpus, slots=wanted)
+
+
+def check_request(*, workers: int, cpus: int, gpus: float, slots: int | None) -> None:
+    """ResourceError for what no machine could give."""
+    if min(workers, cpus) < 1 or (slots is not None and slots < 1):
+        raise ResourceError(
+            f"--workers-per-trial {workers}, --cpus-per-worker {cpus}, --slots {slots}: expected 1 or more each"
+        )
+    if not gpus >= 0 or (gpus > 1 and gpus % 1):
+        raise ResourceError(
+            f"--gpus-per-worker {gpus:g}: expected 0, a fraction of one GPU, or a whole number: Ray gives nothing else"
+        )
+    if 0 < gpus < 1 and workers > 1:
+        raise ResourceError(
+            f"--gpus-per-worker {gpus:g} with {workers} workers would put two ranks of a trial on one GPU, which NCCL"
+            " refuses: give whole GPUs, or --workers-per-trial 1"
+        )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import shutil
 import tempfile
 import time
@@ -54,8 +55,8 @@ def run_study(study: Study, cluster: Cluster, listen: Callable[[Book], Listener]
             return Stop("time", TIME_IS_UP)
         try:
             try:
-                events.watch(study.stop_file, left)
-                _search(study, cluster, book, events)
+                events.watch(study.stop_file)
+                _search(study, cluster, book, events, left)
             finally:
                 events.close()
         except KeyboardInterrupt:
@@ -69,11 +70,14 @@ def run_study(study: Study, cluster: Cluster, listen: Callable[[Book], Listener]
             raise disk_full(study.path)
         cause = StorageError if events.stop.errno is not None else RaysearchError
         raise cause(f"{events.stop.reason}; 'raysearch resume {study.typed}' goes on")
+    if events.stop is None and book.remaining:
+        return Stop("time", TIME_IS_UP)
     return events.stop
 
 
-def _search(study: Study, cluster: Cluster, book: Book, events: Events) -> None:
-    """Ray Tune over the study's slots, as successive Tuners until the book has nothing left."""
+def _search(study: Study, cluster: Cluster, book: Book, events: Events, seconds: float | None) -> None:
+    """Ray Tune over the study's slots, as successive Tuners until the book has nothing left, or so many seconds after
+    the first slot is up."""
     from ray import tune
 
     from raysearch.search._alternating import AlternatingScheduler
@@ -96,10 +100,13 @@ def _search(study: Study, cluster: Cluster, book: Book, events: Events) -> None:
                 cpus=config.resources.cpus,
                 gpus=config.resources.gpus,
                 storage=scratch,
+                patience=config.budget.step_seconds,
             )
             slots = start_slots(spec, config.resources.slots)
             try:
                 slots.wait_for_first()
+                events.give(seconds)
+                handed_out = itertools.count()
                 planner = start_planner(study, events) if config.alternate else None
 
                 def make_config(trial: Assigned, rules: Rules) -> dict[str, Any]:
@@ -114,6 +121,10 @@ def _search(study: Study, cluster: Cluster, book: Book, events: Events) -> None:
                         "upstream": shared_work(method, trial.config, config.seed),
                         "folder": str(study.trial(trial.number).path.resolve()),
                         "judge": {"select": config.select, "maximise": maximise},
+                        "epochs": config.budget.epochs,
+                        "trial_seconds": config.budget.trial_seconds,
+                        "deadline": events.deadline,
+                        "grace": next(handed_out) == 0,
                         "pauses": rules.pauses(trial.number),
                         "exploited": None,
                         "round": planner.resume(trial, exploited) if planner else None,

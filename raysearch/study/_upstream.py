@@ -32,7 +32,8 @@ def shared_work(method: type[Method], settings: Mapping[str, Any], seed: int) ->
 
     try:
         return upstream_plan(method, method.Config(**settings), seed)
-    except Exception:  # the method's own code: its trial fails, the study goes on
+    # the method's own code, which may call sys.exit: its trial fails, the study goes on; Ctrl-C is on record by itself
+    except BaseException:
         return []
 
 

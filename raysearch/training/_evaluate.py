@@ -32,6 +32,7 @@ from raysearch.thresholds import (
     quantise,
 )
 from raysearch.training._collective import Alone, Collective
+from raysearch.training._heartbeat import Heartbeat, unheard
 from raysearch.training._score import Score, score
 
 EVALUATION_BATCH = 32
@@ -104,6 +105,7 @@ def observe(
     device: torch.device,
     collective: Collective,
     kinds: frozenset[str] = ALWAYS,
+    heartbeat: Heartbeat = unheard,
 ) -> Observations:
     """Runs the model over `rows`, divided among the workers; every worker gets the whole answer.
 
@@ -120,6 +122,7 @@ def observe(
             inside = inside_of(collection, batch_rows)
             prediction = method.predict(model, images.to(device), None if inside is None else inside.to(device))
             parts.append(evidence_of(method, prediction, collection, batch_rows, kinds | ALWAYS))
+            heartbeat()
     model.train(was_training)
     gathered = [part for of_worker in collective.gather(parts) for part in of_worker]
     return Observations(
@@ -198,6 +201,7 @@ def evaluate(
     thresholds: Mapping[str, float | Mapping[str, float]],
     device: torch.device | str = "cpu",
     collective: Collective | None = None,
+    heartbeat: Heartbeat = unheard,
 ) -> Evaluation:
     started = time.perf_counter()
     observations = observe(
@@ -208,6 +212,7 @@ def evaluate(
         device=torch.device(device),
         collective=collective or Alone(),
         kinds=kinds_of(rule, method),
+        heartbeat=heartbeat,
     )
     return Evaluation(
         score=score(observations, rule, given=thresholds["mask_threshold"], reports=method.reports),

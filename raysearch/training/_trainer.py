@@ -21,6 +21,7 @@ from raysearch.data._streams import whole_pool
 from raysearch.method import Method, Stage, Step, Training
 from raysearch.training._collective import Alone, Collective
 from raysearch.training._evaluate import Evaluation, Rule, evaluate
+from raysearch.training._heartbeat import Heartbeat, unheard
 from raysearch.training._seeds import seed_all
 
 
@@ -58,12 +59,14 @@ class Trainer:
         number: int,
         device: torch.device | str = "cpu",
         collective: Collective | None = None,
+        heartbeat: Heartbeat = unheard,
     ) -> None:
         self.method = method
         self.assignment = assignment
         self.number = number
         self.device = torch.device(device)
         self.collective: Collective = collective or Alone()
+        self.heartbeat = heartbeat
         seed_all(assignment.seed, number)
         self.model = method.build().to(self.device)
         self.stages: list[Stage] = list(method.stages(assignment.epochs))
@@ -142,6 +145,7 @@ class Trainer:
             thresholds=thresholds,
             device=self.device,
             collective=self.collective,
+            heartbeat=self.heartbeat,
         )
 
     def state(self) -> dict[str, Any]:
@@ -263,4 +267,5 @@ class Trainer:
             losses = self.method.training_step(self.model, batch.to(self.device), step)
             self.collective.average_gradients(self.model.parameters(), batch.share)
             self._optimizer.step()
+            self.heartbeat()
             yield losses, batch.share

@@ -20,6 +20,7 @@ from raysearch.errors import DamagedFileError
 from raysearch.method import Outcome, Pool, Upstream
 from raysearch.training._checkpoint import decode, encode
 from raysearch.training._collective import Collective
+from raysearch.training._heartbeat import Heartbeat, unheard
 from raysearch.training._seeds import seed_all
 from raysearch.training._trainer import Assignment, Trainer
 
@@ -33,15 +34,19 @@ REMEDY = "delete it and it is made again"
 class PoolImages:
     """`raysearch.method.TrainingImages` over the rows of a pool."""
 
-    def __init__(self, collection: Collection, pool: Pool, device: torch.device) -> None:
+    def __init__(
+        self, collection: Collection, pool: Pool, device: torch.device, heartbeat: Heartbeat = unheard
+    ) -> None:
         self.pool = pool
         self.device = device
         self._collection = collection
+        self._heartbeat = heartbeat
 
     def batches(self, rows: NDArray[np.int64], size: int) -> Iterator[tuple[NDArray[np.int64], Tensor]]:
         places_in(self.pool, rows, "upstream work")
         for part, images in evaluation_batches(self._collection, rows, size):
             yield part, images.to(self.device, non_blocking=True)
+            self._heartbeat()
 
     def inside(self, rows: NDArray[np.int64]) -> Tensor | None:
         places_in(self.pool, rows, "upstream work")
@@ -64,12 +69,20 @@ class UpstreamTrainer:
         key: str,
         device: torch.device | str = "cpu",
         collective: Collective | None = None,
+        heartbeat: Heartbeat = unheard,
     ) -> None:
         self.key = key
         self._upstream = upstream
         self._number = int(key[:15], 16)  # of a trial that no study has
         self._assignment = replace(assignment, epochs=upstream.epochs)
-        self._trainer = Trainer(upstream, self._assignment, number=self._number, device=device, collective=collective)
+        self._trainer = Trainer(
+            upstream,
+            self._assignment,
+            number=self._number,
+            device=device,
+            collective=collective,
+            heartbeat=heartbeat,
+        )
 
     @property
     def epoch(self) -> int:
@@ -102,7 +115,9 @@ class UpstreamTrainer:
         pool = pool_of(given.collection, given.train if rows is None else rows, given.annotated, given.labelled)
         model = self._trainer.model.eval()
         seed_all(given.seed, self._number)
-        left = self._upstream.outcome(model, PoolImages(given.collection, pool, self._trainer.device))
+        left = self._upstream.outcome(
+            model, PoolImages(given.collection, pool, self._trainer.device, self._trainer.heartbeat)
+        )
         return {name: _plain(self._upstream.name, name, value) for name, value in left.items()}
 
     def state(self) -> dict[str, Any]:

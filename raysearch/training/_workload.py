@@ -16,6 +16,7 @@ from raysearch.thresholds import encode_evidence, find_metric
 from raysearch.training._checkpoint import decode, encode
 from raysearch.training._collective import Collective
 from raysearch.training._evaluate import Rule
+from raysearch.training._heartbeat import Heartbeat, unheard
 from raysearch.training._parking import Parking
 from raysearch.training._score import kept_by
 from raysearch.training._task import training_task
@@ -31,9 +32,17 @@ class Workload:
             ``origin`` (of the evidence, in words), ``train`` and ``tuning`` (rows), ``labelled`` and ``annotated``
             (rows of train whose labels, and whose regions, the method may see), ``seed``, ``epochs``, ``rule`` (fields
             of `Rule`).
+        heartbeat: called after every training step and every batch that is evaluated.
     """
 
-    def __init__(self, spec: Mapping[str, Any], *, device: torch.device, collective: Collective) -> None:
+    def __init__(
+        self,
+        spec: Mapping[str, Any],
+        *,
+        device: torch.device,
+        collective: Collective,
+        heartbeat: Heartbeat = unheard,
+    ) -> None:
         self._method: type[Method] = load_method(spec["method"])
         rows = np.concatenate([spec["train"], spec["tuning"]])
         collection = guard(reopen_collection(spec["data"], self._method.view, spec["fingerprint"]), rows)
@@ -51,6 +60,7 @@ class Workload:
         self._origin: str = spec["origin"]
         self._device = device
         self._collective = collective
+        self._heartbeat = heartbeat
         self._parking = Parking(device)
         self._outcomes = Outcomes()
         self._upstream: UpstreamTrainer | None = None
@@ -101,7 +111,14 @@ class Workload:
         elif epoch and payload["checkpoint"] is None:
             return False
         else:
-            trainer = Trainer(method, self._assignment, number=number, device=self._device, collective=self._collective)
+            trainer = Trainer(
+                method,
+                self._assignment,
+                number=number,
+                device=self._device,
+                collective=self._collective,
+                heartbeat=self._heartbeat,
+            )
             if payload["checkpoint"] is not None:
                 self._parking.drop(number)
                 state = decode(payload["checkpoint"], f"checkpoint of trial {number}")["trainer"]
@@ -186,7 +203,12 @@ class Workload:
         upstream = kind(config, self._task)
         upstream.outcomes = {name: self._outcomes[key] for name, key in payload["inputs"].items()}
         trainer = UpstreamTrainer(
-            upstream, self._assignment, key=payload["key"], device=self._device, collective=self._collective
+            upstream,
+            self._assignment,
+            key=payload["key"],
+            device=self._device,
+            collective=self._collective,
+            heartbeat=self._heartbeat,
         )
         if payload["checkpoint"] is not None:
             trainer.load(decode(payload["checkpoint"], payload["where"], REMEDY)["trainer"])

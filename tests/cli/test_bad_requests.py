@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
 from export.finished_studies import SMALL
 
 from cli.conftest import Refuse
+from methods.cam import CamAvg
 
 ASKED = ("tune", "--method", "cam_avg", "--data", SMALL)
 
@@ -216,3 +218,18 @@ def test_a_search_space_that_is_not_there(refuse: Refuse, tmp_path: Path) -> Non
     refuse(*ASKED, "--space", tmp_path / "no.yaml", says=("no.yaml", "cannot be read", "give the path"))
     refuse(*ASKED, "--space", tmp_path, says=("Is a directory", "give the path of a YAML file"))
     refuse(*ASKED, "--space", "nowhere:function", says=("--space nowhere:function", "expected module:function"))
+
+
+@pytest.mark.parametrize("place", ["build", "stages", "check"])
+def test_a_method_that_leaves_while_it_is_tried(refuse: Refuse, monkeypatch: pytest.MonkeyPatch, place: str) -> None:
+    """Else the command would end without a word, as if all were well."""
+    monkeypatch.setattr(CamAvg, place, lambda *_: sys.exit(0))
+    refuse(*ASKED, says=("method cam_avg called sys.exit(0)", "expected an exception"))
+
+
+def test_a_module_that_leaves_when_it_is_imported(
+    refuse: Refuse, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "leaving_method.py").write_text("import sys\nsys.exit('no main guard')\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    refuse("tune", "--method", "leaving_method:M", says=("leaving_method:M cannot be loaded", "SystemExit: no main"))

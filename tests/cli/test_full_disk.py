@@ -13,7 +13,7 @@ from PIL import Image
 
 from cli.conftest import Call, Refuse
 from raysearch.errors import StorageError, StudyError
-from raysearch.study import Study, extend, open_study
+from raysearch.study import Changes, Study, extend, open_study, this_machine
 from raysearch.study._study import disk_full
 
 TUNE = ("tune", "--method", "cam_avg", "--data", SMALL, "--study", "new")
@@ -93,7 +93,7 @@ def test_a_larger_budget(disk: Path) -> None:
     before = (study.path / "study.yaml").read_text()
     fill(disk)
     with pytest.raises(StorageError, match=r"begun is full, so that study 'begun' keeps its budget of 1 trial"):
-        extend(study, samples=9)
+        extend(study, Changes(samples=9), this_machine())
     assert (study.path / "study.yaml").read_text() == before
     assert open_study("begun", disk / "studies").config.budget.samples == 1
 

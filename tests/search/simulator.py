@@ -8,7 +8,7 @@ import builtins
 import itertools
 import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from ray.tune.search import Searcher
 
 from raysearch.alternation import Next, Outcome, Proposal, StepRule, Thresholds, facts
 from raysearch.method import LossThreshold
-from raysearch.search import _trainable
+from raysearch.search import _clock, _events, _trainable
 from raysearch.search._alternating import AlternatingScheduler
 from raysearch.search._events import Events
 from raysearch.search._planner import RoundPlanner
@@ -84,6 +84,14 @@ class Controller:
         self._thin: SlotTrial | None = None
 
     def run(self) -> None:
+        """Until nothing is left, or the search is interrupted."""
+        with suppress(KeyboardInterrupt):
+            self._run()
+            assert all(trial.status == Trial.TERMINATED for trial in self._trials)
+        if self._thin is not None:
+            self._thin.cleanup()
+
+    def _run(self) -> None:
         for name in map("tune{}".format, itertools.count()):
             config = self._searcher.suggest(name)
             if config == Searcher.FINISHED:
@@ -95,9 +103,6 @@ class Controller:
             chosen = self._scheduler.choose_trial_to_run(self)
             assert chosen is not None, "nothing runs and nothing starts"
             self._turn(chosen)
-        assert all(trial.status == Trial.TERMINATED for trial in self._trials)
-        if self._thin is not None:
-            self._thin.cleanup()
 
     def get_trials(self) -> list[TuneTrial]:
         return self._trials
@@ -171,7 +176,7 @@ class Client:
     def release(self, lease: Lease) -> None:
         self.leased -= 1
 
-    def call(self, lease: Lease, name: str, payload: Any = None) -> Any:
+    def call(self, lease: Lease, name: str, payload: Any = None, *, seconds: float | None = None) -> Any:
         assert self.leased == 1, "a command without a lease"
         return getattr(self, name)(payload)
 
@@ -249,6 +254,8 @@ class Machine:
         patch.setattr(_trainable.ray, "get", lambda reference: reference)
         patch.setattr(_trainable.ray, "put", lambda value: value)
         patch.setattr(os, "fsync", lambda descriptor: None)  # no test here pulls the plug
+        patch.setattr(_clock, "monotonic", lambda: float(len(self.trained)))
+        patch.setattr(_events._thread, "interrupt_main", _interrupt)
         self._patch = patch
 
     def _planner(self, study: Study, events: Events) -> RoundPlanner | None:
@@ -273,8 +280,8 @@ class Machine:
             events=events,
         )
 
-    def run(self, study: Study) -> Book:
-        """A whole search, or what is left of one."""
+    def run(self, study: Study, *, epochs: int | None = None) -> Book:
+        """A whole search, or what is left of one; or what of it begins until some epochs were computed."""
         book = Book(study)
         log = Log()
         self.events = log.lines
@@ -284,9 +291,13 @@ class Machine:
         client = Client(study.config.budget.epochs, self.trained, self._clock, stage_ends)
         self._patch.setattr(_trainable, "SlotClient", lambda pool: client)
         planner = self._planner(study, events)
-        while book.remaining:
+        events.give(epochs)
+        handed_out = itertools.count()
+        while book.remaining and not events.stopping:
             rules = rules_of(study, book)
-            make_config = partial(trial_config, study=study, rules=rules, planner=planner)
+            make_config = partial(
+                trial_config, study=study, rules=rules, planner=planner, events=events, handed_out=handed_out
+            )
             searcher = StudySearcher(book, slots=1, make_config=make_config, events=events)
             for number in planner.prepare(book.queued) if planner else ():
                 searcher.ended_before(number, "complete")
@@ -295,11 +306,18 @@ class Machine:
             if planner is not None:
                 scheduler = AlternatingScheduler(scheduler, searcher, planner, slots=1, events=events)
             Controller(searcher, scheduler).run()
+        assert events.stop is None or events.stop.kind == "time"
         assert client.leased == 0
         return book
 
 
-def trial_config(trial: Assigned, study: Study, rules: Rules, planner: RoundPlanner | None) -> dict[str, Any]:
+def _interrupt() -> None:
+    raise KeyboardInterrupt
+
+
+def trial_config(
+    trial: Assigned, study: Study, rules: Rules, planner: RoundPlanner | None, events: Events, handed_out: Iterator[int]
+) -> dict[str, Any]:
     renewed = rules.renewed(trial.number)
     return {
         "pool": "pool",
@@ -310,6 +328,10 @@ def trial_config(trial: Assigned, study: Study, rules: Rules, planner: RoundPlan
         "upstream": [],
         "folder": str(study.trial(trial.number).path),
         "judge": {"select": study.config.select, "maximise": study.config.direction == "maximize"},
+        "epochs": study.config.budget.epochs,
+        "trial_seconds": study.config.budget.trial_seconds,
+        "deadline": events.deadline,
+        "grace": next(handed_out) == 0,
         "pauses": rules.pauses(trial.number),
         "exploited": None,
         "round": None if planner is None else planner.resume(trial, renewed.get("exploited")),

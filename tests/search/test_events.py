@@ -37,7 +37,7 @@ def events() -> Iterator[Events]:
 def insistent(events: Events, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Events:
     """Watching, with little patience."""
     monkeypatch.setattr(Events, "INSIST_SECONDS", 0.1)
-    events.watch(tmp_path / "stop", None)
+    events.watch(tmp_path / "stop")
     return events
 
 
@@ -56,7 +56,7 @@ def lose_an_interrupt(events: Events) -> None:
 
 
 def test_the_stop_file_stops(tmp_path: Path, interrupted: threading.Event, events: Events) -> None:
-    events.watch(tmp_path / "stop", None)
+    events.watch(tmp_path / "stop")
     assert not interrupted.wait(0.3)
     (tmp_path / "stop").touch()
     assert interrupted.wait(10)
@@ -66,10 +66,29 @@ def test_the_stop_file_stops(tmp_path: Path, interrupted: threading.Event, event
 
 
 def test_the_end_of_the_time_stops(tmp_path: Path, interrupted: threading.Event, events: Events) -> None:
-    events.watch(tmp_path / "stop", 0.1)
-    assert interrupted.wait(10)
+    events.watch(tmp_path / "stop")
+    events.give(0.0)
+    assert not events.stopping, "a run in which nothing has begun would not get on"
+    events.started(0)
+    assert events.stopping
+    assert not interrupted.wait(0.5), "what runs is finished"
+    assert events.stop is None, "Ctrl-C and 'raysearch stop' are still heard"
+    events.leave()
+    assert interrupted.is_set()
     assert events.stop is not None
     assert events.stop.kind == "time"
+
+
+def test_who_waits_for_the_last_epochs_may_still_interrupt_them(
+    tmp_path: Path, interrupted: threading.Event, events: Events
+) -> None:
+    events.watch(tmp_path / "stop")
+    events.give(0.0)
+    events.started(0)
+    (tmp_path / "stop").touch()
+    assert interrupted.wait(10)
+    assert events.stop is not None
+    assert events.stop.kind == "stop"
 
 
 def test_the_first_reason_stands(interrupted: threading.Event, events: Events) -> None:
@@ -93,7 +112,7 @@ def test_nothing_is_repeated_while_it_cleans_up(insistent: Events) -> None:
 
 
 def test_nothing_interrupts_after_the_end(tmp_path: Path, interrupted: threading.Event, events: Events) -> None:
-    events.watch(tmp_path / "stop", None)
+    events.watch(tmp_path / "stop")
     events.close()
     (tmp_path / "stop").touch()
     events.fatal("too late", None)

@@ -162,7 +162,7 @@ def test_successive_tuners_are_one_search(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def test_more_samples_are_the_first_ones_and_then_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from raysearch.study import extend
+    from raysearch.study import Changes, extend, this_machine
 
     monkeypatch.setattr("raysearch.search._sampler.STARTUP", 3)
     machine = Machine(monkeypatch)
@@ -170,6 +170,6 @@ def test_more_samples_are_the_first_ones_and_then_more(tmp_path: Path, monkeypat
     study = toy_study(tmp_path / "part", samples=4)
     first = machine.run(study)
     assert first.remaining == 0
-    more = machine.run(extend(study, samples=9))
+    more = machine.run(extend(study, Changes(samples=9), this_machine()))
     assert outcome(more.records()) == outcome(whole.records())
     assert [line[1] for line in machine.events if line[0] == "started"] == [4, 5, 6, 7, 8]

@@ -257,12 +257,12 @@ def test_who_takes_over_takes_the_kept_thresholds_too(tmp_path: Path, machine: M
 
 
 def test_more_trials_are_a_population_of_their_own(tmp_path: Path, machine: Machine) -> None:
-    from raysearch.study import extend
+    from raysearch.study import Changes, extend, this_machine
 
     study = toy_study(tmp_path, **{**SEARCH, "samples": 4})
     machine.run(study)
     before = exchanges(study)
-    book = machine.run(extend(study, samples=9))
+    book = machine.run(extend(study, Changes(samples=9), this_machine()))
     assert book.remaining == 0
     assert exchanges(study)[: len(before)] == before
     old = {number for one in before for number in one["trials"]}

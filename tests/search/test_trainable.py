@@ -33,6 +33,7 @@ class Slot:
         self.held: list[str] = []
         self.upstream_fails: list[Exception | None] = []
         self.log: list[str] = []
+        self.limits: list[float | None] = []
         self.leased = 0
         self.broken = False
 
@@ -47,7 +48,7 @@ class Slot:
         self.leased -= 1
         self.log.append("release")
 
-    def call(self, lease: Lease, name: str, payload: Any = None) -> Any:
+    def call(self, lease: Lease, name: str, payload: Any = None, *, seconds: float | None = None) -> Any:
         self.log.append(name)
         if name in ("lacking", "hold") or name.startswith("upstream"):
             return self._share(name, payload)
@@ -59,6 +60,7 @@ class Slot:
             raise SlotLostError("gone")
         if name != "epoch":
             return None
+        self.limits.append(seconds)
         step = next(self._script)
         self.lost = isinstance(step, SlotLostError)
         if isinstance(step, Exception):
@@ -66,6 +68,8 @@ class Slot:
         self._epoch += 1
         row = {
             "time": 0.0,
+            "losses": {"train_seconds": 2.0},
+            "evaluate_seconds": 1.0,
             "epoch": self._epoch,
             "value": step,
             "last_stage": True,
@@ -112,6 +116,9 @@ def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Make:
         works: tuple[Work, ...] = (),
         number: int = 0,
         pool: str = "p",
+        trial_seconds: float | None = None,
+        deadline: float | None = None,
+        grace: bool = False,
     ) -> tuple[SlotTrial, Slot, TrialFolder]:
         slot = Slot(script, epochs)
         monkeypatch.setattr(_trainable, "SlotClient", lambda pool: slot)
@@ -121,7 +128,8 @@ def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Make:
         trial.setup({
             "pool": pool, "number": number, "config": {}, "thresholds": {}, "folder": str(folder.path),
             "judge": {"select": select, "maximise": maximise}, "round": None,
-            "pauses": pauses, "exploited": None, "study": str(tmp_path), "upstream": works,
+            "pauses": pauses, "epochs": epochs, "trial_seconds": trial_seconds, "deadline": deadline,
+            "grace": grace, "exploited": None, "study": str(tmp_path), "upstream": works,
         })  # fmt: skip
         return trial, slot, folder
 
@@ -239,6 +247,7 @@ def test_the_next_trial_gets_the_slot_of_a_stopped_one(make: Make, tmp_path: Pat
     assert trial.reset_config({
         "pool": "p", "number": 1, "config": {}, "thresholds": {}, "folder": str(other.path),
         "judge": {"select": "best", "maximise": True}, "round": None, "pauses": (), "exploited": None,
+        "epochs": 3, "trial_seconds": None, "deadline": None, "grace": False,
         "study": str(tmp_path), "upstream": [],
     })  # fmt: skip
     assert slot.log == ["lease", "start", "epoch", "end", "release"]
@@ -393,3 +402,100 @@ def test_the_display_is_told_how_far_shared_work_is(make: Make, tmp_path: Path) 
     )[1]  # fmt: skip
     trial.step()
     assert seen == [("teacher", 0, 2), ("teacher", 1, 2), ("teacher", 2, 2)]
+
+
+def test_a_trial_has_what_its_epochs_left_of_its_time(make: Make) -> None:
+    trial, slot, _ = make([0.1, 0.2, 0.3], trial_seconds=8.0)
+    run(trial)
+    assert slot.limits == [8.0, 5.0, 2.0], "an epoch takes three seconds"
+
+
+@pytest.mark.parametrize(
+    ("script", "seconds", "said"),
+    [
+        ([0.1, TrialFailedError("overtime", "it took too long", "")], 600.0, "--trial-time 10m: 1 of 3 epochs"),
+        ([0.1, 0.2], 6.0, "--trial-time 6s: 2 of 3 epochs"),
+        ([TrialFailedError("overtime", "it took too long", "")], 1.5, "--trial-time 1.5s: 0 of 3 epochs"),
+    ],
+)
+def test_a_trial_that_takes_too_long_fails_and_keeps_what_it_finished(
+    make: Make, script: list[float | Exception], seconds: float, said: str
+) -> None:
+    trial, slot, folder = make(script, trial_seconds=seconds)
+    last = run(trial)[-1]
+    assert (last["state"], last["reason"]) == ("failed", f"took longer than {said}")
+    assert len(folder.rows()) == int(said.split(": ")[1].split()[0])
+    assert slot.leased == 0
+
+
+def test_time_is_counted_over_interruptions(make: Make) -> None:
+    trial, _, _ = make([0.1], trial_seconds=100.0)
+    trial.step()
+    again, slot, _ = make([0.2, 0.3], trial_seconds=100.0)
+    assert run(again)[-1]["state"] == "complete"
+    assert slot.limits == [97.0, 94.0]
+    late, third, _ = make([0.1], epochs=4, trial_seconds=2.0)
+    last = run(late)[-1]
+    assert last["reason"] == "took longer than --trial-time 2s: 3 of 4 epochs", "a shorter limit counts what was before"
+    assert third.limits == []
+
+
+def test_the_last_epoch_may_use_all_of_the_time(make: Make) -> None:
+    trial, _, _ = make([0.1, 0.2, 0.3], trial_seconds=9.0)
+    assert run(trial)[-1]["state"] == "complete"
+
+
+def test_no_epoch_begins_after_the_time_and_nothing_is_lost(make: Make) -> None:
+    trial, slot, folder = make([0.1, 0.2, 0.3], deadline=time.monotonic() + 1000)
+    trial.step()
+    trial._clock.deadline = time.monotonic()
+    last = trial.step()
+    assert (last["state"], last["done"]) == ("halted", True)
+    assert slot.log == ["lease", "start", "epoch", "end", "release"]
+    assert [row["epoch"] for row in folder.rows()] == [1]
+    late, other, _ = make([0.1], deadline=0.0)
+    assert late.step()["state"] == "halted"
+    assert other.log == [], "it does not even ask for a slot"
+
+
+def test_the_first_trial_of_a_run_has_one_epoch_however_late_it_is(make: Make) -> None:
+    trial, _, folder = make([0.1, 0.2, 0.3], deadline=0.0, grace=True)
+    assert [trial.step()["state"] for _ in range(2)] == ["running", "halted"]
+    assert [row["epoch"] for row in folder.rows()] == [1]
+
+
+def test_shared_work_ends_with_its_epoch_too(make: Make, tmp_path: Path) -> None:
+    files = UpstreamFiles(tmp_path, TEACHER)
+    for done in (1, 2):
+        trial, slot, _ = make([0.1], works=(TEACHER,), deadline=0.0, grace=True)
+        assert run(trial)[-1]["state"] == "halted"
+        assert slot.log == ["lease", "upstream", "upstream_epoch", "end", "release"]
+        assert files.checkpoint.read_bytes() == b"%d" % done
+    trial, slot, _ = make([0.1], works=(TEACHER,), deadline=0.0, grace=True)
+    assert run(trial)[-1]["state"] == "halted"
+    assert slot.log == ["lease", "upstream", "upstream_outcome", "end", "release"]
+    assert files.outcome.read_bytes() == b"teacher 2"
+    assert not files.progress.failed
+
+
+def test_who_waits_for_shared_work_of_a_trial_that_halts_halts_too(make: Make, tmp_path: Path) -> None:
+    trial, slot, _ = make([0.1], works=(TEACHER,), deadline=0.0)
+    trial._clock.grace = True
+    files = UpstreamFiles(tmp_path, TEACHER)
+    results: list[dict[str, Any]] = []
+    with files.lock():
+        waiting = threading.Thread(target=lambda: results.append(trial.step()), daemon=True)
+        waiting.start()
+        trial._clock.grace = False
+    waiting.join(20)
+    assert [result["state"] for result in results] == ["halted"]
+    assert not slot.leased
+
+
+def test_a_hanging_group_fails_its_trial_at_once(make: Make) -> None:
+    hangs = TrialFailedError("hangs", "no training step and no batch was finished for 30m (--step-time)", "")
+    trial, slot, folder = make([0.1, hangs])
+    last = run(trial)[-1]
+    assert (last["state"], last["reason"]) == ("failed", str(hangs))
+    assert slot.log.count("epoch") == 2, "it is not tried again"
+    assert len(folder.rows()) == 1

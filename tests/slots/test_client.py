@@ -57,7 +57,7 @@ def test_answers_of_a_command(client: SlotClient) -> None:
     lease = Lease(1, "g")
     answers["call"] = {"value": 3}
     assert client.call(lease, "epoch", {}) == 3
-    assert asked[-1] == ("call", 1, "g", "epoch", {})
+    assert asked[-1] == ("call", 1, "g", "epoch", {}, None)
     answers["call"] = {"lost": "a worker died"}
     with pytest.raises(SlotLostError, match="a worker died"):
         client.call(lease, "epoch")

@@ -17,14 +17,14 @@ from raysearch.training import Alone, NonFiniteLossError
 class Work:
     """A workload of which every command fails."""
 
-    def __init__(self, error: Exception) -> None:
+    def __init__(self, error: BaseException) -> None:
         self.error = error
 
     def run(self, name: str, payload: Any) -> Any:
         raise self.error
 
 
-def failed(error: Exception, name: str, *, alone: bool) -> dict[str, Any]:
+def failed(error: BaseException, name: str, *, alone: bool) -> dict[str, Any]:
     answer: dict[str, Any] = _group._run(Work(error), name, None, alone=alone)["error"]  # type: ignore[arg-type]
     return answer
 
@@ -102,3 +102,15 @@ def test_a_trial_that_was_parked_and_let_go_is_freed_whatever_refers_to_itself()
     _group._give_memory_back()
     assert there() is None
     assert gc.get_freeze_count() == frozen
+
+
+def test_heartbeats_are_sent_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    times = [100.0, 101.0, 104.9, 105.0, 109.0, 200.0]
+    monkeypatch.setattr(_group.time, "monotonic", iter(times).__next__)
+    sent: list[int] = []
+    beat = _group.at_most_every(5.0, lambda: sent.append(1))
+    counts = []
+    for _ in times:
+        beat()
+        counts.append(len(sent))
+    assert counts == [1, 1, 1, 2, 2, 3]

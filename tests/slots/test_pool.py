@@ -22,12 +22,17 @@ class Actor:
     def __init__(self) -> None:
         self.error: Exception | None = None
         self.pings = 0
+        self.killed = False
         self.__ray_ready__ = SimpleNamespace(remote=self._ping)
 
     async def _ping(self) -> None:
         self.pings += 1
         if self.error is not None:
             raise self.error
+
+    def kill(self) -> None:
+        self.killed = True
+        self.die()
 
     def die(self) -> None:
         self.error = ActorDiedError()
@@ -76,6 +81,7 @@ def in_a_loop(test: Callable[..., Awaitable[None]]) -> Callable[..., None]:
 
     def run(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(_pool, "PING_SECONDS", 0.001)
+        monkeypatch.setattr(_pool.ray, "kill", Actor.kill)
         asyncio.run(asyncio.wait_for(test(), 10))  # type: ignore[arg-type]
 
     run.__name__ = test.__name__
@@ -332,6 +338,81 @@ async def test_stop_ends_groups_and_waiting_trials() -> None:
     assert group.loop is not None
     await asyncio.wait_for(group.loop, 5)
     assert "lost" in await asyncio.wait_for(pool.call(slot, generation, "end", None), 5), "nobody is left to answer"
+
+
+@in_a_loop
+async def test_a_command_that_takes_too_long_ends_its_group() -> None:
+    pool = Pool(1)
+    group = await Group(pool, 0, "a", size=2).join()
+    slot, generation = await leased(pool)
+    assert "value" in await pool.call(slot, generation, "start", None, 100.0)
+    group.may_answer.clear()
+    answer = await asyncio.wait_for(pool.call(slot, generation, "epoch", None, 0.02), 5)
+    assert answer["error"]["kind"] == "overtime"
+    assert [member.killed for member in group.members] == [True, True]
+    assert await pool.call(slot, generation, "end", None) == {"lost": "its worker group is gone"}
+    await pool.release(slot, generation)
+    await Group(pool, 0, "b").join()
+    assert await leased(pool) == (0, "b"), "the slot serves the next trial"
+
+
+class Clock:
+    """Stands still until it is told to go on, whatever the machine is busy with."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+@in_a_loop
+async def test_a_group_without_a_heartbeat_hangs() -> None:
+    clock = Clock()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_pool, "time", clock)
+        pool = Pool(1, patience=0.05)
+        group = await Group(pool, 0, "a", size=2).join()
+        slot, generation = await leased(pool)
+        call = await group.begin_epoch()
+        for _ in range(3):
+            clock.now += 0.04
+            await pool.beat(slot, generation)
+            await asyncio.sleep(0.06)
+        assert not call.done(), "it gets on, however long it takes"
+        clock.now += 0.05
+        answer = await asyncio.wait_for(call, 5)
+    assert answer["error"] == {
+        "kind": "hangs",
+        "message": "no training step and no batch was finished for 0.05s (--step-time)",
+        "traceback": "",
+    }
+    assert [member.killed for member in group.members] == [True, True]
+
+
+@in_a_loop
+async def test_a_group_that_waits_for_a_trial_does_not_hang() -> None:
+    clock = Clock()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_pool, "time", clock)
+        pool = Pool(1, patience=0.05)
+        await Group(pool, 0, "a").join()
+        slot, generation = await leased(pool)
+        clock.now += 100
+        assert "value" in await pool.call(slot, generation, "epoch", None)
+
+
+@in_a_loop
+async def test_a_dead_trials_group_that_hangs_gives_its_slot_back() -> None:
+    pool = Pool(1, patience=0.05)
+    group = await Group(pool, 0, "a").join()
+    holder = Actor()
+    await leased(pool, holder)
+    call = await group.begin_epoch()
+    holder.die()
+    assert {"lost", "error"} & (await asyncio.wait_for(call, 5)).keys()
+    await until(lambda: group.members[0].killed)
+    assert (await pool.status())["leased"] == 0
 
 
 @in_a_loop

@@ -12,7 +12,7 @@ from search.simulator import Log
 from search.toy import toy_study
 
 from raysearch.errors import DataError, RaysearchError, StorageError
-from raysearch.search._events import Events, Stop
+from raysearch.search._events import TIME_IS_UP, Events, Stop
 from raysearch.study import _run
 from raysearch.study._book import Book
 from raysearch.study._cluster import Cluster
@@ -25,7 +25,7 @@ Search = Callable[[Book, Events], None]
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch) -> Callable[[Study, Search], Stop | None]:
     def run(study: Study, search: Search) -> Stop | None:
-        monkeypatch.setattr(_run, "_search", lambda study, cluster, book, events: search(book, events))
+        monkeypatch.setattr(_run, "_search", lambda study, cluster, book, events, left: search(book, events))
         return _run.run_study(study, Cluster(), lambda book: Log())
 
     return run
@@ -44,14 +44,14 @@ def test_time_that_is_used_up_starts_nothing(tmp_path: Path, run: Any) -> None:
     assert run(study, nothing).kind == "time"
 
 
-def test_only_what_is_left_of_the_time_is_given(tmp_path: Path, run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_what_is_left_of_the_time_is_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     given: list[float | None] = []
-    monkeypatch.setattr(Events, "watch", lambda self, stop_file, seconds: given.append(seconds))
+    monkeypatch.setattr(_run, "_search", lambda study, cluster, book, events, left: given.append(left))
     study = toy_study(tmp_path, seconds=100.0)
     book = Book(study)
     number = book.next().number
     book.report(number, epoch(study, number, 0.5, finished=False))
-    assert run(study, lambda book, events: None) is None
+    assert _run.run_study(study, Cluster(), lambda book: Log()) == Stop("time", TIME_IS_UP)
     assert given == [pytest.approx(97.0)]
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 import torch
 from e2e.shared import Shared, SharedConfig, Teacher
@@ -34,6 +36,8 @@ def test_settings_that_the_methods_own_code_fails_on_are_left_to_their_trial(mon
     monkeypatch.setattr(Shared, "upstream", classmethod(lambda cls, config: {"work": ()}[config.wish]))
     assert shared_work(Shared, {"wish": "work"}, 0) == []
     assert shared_work(Shared, {"wish": "nan"}, 0) == []
+    monkeypatch.setattr(Shared, "upstream", classmethod(lambda cls, config: sys.exit("bye")))
+    assert shared_work(Shared, {"wish": "work"}, 0) == []
 
 
 def test_the_estimate_has_shared_work_beside_the_trials() -> None:
