@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import shlex
 import sys
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from raysearch import _signals
 from raysearch._text import counted
 
 if TYPE_CHECKING:
@@ -37,8 +41,26 @@ def show_notes(prepared: Prepared) -> None:
         click.echo(f"note: {warning}", err=True)
 
 
+@contextlib.contextmanager
+def resumable(study: Study) -> Iterator[None]:
+    """Within it a signal ends the process with a word on how to go on: from here on there is a study to go on with."""
+    terminal = os.dup(1)  # not the log, whenever it is
+    try:
+        with _signals.at_once(lambda: os.write(terminal, f"{how_to_go_on(study, _signals.reason())}\n".encode())):
+            yield
+    except KeyboardInterrupt:
+        click.echo(how_to_go_on(study, _signals.reason()))
+        sys.exit(_signals.exit_code())
+    finally:
+        os.close(terminal)
+
+
+def how_to_go_on(study: Study, reason: str) -> str:
+    return f"stopped ({reason}); go on with: raysearch resume {shlex.quote(study.config.name)}"
+
+
 def run_and_report(study: Study, cluster: Cluster) -> None:
-    """Runs what is left of a study. Exits 130 if it was interrupted."""
+    """Runs what is left of a study. Exits with 128 + the number of a signal that stopped it."""
     from raysearch.cli._trivial import class_lines, trial_lines
     from raysearch.display import Progress
     from raysearch.study import (
@@ -80,15 +102,17 @@ def run_and_report(study: Study, cluster: Cluster) -> None:
     if failed:
         click.echo(f"{counted(len(failed), 'trial')} failed: 'raysearch status {config.name}' shows why")
     name = shlex.quote(config.name)
-    if stop is not None:
-        click.echo(f"stopped ({stop.reason}); go on with: raysearch resume {name}")
-        sys.exit(130 if stop.kind == "interrupt" else 0)
+    if stop is not None and (config.budget.samples > sum(r.state != "running" for r in records)):
+        click.echo(how_to_go_on(study, stop.reason))
+        sys.exit(_signals.exit_code() if stop.kind == "interrupt" else 0)
     if best is None:
         click.echo("no trial finished with a value")
         sys.exit(1)
     click.echo(f"next: raysearch export {name} --out {name}-model")
     click.echo(f"      raysearch verify {name}-model")
     click.echo(f"      raysearch predict {name}-model IMAGE... --out masks")
+    if stop is not None and stop.kind == "interrupt":
+        sys.exit(_signals.exit_code())  # it was about to end
 
 
 def _values(by_class: dict[str, float]) -> str:

@@ -20,8 +20,10 @@ def resume(study: str | None, samples: int | None, time_budget: str | None, addr
     raysearch resume minmax_entropy-1
     raysearch resume minmax_entropy-1 --samples 64
     """
-    from raysearch.cli._search import run_and_report
+    from raysearch.cli._search import resumable, run_and_report
     from raysearch.study import Cluster, extend, open_study, parse_address
 
     cluster = Cluster(parse_address(address))
-    run_and_report(extend(open_study(study), samples=samples, time_budget=time_budget), cluster)
+    found = open_study(study)
+    with resumable(found):
+        run_and_report(extend(found, samples=samples, time_budget=time_budget), cluster)

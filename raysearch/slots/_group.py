@@ -13,6 +13,7 @@ import ray.train.torch
 import torch
 import torch.distributed as dist
 
+from raysearch._signals import unblock_in_children
 from raysearch.errors import DamagedFileError, RaysearchError
 from raysearch.slots._spec import GroupSpec
 from raysearch.training import Alone, Collective, NonFiniteLossError, ProcessGroup, Workload, broadcast
@@ -36,6 +37,7 @@ def worker_loop(config: dict[str, Any]) -> None:
     spec: GroupSpec = config["spec"]
     slot, generation = config["slot"], config["generation"]
     pool = ray.get_actor(config["pool"])
+    unblock_in_children()
     torch.set_num_threads(max(1, int(spec.cpus)))
     device = ray.train.torch.get_device()
     if device.type == "cuda" and spec.gpus < 1:
