@@ -1,3 +1,20 @@
-from raysearch.cli import main
+"""The command: it can be stopped in good order from its first moment on."""
 
-main()
+from __future__ import annotations
+
+import sys
+
+from raysearch import _signals
+
+
+def run() -> None:
+    _signals.catch()
+    try:
+        from raysearch.cli import main
+    except KeyboardInterrupt:
+        sys.exit(_signals.exit_code())
+    main()
+
+
+if __name__ == "__main__":
+    run()

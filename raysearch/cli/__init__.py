@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from raysearch import __version__
+from raysearch import __version__, _signals
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "methods": ("raysearch.cli.methods:methods", "List the methods that can be searched."),
@@ -81,7 +81,9 @@ def app() -> None:
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Runs a command and ends the process: 0 done, 1 something failed, 2 the input was wrong, 130 interrupted."""
+    """Runs a command and ends the process: 0 done, 1 something failed, 2 the input was wrong, 128 + the number of a
+    signal that stopped it (Ctrl-C: 130)."""
+    _signals.catch()
     from raysearch.cli._streams import guarded, unwritten
 
     if not sys.warnoptions:
@@ -114,11 +116,13 @@ def _run(argv: list[str] | None) -> int:
     except RaysearchError as error:
         return _fail(str(error), error.exit_code)
     except (click.Abort, KeyboardInterrupt):
-        return _fail("interrupted", 130)
+        return _fail(f"stopped ({_signals.reason()}); to begin again, give the command again", _signals.exit_code())
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else 1
     else:
         return code if isinstance(code, int) else 0
+    finally:
+        _signals.ended()
     return 0
 
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import shlex
 import sys
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from raysearch import _signals
 from raysearch._text import counted, duration, one_line
 from raysearch.errors import MethodError
 
@@ -44,8 +48,26 @@ def show_notes(prepared: Prepared) -> None:
         click.echo(one_line(f"note: {warning}"), err=True)
 
 
+@contextlib.contextmanager
+def resumable(study: Study) -> Iterator[None]:
+    """Within it a signal ends the process with a word on how to go on: from here on there is a study to go on with."""
+    terminal = os.dup(1)  # not the log, whenever it is
+    try:
+        with _signals.at_once(lambda: os.write(terminal, f"{how_to_go_on(study, _signals.reason())}\n".encode())):
+            yield
+    except KeyboardInterrupt:
+        click.echo(how_to_go_on(study, _signals.reason()))
+        sys.exit(_signals.exit_code())
+    finally:
+        os.close(terminal)
+
+
+def how_to_go_on(study: Study, reason: str) -> str:
+    return f"stopped ({reason}); go on with: raysearch resume {study.typed}"
+
+
 def run_and_report(study: Study, cluster: Cluster) -> None:
-    """Runs what is left of a study. Exits 130 if it was interrupted."""
+    """Runs what is left of a study. Exits with 128 + the number of a signal that stopped it."""
     from raysearch.cli._trivial import class_lines, trial_lines
     from raysearch.display import Progress
     from raysearch.study import (
@@ -86,18 +108,19 @@ def run_and_report(study: Study, cluster: Cluster) -> None:
     failed = [r for r in records if r.state in ("failed", "crashed")]
     if failed:
         click.echo(f"{counted(len(failed), 'trial')} failed: 'raysearch status {study.typed}' shows why")
-    name = study.typed
-    if stop is not None:
+    if stop is not None and (config.budget.samples > sum(r.state != "running" for r in records)):
         more = "" if stop.kind != "time" else f" --time {_more(study)}"
-        click.echo(f"stopped ({stop.reason}); go on with: raysearch resume {name}{more}")
-        sys.exit(130 if stop.kind == "interrupt" else 0)
+        click.echo(f"{how_to_go_on(study, stop.reason)}{more}")
+        sys.exit(_signals.exit_code() if stop.kind == "interrupt" else 0)
     if best is None:
         click.echo("no trial finished with a value")
         sys.exit(1)
-    model = shlex.quote(f"{study.name}-model")
+    name, model = study.typed, shlex.quote(f"{study.name}-model")
     click.echo(f"next: raysearch export {name} --out {model}")
     click.echo(f"      raysearch verify {model}")
     click.echo(f"      raysearch predict {model} IMAGE... --out masks")
+    if stop is not None and stop.kind == "interrupt":
+        sys.exit(_signals.exit_code())  # it was about to end
 
 
 def _more(study: Study) -> str:

@@ -31,12 +31,13 @@ def resume(study: str | None, address: str | None, **changes: Any) -> None:
 
     What an option leaves out stays as it was; what changes is noted in study.yaml.
     """
-    from raysearch.cli._search import run_and_report
+    from raysearch.cli._search import resumable, run_and_report
     from raysearch.study import Changes, Cluster, extend, open_study, parse_address
 
     cluster = Cluster(parse_address(address))
     before = open_study(study)
-    after = extend(before, Changes(**changes), cluster.machine())
-    for change in after.config.changes[len(before.config.changes) :]:
-        click.echo(f"note: {change.partition(': ')[2]}", err=True)
-    run_and_report(after, cluster)
+    with resumable(before):
+        after = extend(before, Changes(**changes), cluster.machine())
+        for change in after.config.changes[len(before.config.changes) :]:
+            click.echo(f"note: {change.partition(': ')[2]}", err=True)
+        run_and_report(after, cluster)

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from raysearch import _signals
 from raysearch.cli._options import TEXT, request_options
 
 
@@ -21,14 +22,16 @@ def tune(name: str | None, address: str | None, **request: Any) -> None:
     raysearch tune --method minmax_entropy --fix u=0 --set lr=log:1e-4:1e-1
     raysearch tune --method minmax_entropy --data chestxray14:/data/nih,task=normal-vs-pneumonia,size=128 --preset small
     """
-    from raysearch.cli._search import prepare_request, run_and_report, show_notes
+    from raysearch.cli._search import prepare_request, resumable, run_and_report, show_notes
     from raysearch.study import Cluster, parse_address
 
     cluster = Cluster(parse_address(address))
     prepared = prepare_request({"name": name, **request}, cluster)
     from raysearch.study import save_study
 
-    study = save_study(prepared)
-    show_notes(prepared)
-    del prepared  # it knows the labels of the test split, and nothing of a search may
-    run_and_report(study, cluster)
+    with _signals.deferred():  # a study is there as a whole or not at all
+        study = save_study(prepared)
+    with resumable(study):
+        show_notes(prepared)
+        del prepared  # it knows the labels of the test split, and nothing of a search may
+        run_and_report(study, cluster)

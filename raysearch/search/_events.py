@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import _thread
 import contextlib
-import signal
 import threading
 import time
 from collections.abc import Iterator
@@ -12,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
+from raysearch import _signals
 from raysearch.search._clock import deadline_in, is_over
 
 StopKind = Literal["interrupt", "stop", "time", "fatal"]
@@ -60,7 +59,7 @@ class Events:
         self._lock = threading.RLock()  # a signal may find the main thread inside
         self._insist_at: float | None = None
         self._insists = False
-        self._handler: Any = None
+        self._listening = contextlib.ExitStack()
 
     @property
     def stopping(self) -> bool:
@@ -101,8 +100,8 @@ class Events:
         self._stop(Stop("fatal", reason, errno))
 
     def watch(self, stop_file: Path) -> None:
-        """Starts a thread that stops the search when `stop_file` appears, and has Ctrl-C stop it too. For the main
-        thread."""
+        """Starts a thread that stops the search when `stop_file` appears, and listens to the signals that stop the
+        process. For the main thread."""
 
         def loop() -> None:
             while not self._ended.wait(0.2):
@@ -111,7 +110,7 @@ class Events:
                 elif stop_file.exists():
                     self._stop(Stop("stop", "'raysearch stop' asked for it"))
 
-        self._handler = signal.signal(signal.SIGINT, self._interrupted)
+        self._listening.enter_context(_signals.listening(self._interrupted))
         threading.Thread(target=loop, name="stop-watch", daemon=True).start()
 
     @contextlib.contextmanager
@@ -125,28 +124,25 @@ class Events:
                 self._insists = False
 
     def close(self) -> None:
-        """After it nothing interrupts the main thread any more but Ctrl-C."""
+        """After it nothing interrupts the main thread any more but a signal."""
         with self._lock:
             self._ended.set()
-        if self._handler is not None:
-            signal.signal(signal.SIGINT, self._handler)
+        self._listening.close()
 
-    def _interrupted(self, number: int, frame: Any) -> None:
-        """The handler of Ctrl-C, and of `_thread.interrupt_main`: the reason is on record even if the exception that it
-        raises gets lost."""
+    def _interrupted(self) -> None:
+        """The reason is on record even if the exception that follows gets lost."""
         with self._lock:
-            self.stop = self.stop or Stop("interrupt", "interrupted")
+            self.stop = self.stop or Stop("interrupt", _signals.reason())
             self._insist_at = time.monotonic() + self.INSIST_SECONDS
-        raise KeyboardInterrupt
 
     def _stop(self, stop: Stop) -> None:
         with self._lock:
             if self.stop is None and not self._ended.is_set():
                 self.stop = stop
-                _thread.interrupt_main()
+                _signals.wake()
 
     def _insist(self) -> None:
         with self._lock:
             if self._insists and self._insist_at is not None and time.monotonic() > self._insist_at:
                 self._insist_at = None
-                _thread.interrupt_main()
+                _signals.wake()

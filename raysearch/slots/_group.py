@@ -14,6 +14,7 @@ import ray.train.torch
 import torch
 import torch.distributed as dist
 
+from raysearch._signals import unblock_in_children
 from raysearch.errors import DamagedFileError, RaysearchError
 from raysearch.slots._failure import reason_of, text_of, trace_of
 from raysearch.slots._spec import GroupSpec
@@ -42,6 +43,7 @@ def worker_loop(config: dict[str, Any]) -> None:
     spec: GroupSpec = config["spec"]
     slot, generation = config["slot"], config["generation"]
     pool = ray.get_actor(config["pool"])
+    unblock_in_children()
     torch.set_num_threads(max(1, int(spec.cpus)))
     device = ray.train.torch.get_device()
     if device.type == "cuda" and spec.gpus < 1:

@@ -6,13 +6,16 @@ import contextlib
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+from raysearch import _signals
 from raysearch.errors import ResourceError
 from raysearch.study._capacity import autoscaler_config, capacity
 from raysearch.study._probe import nothing_answers, probe
 from raysearch.study._quiet import set_environment
-from raysearch.study._resources import Machine, this_machine
+from raysearch.study._ray_processes import end_helpers
+from raysearch.study._resources import Machine, object_store_memory, this_machine
 
 
 @dataclass(frozen=True)
@@ -27,34 +30,37 @@ class Cluster:
         return self.address is not None
 
     @contextlib.contextmanager
-    def connect(self) -> Iterator[None]:
+    def connect(self, scratch: Path) -> Iterator[None]:
         """Within it, Ray is up.
+
+        Args:
+            scratch: for the files of a Ray of our own; whoever removes it ends what may still run there.
 
         Raises:
             ResourceError: no cluster answers at the address.
         """
-        set_environment()
-        import ray
+        with self._joined() if self.shared else _own_ray(scratch):
+            yield
 
-        quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
-        if self.address is None:
-            machine = this_machine()
-            ray.init(address="local", num_cpus=machine.cpus, num_gpus=machine.gpus, include_dashboard=False, **quiet)
-        else:
+    @contextlib.contextmanager
+    def _joined(self) -> Iterator[None]:
+        ray = _quiet_ray()
+        assert self.address is not None
+        try:
             try:
-                ray.init(address=probe(self.address), **quiet)
+                ray.init(address=probe(self.address), **QUIET)
             except (ConnectionError, RuntimeError, ValueError) as error:
                 raise _refused(self.address, error) from None
-        try:
             yield
         finally:
-            ray.shutdown()
+            with _signals.deferred():
+                ray.shutdown()
 
     def machine(self) -> Machine:
         """What can be shared out; of a joined cluster, what its nodes have and what its autoscaler may add."""
         if self.address is None:
             return this_machine()
-        with self.connect():
+        with self._joined():
             import ray
 
             nodes = ray.nodes()
@@ -72,6 +78,40 @@ class Cluster:
         return tune.PlacementGroupFactory(
             [{f"node:{ray.util.get_node_ip_address()}": 0.001}], bundle_label_selector=[{"ray.io/node-id": node}]
         )
+
+
+QUIET: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
+
+
+def _quiet_ray() -> Any:
+    set_environment()
+    import ray
+
+    return ray
+
+
+@contextlib.contextmanager
+def _own_ray(scratch: Path) -> Iterator[None]:
+    """A Ray that has what this machine lets us use, keeps its files in `scratch`."""
+    ray = _quiet_ray()
+    machine = this_machine()
+    store = object_store_memory(machine.memory)
+    try:
+        ray.init(
+            address="local",
+            num_cpus=machine.cpus,
+            num_gpus=machine.gpus,
+            object_store_memory=store,
+            include_dashboard=False,
+            _memory=machine.memory - store,
+            _temp_dir=str(scratch / "ray"),  # Ray opens it to everybody
+            **QUIET,
+        )
+        yield
+    finally:
+        with _signals.deferred():
+            end_helpers(scratch)
+            ray.shutdown()
 
 
 def _refused(address: str, error: BaseException) -> ResourceError:

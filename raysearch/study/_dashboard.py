@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import secrets
 import socket
 import socketserver
@@ -62,5 +61,4 @@ def serve(study: Study, *, host: str, port: int, say: Callable[[str], None]) -> 
         shown = f"[{host}]" if ":" in host else host or socket.gethostname()
         query = "" if token is None else f"?token={token}"
         say(f"http://{shown}:{server.server_port}/dashboard{query}  (read-only; Ctrl-C ends it)")
-        with contextlib.suppress(KeyboardInterrupt):
-            server.serve_forever()
+        server.serve_forever()

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import psutil
 
+from raysearch._cgroup import own_limits, usable_cpus
 from raysearch.errors import ResourceError
 from raysearch.study._config import Resources
 
@@ -19,6 +20,9 @@ GROUP_MEMORY = int(0.6 * GIB)
 """A slot's Ray Train controller and its helpers."""
 WORKER_MEMORY = int(0.75 * GIB)
 """A worker with torch loaded, before its model."""
+LEAST_STORE = 80 * 1024 * 1024
+LARGE_STORE = 10**10
+"""Ray takes no smaller store, and puts no larger one on a disk."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +56,8 @@ class Machine:
 
 
 def this_machine() -> Machine:
-    return Machine(cpus=len(os.sched_getaffinity(0)), gpus=len(visible_gpus()), memory=memory_limit())
+    """What its kernel lets this process use: quotas and limits of containers, services and batch jobs are met."""
+    return Machine(cpus=usable_cpus(), gpus=len(visible_gpus()), memory=memory_limit())
 
 
 def visible_gpus() -> list[str]:
@@ -65,14 +70,21 @@ def visible_gpus() -> list[str]:
 
 
 def memory_limit() -> int:
-    """Bytes of memory: the container's limit where there is one below the machine's."""
+    """Bytes of memory: the limit of our control groups where there is one below the machine's."""
     total = int(psutil.virtual_memory().total)
-    for path in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
-        try:
-            total = min(total, int(Path(path).read_text()))
-        except (OSError, ValueError):
-            continue
-    return total
+    limit = own_limits().memory
+    return total if limit is None else min(total, limit)
+
+
+def object_store_memory(memory: int) -> int:
+    """Bytes of `memory` for Ray's object store: its own default share, which is refused where it would need a large
+    store elsewhere than in shared memory."""
+    try:
+        shared = os.statvfs("/dev/shm")  # noqa: S108 - no file of ours
+        room = shared.f_frsize * shared.f_bavail
+    except OSError:
+        room = 0
+    return max(LEAST_STORE, min(int(0.3 * memory), max(LARGE_STORE, int(0.95 * room))))
 
 
 def fit(

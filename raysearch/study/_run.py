@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import itertools
-import shutil
-import tempfile
 import time
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from raysearch import _signals
 from raysearch.data import reopen_collection
 from raysearch.errors import RaysearchError, StorageError
 from raysearch.method import load_method
 from raysearch.search._events import TIME_IS_UP, Events, Listener, Stop
 from raysearch.study._book import Assigned, Book
 from raysearch.study._cluster import Cluster
+from raysearch.study._scratch import scratch_folder
 from raysearch.study._study import Study, disk_full, is_disk_full
 from raysearch.study._upstream import shared_work
 from raysearch.study._workload_spec import workload_spec
@@ -60,7 +60,7 @@ def run_study(study: Study, cluster: Cluster, listen: Callable[[Book], Listener]
             finally:
                 events.close()
         except KeyboardInterrupt:
-            events.stop = events.stop or Stop("interrupt", "interrupted")
+            events.stop = events.stop or Stop("interrupt", _signals.reason())
     except OSError as error:
         if is_disk_full(error):
             raise disk_full(study.path) from None
@@ -91,17 +91,16 @@ def _search(study: Study, cluster: Cluster, book: Book, events: Events, seconds:
     method = load_method(config.method)
     reopen_collection(config.data, method.view, config.fingerprint)  # no worker has to start to find it changed
     maximise = config.direction == "maximize"
-    scratch = tempfile.mkdtemp(prefix="raysearch-")
-    try:
-        with cluster.connect():
-            spec = GroupSpec(
-                workload=workload_spec(study),
-                workers=config.resources.workers,
-                cpus=config.resources.cpus,
-                gpus=config.resources.gpus,
-                storage=scratch,
-                patience=config.budget.step_seconds,
-            )
+    with scratch_folder() as scratch:
+        spec = GroupSpec(
+            workload=workload_spec(study),
+            workers=config.resources.workers,
+            cpus=config.resources.cpus,
+            gpus=config.resources.gpus,
+            storage=str(scratch),
+            patience=config.budget.step_seconds,
+        )
+        with cluster.connect(scratch):
             slots = start_slots(spec, config.resources.slots)
             try:
                 slots.wait_for_first()
@@ -156,13 +155,12 @@ def _search(study: Study, cluster: Cluster, book: Book, events: Events, seconds:
                             reuse_actors=True,
                         ),
                         run_config=tune.RunConfig(
-                            storage_path=scratch, name=f"tune-{time.time_ns()}", verbose=0, callbacks=[]
+                            storage_path=str(scratch), name=f"tune-{time.time_ns()}", verbose=0, callbacks=[]
                         ),
                     )
                     with events.insisting():
                         tuner.fit()
             finally:
                 if cluster.shared:
-                    slots.stop()
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
+                    with _signals.deferred():
+                        slots.stop()
