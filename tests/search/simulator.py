@@ -255,7 +255,7 @@ class Machine:
         patch.setattr(_trainable.ray, "put", lambda value: value)
         patch.setattr(os, "fsync", lambda descriptor: None)  # no test here pulls the plug
         patch.setattr(_clock, "monotonic", lambda: float(len(self.trained)))
-        patch.setattr(_events._thread, "interrupt_main", _interrupt)
+        patch.setattr(_signals, "wake", _interrupt)
         self._patch = patch
 
     def _planner(self, study: Study, events: Events) -> RoundPlanner | None:
