@@ -13,6 +13,7 @@ from typing import Any
 import click
 
 from raysearch import __version__, _signals
+from raysearch._cgroup import keep_to_quota
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "methods": ("raysearch.cli.methods:methods", "List the methods that can be searched."),
@@ -81,6 +82,7 @@ def main(argv: list[str] | None = None) -> None:
     """Runs a command and ends the process: 0 done, 1 something failed, 2 the input was wrong, 128 + the number of a
     signal that stopped it (Ctrl-C: 130)."""
     _signals.catch()
+    keep_to_quota()
     from raysearch.errors import RaysearchError
 
     sys.path.append(os.getcwd())  # last: --method package.module:Class finds the user's own code, nothing is shadowed
@@ -100,7 +102,7 @@ def main(argv: list[str] | None = None) -> None:
     except RaysearchError as error:
         _fail(str(error), error.exit_code)
     except (click.Abort, KeyboardInterrupt):
-        _fail(f"stopped ({_signals.reason()}); to begin again, give the command again", _signals.exit_code())
+        _fail(_signals.farewell(), _signals.exit_code())
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(0)

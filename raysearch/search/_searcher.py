@@ -202,6 +202,8 @@ class StudySearcher(Searcher):  # type: ignore[misc]
         state: Any = "crashed" if error else result.get("state", "running")
         if "row" in result:
             self._book.report(number, json.loads(result["row"]))
+        if state in ("crashed", "fatal") and self._events.about_to_stop():
+            return  # it goes on
         if state == "fatal":
             self._events.fatal(str(result["reason"]), result.get("errno"))
             return
