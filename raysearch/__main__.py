@@ -12,6 +12,7 @@ def run() -> None:
     try:
         from raysearch.cli import main
     except KeyboardInterrupt:
+        print("raysearch:", _signals.farewell(), file=sys.stderr)
         sys.exit(_signals.exit_code())
     main()
 

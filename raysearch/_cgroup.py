@@ -49,6 +49,12 @@ def usable_cpus() -> int:
     return allowed if quota is None else max(1, min(allowed, int(quota + 1e-9)))
 
 
+def keep_to_quota() -> None:
+    """Has libraries that are loaded later start no more threads than a quota pays for; the user's own word stands."""
+    if usable_cpus() < len(os.sched_getaffinity(0)):
+        os.environ.setdefault("OMP_NUM_THREADS", str(usable_cpus()))
+
+
 def limits(groups: str, mountinfo: str, read: Read) -> Limits:
     """The tightest limits of a process's groups and their ancestors, as far as they can be seen.
 

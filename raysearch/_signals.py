@@ -40,6 +40,9 @@ DONE = int(signal.SIGRTMAX) - 2
 SAME_SECONDS = 0.2
 """Within which another signal is the same request: it was sent to the process and to its group, or by two wrappers."""
 
+AGAIN_SECONDS = 0.01
+"""After which an interrupt that was lost is raised again."""
+
 THE_LAST = 3
 """The signal, counted, that ends the process on the spot."""
 
@@ -123,6 +126,11 @@ def reason() -> str:
     return "interrupted" if _state.first in (None, signal.SIGINT) else _state.first.name
 
 
+def farewell() -> str:
+    """The last words of a command that has nothing to go on with."""
+    return reason() if reason() == "interrupted" else f"stopped by {reason()}"
+
+
 @contextlib.contextmanager
 def listening(listener: Callable[[], None]) -> Iterator[None]:
     """Within it `listener` is told of each signal, and of `wake`, before anything is raised."""
@@ -201,7 +209,7 @@ def _unraisable(unraisable: Any) -> None:
     """An interrupt that fell into a destructor, a callback of compiled code or the like is lost: it is raised again."""
     if isinstance(unraisable.exc_value, KeyboardInterrupt):
         if not _state.over:
-            wake()
+            threading.Timer(AGAIN_SECONDS, wake).start()  # raised in here it would be lost too
         return
     sys.__unraisablehook__(unraisable)
 

@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from raysearch import __version__, _signals
+from raysearch._cgroup import keep_to_quota
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "methods": ("raysearch.cli.methods:methods", "List the methods that can be searched."),
@@ -84,6 +85,7 @@ def main(argv: list[str] | None = None) -> None:
     """Runs a command and ends the process: 0 done, 1 something failed, 2 the input was wrong, 128 + the number of a
     signal that stopped it (Ctrl-C: 130)."""
     _signals.catch()
+    keep_to_quota()
     from raysearch.cli._streams import guarded, unwritten
 
     if not sys.warnoptions:
@@ -116,7 +118,7 @@ def _run(argv: list[str] | None) -> int:
     except RaysearchError as error:
         return _fail(str(error), error.exit_code)
     except (click.Abort, KeyboardInterrupt):
-        return _fail(f"stopped ({_signals.reason()}); to begin again, give the command again", _signals.exit_code())
+        return _fail(_signals.farewell(), _signals.exit_code())
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else 1
     else:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -15,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from raysearch._cgroup import usable_cpus
 from raysearch._text import counted
 from raysearch.data._collection import ABSENT, PRESENT, UNKNOWN
 from raysearch.data._decode import Decoded, decode
@@ -191,7 +191,7 @@ def _is_shown(manifest: Manifest, row: int, label: int) -> bool:
 
 
 def _decoded(manifest: FileManifest, size: int, mode: FitMode, depth: Depth) -> Iterator[Decoded]:
-    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+    with ThreadPoolExecutor(min(8, usable_cpus())) as pool:
         for start in range(0, len(manifest.ids), _CHUNK):
             chunk = range(start, min(start + _CHUNK, len(manifest.ids)))
             yield from pool.map(lambda row: decode(manifest, row, size, mode, depth), chunk)

@@ -7,7 +7,6 @@ asked. The depth is a property of a collection, not of its single images: a dark
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from raysearch._cgroup import usable_cpus
 from raysearch._text import counted
 from raysearch.data._image_file import RAW, ImageFile, UnreadableError, load_wide
 
@@ -116,7 +116,7 @@ def find_depth(paths: Sequence[Path], stated: int | None) -> FoundDepth:
 
 
 def _highest(paths: Sequence[Path]) -> Iterable[int]:
-    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+    with ThreadPoolExecutor(min(8, usable_cpus())) as pool:
         for start in range(0, len(paths), _CHUNK):
             yield from (found for found in pool.map(_highest_in, paths[start : start + _CHUNK]) if found is not None)
 

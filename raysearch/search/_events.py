@@ -49,6 +49,9 @@ class Events:
     """After which an interrupt that nothing came of is repeated: Python drops one that falls into a destructor or into
     a callback of compiled code."""
 
+    TOGETHER_SECONDS = 1.0
+    """In which processes that are ended together have all heard of it."""
+
     def __init__(self, listener: Listener) -> None:
         self._listener = listener
         self.stop: Stop | None = None
@@ -59,6 +62,7 @@ class Events:
         self._lock = threading.RLock()  # a signal may find the main thread inside
         self._insist_at: float | None = None
         self._insists = False
+        self._watching = False
         self._listening = contextlib.ExitStack()
 
     @property
@@ -110,6 +114,7 @@ class Events:
                 elif stop_file.exists():
                     self._stop(Stop("stop", "'raysearch stop' asked for it"))
 
+        self._watching = True
         self._listening.enter_context(_signals.listening(self._interrupted))
         threading.Thread(target=loop, name="stop-watch", daemon=True).start()
 
@@ -122,6 +127,14 @@ class Events:
         finally:
             with self._lock:
                 self._insists = False
+
+    def about_to_stop(self) -> bool:
+        """Whether the search is being stopped, for one that has just lost a process: what ends a whole batch job or
+        cluster reaches its processes one after the other."""
+        deadline = time.monotonic() + self.TOGETHER_SECONDS
+        while self._watching and self.stop is None and time.monotonic() < deadline:
+            time.sleep(0.05)
+        return self.stop is not None
 
     def close(self) -> None:
         """After it nothing interrupts the main thread any more but a signal."""

@@ -228,6 +228,8 @@ class StudySearcher(Searcher):  # type: ignore[misc]
         if state == "halted":
             self._halted += 1
             return
+        if state in ("crashed", "fatal") and self._events.about_to_stop():
+            return  # it goes on
         if state == "fatal":
             self._events.fatal(str(result["reason"]), result.get("errno"))
             return

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -77,6 +78,14 @@ def begin() -> Iterator[Callable[..., subprocess.Popen[str]]]:
         if process.poll() is None:
             kill_tree(process.pid)
         process.communicate()
+
+
+@pytest.fixture
+def place(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Where searches put what is temporary: a folder of the test's own, on a path that is short enough."""
+    with tempfile.TemporaryDirectory(prefix="rs", dir="/tmp") as folder:
+        monkeypatch.setenv("TMPDIR", folder)
+        yield Path(folder)
 
 
 def kill_tree(pid: int) -> None:

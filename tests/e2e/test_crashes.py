@@ -24,13 +24,15 @@ def outcome(name: str) -> list[tuple[object, ...]]:
     ]
 
 
-def test_kill_9_and_resume_equal_an_undisturbed_run(studies: Path, begin) -> None:
+def test_kill_9_and_resume_equal_an_undisturbed_run(studies: Path, begin, place: Path) -> None:
     assert cli("tune", *SEARCH, "--study", "calm").returncode == 0
+    assert not list(place.iterdir()), "nothing temporary is left"
 
     killed = begin("tune", *SEARCH, "--study", "hit")
     wait_for(lambda: len(rows(studies, "hit", 2)) >= 2, killed)
     kill_tree(killed.pid)
     killed.wait()
+    assert list(place.iterdir())
     before = {n: rows(studies, "hit", n) for n in range(5)}
     assert 2 <= len(before[2]) < 4, "it was killed in the middle of a trial"
     # a journal cut in mid-line, as a killed writer leaves it
@@ -50,6 +52,7 @@ def test_kill_9_and_resume_equal_an_undisturbed_run(studies: Path, begin) -> Non
             assert ours["losses"]["loss"] == calm["losses"]["loss"]
     assert (studies / "hit" / "journal.log.cut").exists()
     assert not re.search(r"^[* ] trial 0 ", resumed.stdout, re.M), "finished trials do not run again"
+    assert not list(place.iterdir()), "what the killed one left is gone too"
 
 
 def test_a_killed_worker_costs_its_epoch_alone(studies: Path, begin, tmp_path: Path, monkeypatch) -> None:
@@ -69,6 +72,9 @@ def test_a_killed_worker_costs_its_epoch_alone(studies: Path, begin, tmp_path: P
 
 
 def test_stop_and_interrupt_are_resumable(studies: Path, begin, tmp_path: Path, monkeypatch) -> None:
+    long = tmp_path / ("user" * 20)
+    long.mkdir()
+    monkeypatch.setenv("TMPDIR", str(long))  # no socket can be put there
     pause = tmp_path / "pause"
     pause.write_text("0.3")
     monkeypatch.setenv("STRANGE_PAUSE", str(pause))
@@ -97,12 +103,61 @@ def test_stop_and_interrupt_are_resumable(studies: Path, begin, tmp_path: Path, 
     assert again.returncode == 130, out + err
     assert "raysearch resume asked" in out + err
     assert "Traceback" not in out + err
+    assert not list(long.iterdir())
 
     pause.write_text("0")
     last = cli("resume", "asked", "--samples", "4")
     assert last.returncode == 0, last.stderr
     assert [t["state"] for t in status("asked")["trials"]] == ["complete"] * 4
     assert [r["epoch"] for r in rows(studies, "asked", 0)] == list(range(1, 13))
+
+
+@pytest.mark.slow
+def test_sigterm_in_each_phase(studies: Path, begin, place: Path, tmp_path: Path, monkeypatch) -> None:
+    """As a service manager sends it: to all processes."""
+    pause = tmp_path / "pause"
+    pause.write_text("0.3")
+    monkeypatch.setenv("STRANGE_PAUSE", str(pause))
+
+    def ended(process: subprocess.Popen[str]) -> str:
+        os.killpg(process.pid, signal.SIGTERM)
+        out, err = process.communicate(timeout=240)
+        assert process.returncode == 143, out + err
+        assert "Traceback" not in out + err
+        assert not list(place.iterdir())
+        return out
+
+    def finished() -> int:
+        return sum(trial["state"] == "complete" for trial in status("term")["trials"])
+
+    arguments = ("--method", "e2e.strange:Strange", "--data", "phantom:images=60,size=32", "--samples", "2", "--epochs",
+                 "3", "--slots", "1", "--fix", "wish=work", "--study", "term")  # fmt: skip
+    starting = begin("tune", *arguments)
+    wait_for(lambda: list(place.glob("*/ray/session_*/sockets/*")), starting)
+    assert "stopped (SIGTERM); go on with: raysearch resume term" in ended(starting)
+    assert status("term")["trials"] == []
+
+    training = begin("resume", "term")
+    wait_for(lambda: rows(studies, "term", 0), training)
+    before = rows(studies, "term", 0)
+    assert "raysearch resume term" in ended(training)
+    assert [t["state"] for t in status("term")["trials"]] == ["running"], "it did not crash"
+    assert rows(studies, "term", 0)[: len(before)] == before
+
+    between = begin("resume", "term")
+    wait_for(lambda: len(rows(studies, "term", 0)) == 3, between)
+    assert "raysearch resume term" in ended(between)
+    assert "crashed" not in [t["state"] for t in status("term")["trials"]]
+
+    pause.write_text("0")
+    ending = begin("resume", "term")
+    wait_for(lambda: len(rows(studies, "term", 1)) == 3, ending)
+    out = ended(ending)
+    left = "resume" in out
+    assert left == (finished() < 2), "it says how to go on if there is something left"
+    assert cli("resume", "term").returncode == 0
+    assert [t["state"] for t in status("term")["trials"]] == ["complete"] * 2
+    assert [[r["epoch"] for r in rows(studies, "term", n)] for n in (0, 1)] == [[1, 2, 3]] * 2
 
 
 @pytest.mark.slow

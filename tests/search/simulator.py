@@ -19,9 +19,10 @@ from ray.tune.experiment import Trial
 from ray.tune.schedulers import TrialScheduler
 from ray.tune.search import Searcher
 
+from raysearch import _signals
 from raysearch.alternation import Next, Outcome, Proposal, StepRule, Thresholds, facts
 from raysearch.method import LossThreshold
-from raysearch.search import _clock, _events, _trainable
+from raysearch.search import _clock, _trainable
 from raysearch.search._alternating import AlternatingScheduler
 from raysearch.search._events import Events
 from raysearch.search._planner import RoundPlanner

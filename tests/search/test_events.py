@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from raysearch import _signals
 from raysearch.search._events import Events
 from search.simulator import Log
 
@@ -20,17 +21,16 @@ from search.simulator import Log
 def interrupted(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
     """Set in place of an interrupt of the main thread."""
     event = threading.Event()
-    monkeypatch.setattr("raysearch.search._events._thread.interrupt_main", event.set)
+    monkeypatch.setattr("raysearch._signals.wake", event.set)
     return event
 
 
 @pytest.fixture
 def events() -> Iterator[Events]:
-    before = signal.getsignal(signal.SIGINT)
+    _signals.catch()
     events = Events(Log())
     yield events
     events.close()
-    assert signal.getsignal(signal.SIGINT) is before
 
 
 @pytest.fixture
@@ -109,6 +109,18 @@ def test_nothing_is_repeated_while_it_cleans_up(insistent: Events) -> None:
     with pytest.raises(KeyboardInterrupt), insistent.insisting():
         press_ctrl_c()
     time.sleep(1)
+
+
+def test_a_process_that_is_lost_as_the_search_is_stopped_is_no_crash(
+    tmp_path: Path, interrupted: threading.Event, events: Events, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Events, "TOGETHER_SECONDS", 60.0)
+    assert not events.about_to_stop(), "nobody could ask for it"
+    events.watch(tmp_path / "stop")
+    threading.Timer(0.2, (tmp_path / "stop").touch).start()
+    assert events.about_to_stop()
+    assert events.stop is not None
+    assert events.stop.kind == "stop"
 
 
 def test_nothing_interrupts_after_the_end(tmp_path: Path, interrupted: threading.Event, events: Events) -> None:

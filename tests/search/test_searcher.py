@@ -149,7 +149,7 @@ def test_ends_are_told_as_they_are(search: Search, ending: str, state: str, optu
 
 def test_a_fatal_error_ends_the_search_and_not_the_trial(search: Search, monkeypatch: pytest.MonkeyPatch) -> None:
     interrupts: list[None] = []
-    monkeypatch.setattr("raysearch.search._events._thread.interrupt_main", lambda: interrupts.append(None))
+    monkeypatch.setattr("raysearch._signals.wake", lambda: interrupts.append(None))
     search.begin("a")
     search.searcher.on_trial_complete(
         "a", {"state": "fatal", "reason": "No space left", "errno": 28, "value": math.nan, "done": True}
