@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from raysearch._text import duration
-from raysearch.errors import StudyError
+from raysearch.errors import StudyError, UserError
 from raysearch.method import load_method
 from raysearch.search._sampler import check_samples, most_trials
 from raysearch.space import space_from_dict
@@ -67,9 +67,12 @@ def extend(study: Study, changes: Changes, machine: Machine) -> Study:
     budget = _budget(study, changes)
     wanted = replace(study.config, budget=budget, resources=_resources(study, changes, budget.samples))
     with study.hold():
-        if not _all_done(study, budget.samples):
+        try:
             check_fit(study.config.name, wanted.resources, machine)
             _check_time(study, budget)
+        except UserError:
+            if not _all_done(study, budget.samples):
+                raise
         told = differences(study.config, wanted)
         if not told:
             return study
