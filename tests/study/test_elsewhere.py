@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,10 +17,12 @@ from study.test_resources import machines
 
 LAPTOP = Machine(cpus=2, gpus=0, memory=16 * GIB)
 
+G: Any = SimpleNamespace(name="g", typed="g")
+
 
 def refusal(machine: Machine, **wanted: Any) -> str:
     with pytest.raises(ResourceError) as refused:
-        check_fit("g", Resources(**wanted), machine)
+        check_fit(G, Resources(**wanted), machine)
     assert "\n" not in str(refused.value)
     return str(refused.value)
 
@@ -80,10 +83,10 @@ def test_what_no_machine_has_is_refused_as_such() -> None:
 def test_what_it_tells_to_type_is_what_can_be_had(machine: Machine, wanted: Resources) -> None:
     here = nearest_fit(wanted, machine)
     if here == wanted:
-        check_fit("g", wanted, machine)
+        check_fit(G, wanted, machine)
         return
     said = refusal(machine, **vars(wanted))
     assert (here is None) == ("raysearch resume" not in said)
     if here is not None:
-        check_fit("g", here, machine)
+        check_fit(G, here, machine)
         assert f"resume g {' '.join(options(wanted, here))}'" in said
