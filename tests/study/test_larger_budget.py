@@ -15,6 +15,12 @@ from raysearch.study._resources import GIB
 from study.test_book import epoch
 
 
+@pytest.fixture(autouse=True)
+def studies_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Studies in it are called by their names."""
+    monkeypatch.setenv("RAYSEARCH_STUDIES", str(tmp_path))
+
+
 def test_a_study_that_searches_nothing_has_one_trial(tmp_path: Path) -> None:
     space = load_space(Toy, "small").for_classes(["a", "b"])
     fixed = space.override(fixes=("lr=0.1", "mode=plain", "depth=2", "tau=0.9"))
