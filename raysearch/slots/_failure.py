@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import traceback
 
+from raysearch._text import one_line, shown
 from raysearch.errors import RaysearchError
 from raysearch.training import NonFiniteLossError
 
@@ -22,13 +23,13 @@ def reason_of(error: BaseException) -> str:
     if not isinstance(error, RaysearchError | NonFiniteLossError):
         kind = type(error).__name__
         text = f"{kind}: {text}" if text else kind
-    return _shortened(printable(text or type(error).__name__), REASON_LENGTH)
+    return _shortened(one_line(text or type(error).__name__), REASON_LENGTH)
 
 
 def trace_of(error: BaseException) -> str:
     """The end of its traceback."""
     parts = [_shortened(part, TRACE_LENGTH // 4) for part in traceback.format_exception(error)]
-    return "".join(f"{printable(line)}\n" for line in "".join(parts).splitlines())[-TRACE_LENGTH:]
+    return shown("".join(parts))[-TRACE_LENGTH:]
 
 
 def text_of(error: BaseException) -> str:
@@ -37,15 +38,6 @@ def text_of(error: BaseException) -> str:
         return str(error)
     except BaseException as other:
         return f"its text cannot be shown ({type(other).__name__})"
-
-
-def printable(text: str) -> str:
-    """The text with everything else than printable characters escaped, what UTF-8 cannot hold among it.
-
-    >>> printable("naïve\\rhidden"), printable("\\udcff")
-    ('naïve\\\\rhidden', '\\\\udcff')
-    """
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def _first_line(text: str) -> str:
