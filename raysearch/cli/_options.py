@@ -23,7 +23,7 @@ class FiniteRange(click.FloatRange):
         return number
 
 
-class Text(click.ParamType):
+class Text(click.ParamType[str]):
     """Text that can be recorded: bytes that are none cannot stand in study.yaml, nor in JSON."""
 
     name = "text"
