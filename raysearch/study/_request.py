@@ -47,6 +47,10 @@ class Request:
     keep_checkpoints: int = 3
 
 
+LONGEST = 10 * 365 * 24 * 3600
+"""Seconds; no clock waits for much longer."""
+
+
 def parse_duration(text: str | None) -> float | None:
     """Seconds of ``2h``, ``30m``, ``90s`` or ``1h30m``.
 
@@ -65,4 +69,6 @@ def parse_duration(text: str | None) -> float | None:
     total = hours * 3600 + minutes * 60 + seconds
     if not total:
         raise UserError(f"--time {text}: no time to search in; expected a duration above 0, or leave --time out")
+    if total > LONGEST:
+        raise UserError(f"--time {text}: expected at most {LONGEST // 3600}h, ten years; leave --time out for no limit")
     return total
