@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from raysearch import __version__, _signals
+from raysearch._caches import keep_compiled_code
 from raysearch._cgroup import keep_to_quota
 
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -86,6 +87,7 @@ def main(argv: list[str] | None = None) -> None:
     signal that stopped it (Ctrl-C: 130)."""
     _signals.catch()
     keep_to_quota()
+    keep_compiled_code()
     from raysearch.cli._streams import guarded, unwritten
 
     if not sys.warnoptions:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
-import os
 import shlex
 import shutil
 from collections import Counter
@@ -18,6 +17,7 @@ from typing import Any
 import numpy as np
 from filelock import FileLock
 
+from raysearch._caches import cache_root as default_root
 from raysearch._text import counted
 from raysearch.data._build import Contents, Progress, write_contents
 from raysearch.data._collection import Collection, View
@@ -75,7 +75,7 @@ def open_collection(
     manifest = kind.read(spec, view) if kind.needs_path else None
     if isinstance(manifest, FileManifest) and manifest.problems:
         raise UnusableDataError(spec, manifest.problems)
-    root = Path(cache_root or os.environ.get("RAYSEARCH_CACHE") or "~/.cache/raysearch").expanduser().absolute()
+    root = Path(cache_root).expanduser().absolute() if cache_root else default_root()
     folder = root / f"{spec.kind}-{_key(spec, view, manifest)}"
     if not folder.is_dir():
         with _cache_errors(root):

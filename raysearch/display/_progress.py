@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import statistics
 import threading
@@ -12,6 +13,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
+from raysearch import _signals
 from raysearch._text import counted, one_line
 from raysearch.study._book import Book
 from raysearch.study._config import StudyConfig
@@ -29,6 +31,7 @@ class Progress:
         self._config = config
         self._book: Book | None = None
         self._live: Live | None = None
+        self._at_once = contextlib.ExitStack()
         self._running: dict[int, tuple[float, int]] = {}
         self._durations: list[float] = []
         self._finished = 0
@@ -48,9 +51,11 @@ class Progress:
                 redirect_stderr=False,
             )
             self._live.__enter__()
+            self._at_once.enter_context(_signals.at_once(self._console.show_cursor))
         return self
 
     def __exit__(self, *exception: Any) -> None:
+        self._at_once.close()
         if self._live is not None:
             self._live.__exit__(*exception)
 

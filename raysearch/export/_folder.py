@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from raysearch import _signals
 from raysearch.errors import ExportError, StorageError
 from raysearch.study._study import is_disk_full
 
@@ -47,7 +48,8 @@ def new_folder(out: Path, option: str = "--out") -> Iterator[Path]:
         target.parent.mkdir(parents=True, exist_ok=True)
         part = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
         try:
-            yield part
+            with _signals.at_once(lambda: shutil.rmtree(part, ignore_errors=True)):
+                yield part
             part.chmod(0o755)
             if target.is_dir():
                 target.rmdir()

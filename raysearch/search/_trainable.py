@@ -236,7 +236,7 @@ class SlotTrial(tune.Trainable):  # type: ignore[misc]
 
     def _ended(self, state: str, reason: str, trace: str = "", errno: int | None = None) -> dict[str, Any]:
         if trace:
-            (self._folder.path / "error.txt").write_text(trace)
+            (self._folder.path / "error.txt").write_text(trace, "utf-8", "backslashreplace")
         return {
             "state": state,
             "reason": reason,

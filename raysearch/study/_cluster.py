@@ -14,7 +14,7 @@ from raysearch.errors import ResourceError
 from raysearch.study._capacity import autoscaler_config, capacity
 from raysearch.study._probe import nothing_answers, probe
 from raysearch.study._quiet import set_environment
-from raysearch.study._ray_processes import end_helpers
+from raysearch.study._ray_processes import killed_when_asked
 from raysearch.study._resources import Machine, object_store_memory, this_machine
 
 
@@ -109,8 +109,7 @@ def _own_ray(scratch: Path) -> Iterator[None]:
         )
         yield
     finally:
-        with _signals.deferred():
-            end_helpers(scratch)
+        with _signals.deferred(), killed_when_asked(scratch):
             ray.shutdown()
 
 

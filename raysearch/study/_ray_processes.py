@@ -5,11 +5,14 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
 
+LOOK_SECONDS = 0.05
 END_SECONDS = 10.0
 """For killed processes to be gone. One that waits for a disk may take longer; it is left to the next start."""
 
@@ -49,15 +52,42 @@ def end_processes(folder: Path) -> None:
             _kill(number, folder)
         if time.monotonic() > deadline:
             return
-        time.sleep(0.05)
+        time.sleep(LOOK_SECONDS)
 
 
-def end_helpers(folder: Path) -> None:
-    """Kills Ray's processes that serve nobody but the terminal and the dashboard: Ray would wait a second for each."""
-    for child in psutil.Process().children():
-        with contextlib.suppress(psutil.Error, OSError):
-            if child.name() not in ("raylet", "gcs_server") and _belongs(child, folder):
-                _kill(child.pid, folder)
+@contextlib.contextmanager
+def killed_when_asked(folder: Path) -> Iterator[None]:
+    """Within it, children that are asked to end are killed. Ray sends SIGTERM, which ours are deaf to lest they end
+    before we do, and waits a second for each of them."""
+    over = threading.Event()
+
+    def loop() -> None:
+        while not over.wait(LOOK_SECONDS):
+            with contextlib.suppress(psutil.Error):
+                for child in psutil.Process().children():
+                    if _asked(child.pid):
+                        _kill(child.pid, folder)
+
+    thread = threading.Thread(target=loop, name="ray-end", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+def _asked(number: int) -> bool:
+    """Whether SIGTERM waits to be heard."""
+    try:
+        status = Path(f"/proc/{number}/status").read_text()
+    except OSError:
+        return False
+    return any(
+        int(line.split()[1], 16) >> (signal.SIGTERM - 1) & 1
+        for line in status.splitlines()
+        if line.startswith(("ShdPnd:", "SigPnd:"))
+    )
 
 
 def _kill(number: int, folder: Path) -> None:

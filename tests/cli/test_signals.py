@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from raysearch import _signals
+from raysearch._caches import keep_compiled_code
 
 BODY = """
 import os, signal, subprocess, sys, threading, time
@@ -218,6 +219,20 @@ def test_nothing_counts_once_all_is_said(tmp_path: Path) -> None:
     process.stdin.write("\n")
     process.stdin.flush()
     assert end(process)[0] == 0
+
+
+def test_compiled_code_is_kept_in_the_cache_and_not_among_temporary_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("TORCHINDUCTOR_CACHE_DIR", raising=False)
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("RAYSEARCH_CACHE", str(tmp_path / "file" / "cache"))
+    keep_compiled_code()
+    assert "TORCHINDUCTOR_CACHE_DIR" not in os.environ, "torch would not import where it cannot make the folder"
+    monkeypatch.setenv("RAYSEARCH_CACHE", str(tmp_path / "cache"))
+    keep_compiled_code()
+    assert os.environ.pop("TORCHINDUCTOR_CACHE_DIR") == str(tmp_path / "cache" / "torchinductor")
+    assert not (tmp_path / "cache").exists(), "nothing is made before it is needed"
 
 
 SLOW_METHOD = """

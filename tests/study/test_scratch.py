@@ -19,7 +19,7 @@ import pytest
 
 from raysearch.errors import ResourceError
 from raysearch.study import _scratch
-from raysearch.study._ray_processes import end_processes, processes_in
+from raysearch.study._ray_processes import end_processes, killed_when_asked, processes_in
 from raysearch.study._scratch import LONGEST, PREFIX, remove_abandoned, scratch_folder, usable_places
 
 
@@ -205,6 +205,23 @@ def test_processes_that_belong_to_it_are_ended_and_no_others(place: Path) -> Non
         for process in (ours, theirs, reading):
             process.kill()
             process.communicate()
+
+
+def test_those_that_are_deaf_are_killed_when_ray_asks_them_to_end(place: Path) -> None:
+    code = (
+        "import signal, sys\nsignal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])\n"
+        "print('ready', flush=True)\nsys.stdin.read()"
+    )
+    asked, other = begin(code, TMPDIR=str(place)), begin(code, TMPDIR=str(place))
+    stranger = begin(code, TMPDIR="/elsewhere")
+    with killed_when_asked(place):
+        asked.terminate()
+        stranger.terminate()
+        assert asked.wait(60) == -signal.SIGKILL
+    assert (other.poll(), stranger.poll()) == (None, None)
+    for process in (asked, other, stranger):
+        process.kill()
+        process.communicate()
 
 
 def test_ray_s_agents_belong_to_it_by_their_logs(place: Path) -> None:
