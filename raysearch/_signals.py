@@ -116,6 +116,11 @@ def wake() -> None:
     signal.pthread_kill(main, WAKE if _state.thread is not None else signal.SIGINT)
 
 
+def arrived() -> bool:
+    """Whether a signal has asked this process to end."""
+    return _state.first is not None
+
+
 def exit_code() -> int:
     """128 + the number of the signal that came first; that of Ctrl-C if none was seen."""
     return 128 + (_state.first or signal.SIGINT)
