@@ -15,7 +15,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 
 def test_the_distribution_has_a_name_of_its_own() -> None:
     assert PROJECT["name"] == "raysearch-localization"
-    assert PROJECT["scripts"] == {"raysearch": "raysearch.cli:main"}
+    assert PROJECT["scripts"] == {"raysearch": "raysearch.__main__:run"}
     assert PROJECT["dynamic"] == ["version"]
     assert re.fullmatch(r"\d+\.\d+\.\d+", __version__)
 

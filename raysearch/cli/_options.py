@@ -23,7 +23,7 @@ class FiniteRange(click.FloatRange):
         return number
 
 
-class Text(click.types.StringParamType):
+class Text(click.ParamType[str]):
     """Text that can be recorded: bytes that are none cannot stand in study.yaml, nor in JSON."""
 
     name = "text"
@@ -37,6 +37,7 @@ class Text(click.types.StringParamType):
 
 
 TEXT = Text()
+SEED = click.IntRange(0, 2**63 - 1)
 
 study_argument = click.argument("study", required=False)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
@@ -78,7 +79,7 @@ _REQUEST = [
         help="How images are divided, by patient, into train, tuning and test; FILE: a table of parts, FILE:fold=K, or"
         " train=LIST,test=LIST. Of two sources: cls=HOW,seg=HOW.",
     ),
-    click.option("--split-seed", default=0, show_default=True, type=click.IntRange(min=0), help="Seed of the split."),
+    click.option("--split-seed", default=0, show_default=True, type=SEED, help="Seed of the split."),
     click.option(
         "--labelled",
         type=FiniteRange(min=0),
@@ -163,9 +164,7 @@ _REQUEST = [
         metavar="DURATION",
         help="A trial that finishes no training step and no evaluation batch for this long hangs, and ends as failed.",
     ),
-    click.option(
-        "--seed", default=0, show_default=True, type=click.IntRange(min=0), help="Seed of the search and its trainings."
-    ),
+    click.option("--seed", default=0, show_default=True, type=SEED, help="Seed of the search and its trainings."),
     click.option(
         "--scheduler",
         type=click.Choice(["fifo", "asha", "hyperband", "pbt"]),

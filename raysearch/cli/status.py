@@ -113,6 +113,7 @@ def _row(record: Any) -> dict[str, Any]:
         "params": record.params,
         "epochs": record.epochs,
         "reason": record.reason,
+        "same_as": record.same_as,
         "thresholds": record.result.get("thresholds", {}),
         "loss_thresholds": record.result.get("alternation", {}).get("thresholds", {}),
         "metrics": record.result.get("metrics", {}),

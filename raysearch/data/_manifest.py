@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,8 +11,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from raysearch._text import counted
 from raysearch.errors import DataError
 from raysearch.thresholds._values import check_regions, check_truth
+
+_NO_TEXT = re.compile("[\udc80-\udcff]")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -191,6 +195,9 @@ class FileManifest:
         tables: the files that all of this was read from.
         problems: what is wrong in the tables or absent on disk, one line each; no collection is made of these.
         notes: what was left out or changed on purpose, one line each.
+
+    Raises:
+        DataError: names of images that are not text, and so cannot be recorded.
     """
 
     root: Path
@@ -206,6 +213,19 @@ class FileManifest:
     tables: tuple[Path, ...]
     problems: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        odd = sorted(path.name for path in self.paths if not _is_text(str(path.relative_to(self.root))))
+        odd = odd or [str(name) for name in (*self.ids, *self.patients) if not _is_text(str(name))]
+        if odd:
+            raise DataError(
+                f"{self.root}: the names of {counted(len(odd), 'image')} are not UTF-8, '{odd[0]}' for one; rename them"
+            )
+
+
+def _is_text(name: str) -> bool:
+    """Whether no byte of it is one that Python keeps because it is no text."""
+    return _NO_TEXT.search(name) is None
 
 
 Manifest = ArrayManifest | FileManifest

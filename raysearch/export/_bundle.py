@@ -14,7 +14,7 @@ import torch
 import yaml
 from numpy.typing import NDArray
 from safetensors import SafetensorError
-from safetensors.torch import load_file
+from safetensors.torch import load
 from torch import nn
 
 from raysearch.data import PARTS, UNUSED, parse_data
@@ -112,7 +112,7 @@ def load_bundle(path: Path, device: torch.device | str = "cpu") -> Bundle:
         raise ExportError(f"{path} is damaged ({reason}); export the study again") from None
     model = method.build()
     try:
-        state = load_file(path / WEIGHTS)
+        state = load((path / WEIGHTS).read_bytes())  # its own reader wants names in UTF-8
         if not all(torch.isfinite(values).all() for values in state.values()):
             raise ValueError("there are numbers that are not finite among them")
         model.load_state_dict(state)

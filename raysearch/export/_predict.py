@@ -25,7 +25,7 @@ from raysearch.data._picture import Picture, read_image, read_upright
 from raysearch.data.kinds._files import IMAGES, files_in
 from raysearch.errors import DataError, ExportError, StorageError
 from raysearch.export._bundle import Bundle
-from raysearch.method import Task
+from raysearch.method import Task, predicted
 from raysearch.study._study import is_disk_full
 from raysearch.thresholds import binarise, boxes_at, quantise
 from raysearch.thresholds._boxes import Boxes, cover
@@ -140,8 +140,9 @@ def predict_image(bundle: Bundle, file: Path, depth: Depth | None = None) -> lis
     pixels, fit = read.pixels, read.fit
     inside = torch.zeros(1, *task.size, dtype=torch.bool)
     inside[(0, *fit.window)] = True
+    images = torch.from_numpy(pixels)[None].float() / 255
     with torch.no_grad():
-        prediction = bundle.method.predict(bundle.model, torch.from_numpy(pixels)[None].float() / 255, inside)
+        prediction = predicted(bundle.method, bundle.model, images, None if inside.all() else inside)
     scores = prediction.scores[0].numpy()
     top = int(scores.argmax())
     maps = quantise(prediction.maps[0].numpy())

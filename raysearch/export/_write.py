@@ -16,6 +16,7 @@ import yaml
 from safetensors.torch import save
 from torch import nn
 
+from raysearch._text import shown
 from raysearch.data import Collection, reopen_collection
 from raysearch.errors import ExportError
 from raysearch.export._bundle import (
@@ -155,7 +156,7 @@ def _export(
         SPLIT: study.split_file.read_text("utf-8"),
     }
     beside = beside_of(config, record, evidence, corrected)
-    files["README.md"] = model_card(study, record, results, json.loads(files[THRESHOLDS]), beside)
+    files["README.md"] = shown(model_card(study, record, results, json.loads(files[THRESHOLDS]), beside))
     return Exported(out, record.number, results, looks), files, model
 
 

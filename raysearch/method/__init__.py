@@ -15,7 +15,7 @@ from raysearch.method._registry import load_method, method_names, titles
 
 if TYPE_CHECKING:
     from raysearch.method._augmentation import Augmentation
-    from raysearch.method._base import Method, Prediction
+    from raysearch.method._base import Method, Prediction, predicted, takes_inside
     from raysearch.method._batch import Batch, RegionBoxes, Task
     from raysearch.method._cells import cells_of_boxes, covered_cells
     from raysearch.method._stream import Pool, PseudoRegions, Stream, shuffled
@@ -29,6 +29,8 @@ _MODULES = {
     "Outcome": "_training",
     "Pool": "_stream",
     "Prediction": "_base",
+    "predicted": "_base",
+    "takes_inside": "_base",
     "PseudoRegions": "_stream",
     "RegionBoxes": "_batch",
     "Stage": "_training",
@@ -70,7 +72,9 @@ __all__ = [
     "covered_cells",
     "load_method",
     "method_names",
+    "predicted",
     "shuffled",
+    "takes_inside",
     "titles",
     "upstream_plan",
 ]

@@ -7,6 +7,7 @@ its maps mean. `raysearch.testing` ships the test suite that every method, ours 
 from __future__ import annotations
 
 import abc
+import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
@@ -116,7 +117,7 @@ class Method(Training):
             inside: (N, H, W) bool on the images' device, a rectangle each: the pixels of the picture itself, without
                 the padding around it; None where every pixel is the picture's own. What scales or ranks a map by its
                 own values takes no others. Maps hold any value of [0, 1] in the padding: the engine cuts them to the
-                picture.
+                picture. A method that leaves this parameter out trains on images without padding alone.
         """
 
     def scored_regions(self, masks: Tensor, boxes: RegionBoxes | None = None) -> Tensor:
@@ -137,3 +138,19 @@ class Method(Training):
             boxes: outlines of the regions that are boxes, which count instead of their masks.
         """
         return covered_cells(masks, cells, "any", boxes)
+
+
+def takes_inside(method: type[Method]) -> bool:
+    """Whether `Method.predict` knows of padding."""
+    parameters = inspect.signature(method.predict).parameters.values()
+    positional = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    return len(positional) > 3 or any(p.kind == p.VAR_POSITIONAL for p in parameters)
+
+
+def predicted(method: Method, model: nn.Module, images: Tensor, inside: Tensor | None) -> Prediction:
+    """`Method.predict`, which is told of padding only where there is some.
+
+    Args:
+        inside: on any device.
+    """
+    return method.predict(model, images) if inside is None else method.predict(model, images, inside.to(images.device))

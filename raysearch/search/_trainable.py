@@ -82,7 +82,6 @@ class SlotTrial(tune.Trainable):  # type: ignore[misc]
                 self._clock.begin()
                 if self._lease is None:
                     self._await_upstream()
-                    self._clock.begin()
                     self._start()
                 assert self._lease is not None
                 answer = self._client.call(
@@ -179,6 +178,7 @@ class SlotTrial(tune.Trainable):  # type: ignore[misc]
         """Leases a slot and brings the trial into it: where it was parked, from its last durable epoch, or from what it
         took over from another trial."""
         lease = self._ensure_lease()
+        self._clock.begin()  # it may have waited for a slot, or had other work done before
         hand_over(self._client, lease, list(self._read.values()))
         self._rows = self._folder.rows()
         begun = bool(self._rows) and self._folder.last.exists()
@@ -236,7 +236,7 @@ class SlotTrial(tune.Trainable):  # type: ignore[misc]
 
     def _ended(self, state: str, reason: str, trace: str = "", errno: int | None = None) -> dict[str, Any]:
         if trace:
-            (self._folder.path / "error.txt").write_text(trace)
+            (self._folder.path / "error.txt").write_text(trace, "utf-8", "backslashreplace")
         return {
             "state": state,
             "reason": reason,

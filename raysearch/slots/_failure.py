@@ -28,7 +28,7 @@ def reason_of(error: BaseException) -> str:
 def trace_of(error: BaseException) -> str:
     """The end of its traceback."""
     parts = [_shortened(part, TRACE_LENGTH // 4) for part in traceback.format_exception(error)]
-    return "\n".join(printable(line) for line in "".join(parts).splitlines())[-TRACE_LENGTH:]
+    return "".join(f"{printable(line)}\n" for line in "".join(parts).splitlines())[-TRACE_LENGTH:]
 
 
 def text_of(error: BaseException) -> str:

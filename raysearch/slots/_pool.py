@@ -239,18 +239,23 @@ class Pool:
             if now >= deadline:
                 return await self._kill(group, "overtime", "it took too long")
             if now >= group.beat + self._patience:
-                idle = f"no training step and no batch was finished for {duration(self._patience)} (--step-time)"
-                return await self._kill(group, "hangs", idle)
+                return await self._kill(
+                    group,
+                    "hangs",
+                    f"no training step and no batch was finished for {duration(self._patience)} (--step-time)",
+                )
             left = min(deadline, group.beat + self._patience) - now
             await asyncio.wait([pending], timeout=None if math.isinf(left) else left)
         return pending.result()
 
     async def _kill(self, group: _Group, kind: str, reason: str) -> Reply:
-        """Ends a group that does not answer, and says why."""
+        """Ends a group that does not answer, and says why. If it has not even taken the command, then it is not this
+        trial's work that it is busy with."""
+        taken = group.commands.empty()
         await self.retire(group.slot, group.generation, reason)
         for member in group.members.values():
             ray.kill(member)
-        return {"error": {"kind": kind, "message": reason, "traceback": ""}}
+        return {"error": {"kind": kind, "message": reason, "traceback": ""}} if taken else {"lost": reason}
 
     def _group(self, slot: int, generation: str) -> _Group | None:
         group = self._groups.get(slot)

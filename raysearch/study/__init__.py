@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from raysearch.study._cluster import Cluster, parse_address
     from raysearch.study._config import Budget, Resources, StudyConfig
     from raysearch.study._data import task_of
+    from raysearch.study._extend import Changes, extend
     from raysearch.study._mean_over import Repeats, mean_over
     from raysearch.study._optimum import Optimum
     from raysearch.study._prepare import Prepared, prepare
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from raysearch.study._resources import Machine, fit, this_machine
     from raysearch.study._rethreshold import Rethresholded, Table, rethreshold
     from raysearch.study._run import run_study
-    from raysearch.study._save import Changes, extend, save_study
+    from raysearch.study._save import save_study
     from raysearch.study._spent import more_time, time_spent
     from raysearch.study._split_file import read_parts
     from raysearch.study._study import Study, list_studies, open_study, studies_root
@@ -36,6 +37,7 @@ _WHERE = {
     "_cluster": ("Cluster", "parse_address"),
     "_config": ("Budget", "Resources", "StudyConfig"),
     "_data": ("task_of",),
+    "_extend": ("Changes", "extend"),
     "_mean_over": ("Repeats", "mean_over"),
     "_prepare": ("Prepared", "prepare"),
     "_records": ("read_records",),
@@ -44,7 +46,7 @@ _WHERE = {
     "_optimum": ("Optimum",),
     "_rethreshold": ("Rethresholded", "Table", "rethreshold"),
     "_run": ("run_study",),
-    "_save": ("Changes", "extend", "save_study"),
+    "_save": ("save_study",),
     "_spent": ("more_time", "time_spent"),
     "_split_file": ("read_parts",),
     "_study": ("Study", "list_studies", "open_study", "studies_root"),

@@ -51,7 +51,7 @@ def autoscaler_config(address: str) -> dict[str, Any] | None:
         options = dict(part.split("=", 1) for part in arguments if part.startswith("--") and "=" in part)
         if options.get("--gcs-address") == address and options.get("--autoscaling-config"):
             try:
-                loaded = yaml.safe_load(Path(options["--autoscaling-config"]).expanduser().read_text())
+                loaded = yaml.safe_load(Path(options["--autoscaling-config"]).expanduser().read_text("utf-8"))
             except (OSError, yaml.YAMLError):
                 return None
             return loaded if isinstance(loaded, dict) and "available_node_types" in loaded else None

@@ -5,11 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from raysearch.data._augment import check_augmentation
-from raysearch.method import Method, Pool, upstream_plan
+from raysearch.errors import MethodError
+from raysearch.method import Method, Pool, takes_inside, upstream_plan
 
 
 def check_method(
-    method: Method, variants: Iterable[Method], pool: Pool, size: tuple[int, int], epochs: int, seed: int
+    method: Method,
+    variants: Iterable[Method],
+    pool: Pool,
+    size: tuple[int, int],
+    epochs: int,
+    seed: int,
+    *,
+    padded: bool,
 ) -> tuple[str, ...]:
     """Notes on a method with its default settings.
 
@@ -19,11 +27,19 @@ def check_method(
         size: theirs, (height, width).
         epochs: of a trial.
         seed: of the study.
+        padded: whether there is padding around some of the study's images.
 
     Raises:
         DataError: it cannot train on these images.
-        MethodError: its networks cannot be built, or its upstream work depends on what is not there.
+        MethodError: it knows nothing of padding, and there is some; its networks cannot be built, or its upstream work
+            depends on what is not there.
     """
+    if padded and not takes_inside(type(method)):
+        raise MethodError(
+            f"{type(method).__name__}.predict takes no 'inside', and there is padding around some of these images: give"
+            " it the parameter (which of their pixels are the picture's own), or read the data with fit=crop or"
+            " fit=stretch"
+        )
     upstream_plan(type(method), method.config, seed)
     notes = tuple(method.check(pool))
     for each in (method, *variants):

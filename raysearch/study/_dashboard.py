@@ -40,8 +40,7 @@ def serve(study: Study, *, host: str, port: int, say: Callable[[str], None]) -> 
         import optuna_dashboard
     except ImportError:
         raise UserError(
-            "the dashboard needs optuna-dashboard, which this environment lacks: install raysearch again as it was"
-            " installed, with its extra 'dashboard'"
+            "the dashboard needs optuna-dashboard, which is not installed: pip install 'optuna-dashboard>=0.21'"
         ) from None
     quiet_optuna()
     storage = read_storage(study.ledger, study.journal)

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
+
 from raysearch import __version__
 from raysearch.data import Annotation, AnySpec, Collection, Labelling, Split
 from raysearch.data._pool import pool_of
@@ -174,7 +176,10 @@ def prepare(request: Request, cluster: Cluster) -> Prepared:
     )
     pool = pool_of(collection, data.annotation.train, data.annotation.annotated, data.labelling.labelled)
     variants = [prepared.method_with(settings) for settings in settings_by_file(space)]
-    notes = check_method(prepared.default_method(), variants, pool, collection.size, epochs, request.seed)
+    padded = collection.areas_of(np.arange(len(collection))) is not None
+    notes = check_method(
+        prepared.default_method(), variants, pool, collection.size, epochs, request.seed, padded=padded
+    )
     # after that: a method that cannot be trained at all has no number that may change either
     mutable = _mutable(request.scheduler, space, method, prepared.task, epochs)
     return replace(prepared, config=replace(prepared.config, mutable=mutable), warnings=(*prepared.warnings, *notes))

@@ -52,6 +52,10 @@ class Request:
     keep_checkpoints: int = 3
 
 
+LONGEST = 10 * 365 * 24 * 3600
+"""Seconds; no clock waits for much longer."""
+
+
 def parse_duration(text: str | None, option: str = "--time") -> float | None:
     """Seconds of ``2h``, ``30m``, ``90s`` or ``1h30m``.
 
@@ -70,4 +74,8 @@ def parse_duration(text: str | None, option: str = "--time") -> float | None:
     total = hours * 3600 + minutes * 60 + seconds
     if not total:
         raise UserError(f"{option} {text}: no time at all; expected a duration above 0, or leave {option} out")
+    if total > LONGEST:
+        raise UserError(
+            f"{option} {text}: expected at most {LONGEST // 3600}h, ten years; leave {option} out for no limit"
+        )
     return total

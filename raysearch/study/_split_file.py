@@ -49,7 +49,7 @@ def read_parts(study: Study) -> dict[str, NDArray[np.int64]]:
     """
     rows: dict[str, list[int]] = {part: [] for part in (*PARTS, *_SEEN, UNUSED)}
     try:
-        with open(study.split_file, newline="") as file:
+        with open(study.split_file, newline="", encoding="utf-8") as file:
             for line in csv.DictReader(file):
                 rows[line["split"]].append(int(line["row"]))
                 for column in _SEEN:

@@ -30,22 +30,22 @@ _ERROR = "it is classification_error (share of images with a wrong label)"
 _PIXELS = "the share of right pixels is no metric here, since an empty mask has most of them right; see iou, f1_plus"
 _RECALL = "it is recall (of pixels), which is reported beside an objective such as f1_plus, and cannot be one"
 _PRECISION = "it is precision (of pixels), which is reported beside an objective such as f1_plus, and cannot be one"
-_ABSENT = "what masks cover where there is nothing is false_positive_area (share of images without the class)"
+_ABSENT = "what masks cover where there is nothing is false_positive_area (a share, over images without the class)"
 _DISTANCE = (
     "it is hausdorff (average distance), hausdorff_max (larger of both means) or hausdorff_classical (largest); the"
     " 95th percentile is none of them"
 )
 
 SYNONYMS: dict[str, str] = {
-    **dict.fromkeys(("dice", "dsc", "dice_score", "dice_coefficient", "dice_coef", "sorensen_dice", "mdice"), _DICE),
-    **dict.fromkeys(("mean_dice", "dice_similarity", "f1_foreground"), _DICE),
+    **dict.fromkeys(("dice", "dsc", "dice_score", "dice_coefficient", "dice_coef", "sorensen_dice", "ds"), _DICE),
+    **dict.fromkeys(("mean_dice", "mdice", "dice_similarity", "f1_foreground"), _DICE),
     **dict.fromkeys(("f1+",), "it is f1_plus"),
     **dict.fromkeys(("f1-", "dice_background", "background_dice"), "it is f1_minus (Dice of the background)"),
     **dict.fromkeys(("soft_dice", "continuous_dice"), "it is cdice (Dice of the map as it is, without a threshold)"),
     **dict.fromkeys(("f1", "f_score", "f_measure", "fscore", "f1score"), _F1),
     **dict.fromkeys(("f1_macro", "macro_f1"), "it is f1_score (of image labels, mean over classes)"),
     **dict.fromkeys(("f1_micro", "micro_f1"), "f1_score is the mean over classes; that of all labels together is none"),
-    **dict.fromkeys(("jaccard", "jaccard_index", "jaccard_score", "iou_score", "jsc", "intersection_over_union"), _IOU),
+    **dict.fromkeys(("jaccard", "jaccard_index", "jaccard_score", "iou_score", "jsc", "js"), _IOU),
     **dict.fromkeys(("miou", "mean_iou", "m_iou", "meaniou", "mean_jaccard"), _MEAN_IOU),
     **dict.fromkeys(("bbox_iou", "iou_box", "boxiou", "giou"), "it is box_iou (mean over images, without a penalty)"),
     **dict.fromkeys(("auroc", "roc_auc", "auc_roc", "rocauc", "roc", "roc_auc_score", "area_under_curve"), _AUC),

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from raysearch.data import Collection
 from raysearch.data._loader import evaluation_batches, inside_of
 from raysearch.data._pool_regions import outlines_of
-from raysearch.method import Method, Prediction, RegionBoxes, cells_of_boxes
+from raysearch.method import Method, Prediction, RegionBoxes, cells_of_boxes, predicted
 from raysearch.thresholds import (
     FROM_MAPS,
     KINDS,
@@ -120,7 +120,7 @@ def observe(
             collection, rows, EVALUATION_BATCH, rank=collective.rank, workers=collective.size
         ):
             inside = inside_of(collection, batch_rows)
-            prediction = method.predict(model, images.to(device), None if inside is None else inside.to(device))
+            prediction = predicted(method, model, images.to(device), inside)
             parts.append(evidence_of(method, prediction, collection, batch_rows, kinds | ALWAYS))
             heartbeat()
     model.train(was_training)

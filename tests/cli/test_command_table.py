@@ -42,8 +42,10 @@ SEARCH = frozenset(
         "--space",
         "--split",
         "--split-seed",
+        "--step-time",
         "--study",
         "--time",
+        "--trial-time",
         "--unannotated",
         "--workers-per-trial",
     ]
@@ -55,7 +57,22 @@ TABLE: dict[str, tuple[tuple[str, ...], frozenset[str]]] = {
     "data check": (("source",), frozenset({"--json", "--pictures"})),
     "plan": ((), SEARCH | {"--json"}),
     "tune": ((), SEARCH),
-    "resume": (("study",), frozenset({"--address", "--samples", "--time"})),
+    "resume": (
+        ("study",),
+        frozenset(
+            {
+                "--address",
+                "--cpus-per-worker",
+                "--gpus-per-worker",
+                "--samples",
+                "--slots",
+                "--step-time",
+                "--time",
+                "--trial-time",
+                "--workers-per-trial",
+            }
+        ),
+    ),
     "stop": (("study",), frozenset({"--wait"})),
     "studies": ((), frozenset({"--json"})),
     "status": (("study",), frozenset({"--json", "--mean-over"})),

@@ -131,3 +131,10 @@ def test_what_lies_beside_the_images_is_noted(tmp_path: Path) -> None:
     (folder / "IM-0115-0001.jpeg").rename(folder / "IM-0115-0001.webp")
     said = "2 files or folders beside the images are left out, train/NORMAL/IM-0115-0001.webp for one"
     assert said in opened(tmp_path).notes
+
+
+def test_names_that_are_not_utf_8(tmp_path: Path) -> None:
+    """They would have to be recorded: in the split, in exports, in JSON."""
+    root = make_kermany(tmp_path, [*KERMANY_FILES, "train/NORMAL/Bild \udcf6ffnen.jpeg"])
+    with pytest.raises(DataError, match=r"the names of 1 image are not UTF-8, 'Bild .*ffnen.jpeg' for one; rename"):
+        opened(root)

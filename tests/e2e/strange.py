@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,7 +21,7 @@ from raysearch.method import Batch, Method, Prediction, Stage, Step
 class StrangeConfig:
     """Settings of `Strange`."""
 
-    wish: Literal["work", "nan", "raise"] = "work"
+    wish: Literal["work", "nan", "raise", "leave", "hang"] = "work"
     """What becomes of it."""
     shift: float = 0.5
     """Value of its maps before training."""
@@ -50,6 +52,10 @@ class Strange(Method):
             time.sleep(float(Path(pause).read_text()))
         if self.config.wish == "raise":
             raise LookupError("no such luck")
+        if self.config.wish == "leave":
+            sys.exit("bye")
+        if self.config.wish == "hang":
+            ctypes.PyDLL(None).sleep(10_000)  # type: ignore[attr-defined] # holds the interpreter's lock
         loss = nn.functional.cross_entropy(model(batch.images.mean((2, 3))), batch.labels)
         if self.config.wish == "nan":
             loss = loss * float("nan")

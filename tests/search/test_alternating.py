@@ -100,6 +100,7 @@ class Later(ThresholdSteps):
 class Searcher:
     live = 0
     queued = ()
+    time_is_up = False
 
     def attach(self, scheduler: Any) -> None:
         self.waiting, self.due = scheduler.waiting, scheduler.due

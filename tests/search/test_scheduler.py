@@ -33,6 +33,7 @@ class Searcher:
         self.stopped: list[int] = []
         self.trials: list[TuneTrial] = []
         self.waiting = list(queued)
+        self.time_is_up = False
 
     def attach(self, scheduler: StudyScheduler) -> None:
         self.scheduler = scheduler
@@ -268,3 +269,25 @@ def test_a_paused_trial_goes_on_only_where_there_is_a_place() -> None:
     chosen = under_test.choose_trial_to_run(tune)
     assert chosen is trials[6]
     assert searcher.live == 1
+
+
+def test_no_paused_trial_goes_on_once_the_time_is_up() -> None:
+    under_test, searcher = scheduler("hyperband")
+    tune = Tune(under_test)
+    paused(under_test, tune, [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9])
+    searcher.time_is_up = True
+    assert under_test.choose_trial_to_run(tune) is None
+    searcher.time_is_up = False
+    assert under_test.choose_trial_to_run(tune) is not None
+
+
+def test_a_trial_that_is_halted_has_not_ended() -> None:
+    """The others of its bracket would be compared without it."""
+    under_test, _ = scheduler("hyperband")
+    tune = Tune(under_test)
+    trials = paused(under_test, tune, [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8])
+    last: Any = TuneTrial("tune8")
+    under_test.on_trial_complete(tune, last, {"state": "halted"})
+    assert under_test.choose_trial_to_run(tune) is None
+    assert all(trial.status == Trial.PAUSED for trial in trials)
+    assert not tune.stopped

@@ -182,3 +182,52 @@ def test_a_signal_waits_for_what_is_being_written(search: Search, monkeypatch: p
 def test_tune_may_pickle_it_and_uses_no_limiter_of_its_own(search: Search) -> None:
     assert search.searcher.set_max_concurrency(1)
     assert pickle.loads(pickle.dumps(search.searcher)) is not None
+
+
+class LeftError(Exception):
+    """In place of the interrupt that ends a search."""
+
+
+@pytest.fixture
+def leave(search: Search, monkeypatch: pytest.MonkeyPatch) -> None:
+    def leave() -> None:
+        raise LeftError
+
+    monkeypatch.setattr(search.events, "leave", leave)
+
+
+@pytest.mark.usefixtures("leave")
+def test_when_the_time_is_up_nothing_new_begins_and_running_trials_end_their_epochs(search: Search) -> None:
+    search.events.give(0.0)
+    first = search.begin("a")
+    assert search.searcher.suggest("b") is None, "there is a place, but no time"
+    assert search.searcher.suggest("b") is None
+    assert [line for line in search.log.lines if line[0] == "noted"] == [
+        ("noted", 0, "ends its epoch: the time of --time is used up")
+    ], "said once"
+    search.searcher.on_trial_result("a", search.report("a", 1, 0.5))
+    first.status = Trial.TERMINATED
+    search.searcher.on_trial_complete("a", {"state": "halted", "reason": "", "done": True})
+    with pytest.raises(LeftError):
+        search.searcher.suggest("b")
+    assert [(r.number, r.state, r.epochs) for r in search.book.records()] == [(0, "running", 1)]
+
+
+@pytest.mark.usefixtures("leave")
+def test_a_search_that_ends_with_its_time_has_ended(tmp_path: Path, search: Search) -> None:
+    search.events.give(0.0)
+    for number in range(4):
+        search.events._begun = False
+        name = f"t{number}"
+        trial = search.begin(name)
+        trial.status = Trial.TERMINATED
+        search.searcher.on_trial_complete(name, search.report(name, 1, 0.5, state="complete"))
+    assert search.searcher.suggest("none") == Searcher.FINISHED
+
+
+@pytest.mark.usefixtures("leave")
+def test_paused_trials_wait_for_another_run(search: Search) -> None:
+    search.events.give(0.0)
+    search.begin("a").status = Trial.PAUSED
+    with pytest.raises(LeftError):
+        search.searcher.suggest("b")

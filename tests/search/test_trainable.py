@@ -473,7 +473,7 @@ def test_shared_work_ends_with_its_epoch_too(make: Make, tmp_path: Path) -> None
         assert files.checkpoint.read_bytes() == b"%d" % done
     trial, slot, _ = make([0.1], works=(TEACHER,), deadline=0.0, grace=True)
     assert run(trial)[-1]["state"] == "halted"
-    assert slot.log == ["lease", "upstream", "upstream_outcome", "end", "release"]
+    assert slot.log == ["lease", "upstream", "upstream_outcome", "end", "release"], "and no epoch of its own"
     assert files.outcome.read_bytes() == b"teacher 2"
     assert not files.progress.failed
 

@@ -403,6 +403,17 @@ async def test_a_group_that_waits_for_a_trial_does_not_hang() -> None:
 
 
 @in_a_loop
+async def test_a_group_that_hangs_in_what_it_did_before_fails_no_trial() -> None:
+    pool = Pool(1, patience=0.05)
+    group = Group(pool, 0, "a")
+    await pool.join(0, "a", 0, 1, group.members[0], None)  # type: ignore[arg-type]
+    slot, generation = await leased(pool)
+    answer = await asyncio.wait_for(pool.call(slot, generation, "start", None), 5)
+    assert "no training step" in answer["lost"], "nobody has taken the command"
+    assert group.members[0].killed
+
+
+@in_a_loop
 async def test_a_dead_trials_group_that_hangs_gives_its_slot_back() -> None:
     pool = Pool(1, patience=0.05)
     group = await Group(pool, 0, "a").join()

@@ -5,14 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from e2e.shared import Labels, Shared, Teacher
 from torch import nn
 
 from methods.layers.backbone import build_backbone
+from raysearch.data import Collection
 from raysearch.errors import DataError, MethodError, UserError
-from raysearch.method import Augmentation, Pool
+from raysearch.method import Augmentation, Pool, Prediction, predicted, takes_inside
 from raysearch.space import Choice
 from raysearch.study import Cluster, Prepared, Request, prepare
 
@@ -145,3 +147,24 @@ def test_epochs_that_leave_a_stage_without_any() -> None:
 def test_subsets_that_are_all_the_same_are_said() -> None:
     assert "the same ones whatever the subset" in prepared("chexseg", annotated=10).warnings[-1]
     assert not any("subset" in note for note in prepared("chexseg", "weak_maps=10", annotated=10).warnings)
+
+
+def test_a_method_need_not_know_of_padding(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is told of it only where there is some, and refused before that if it takes no notice."""
+    method = prepared().default_method()
+    model, images, told = method.build(), torch.rand(2, 1, 32, 32), torch.ones(2, 32, 32, dtype=torch.bool)
+    real = Shared.predict
+
+    def predict(self: Shared, model: nn.Module, images: torch.Tensor) -> Prediction:
+        return real(self, model, images, None)
+
+    assert takes_inside(Shared)
+    monkeypatch.setattr(Shared, "predict", predict)
+    assert not takes_inside(Shared)
+    assert predicted(method, model, images, None).maps.shape[0] == 2
+    with pytest.raises(TypeError):
+        predicted(method, model, images, told)
+    prepared()
+    monkeypatch.setattr(Collection, "areas_of", lambda self, rows: np.zeros((len(rows), 4), np.int32))
+    with pytest.raises(MethodError, match=r"Shared\.predict takes no 'inside', .*fit=crop or fit=stretch"):
+        prepared()
