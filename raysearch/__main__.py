@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 from raysearch import _signals
@@ -14,7 +15,12 @@ def run() -> None:
     except KeyboardInterrupt:
         print("raysearch:", _signals.farewell(), file=sys.stderr)
         sys.exit(_signals.exit_code())
-    main()
+    try:
+        main()
+    except SystemExit as ended:
+        if _signals.arrived() and isinstance(ended.code, int):
+            os._exit(ended.code)  # all is written; Python would take seconds to tear down what it had imported
+        raise
 
 
 if __name__ == "__main__":

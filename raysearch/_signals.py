@@ -49,7 +49,8 @@ THE_LAST = 3
 
 class _State:
     def __init__(self) -> None:
-        self.taken: frozenset[int] = frozenset()
+        self.before: dict[int, Any] = {}
+        self.hook = sys.unraisablehook
         self.thread: threading.Thread | None = None
         self.first: signal.Signals | None = None
         self.count = 0
@@ -72,12 +73,12 @@ def catch() -> None:
         return
     release()
     _state = _State()
-    _state.taken = frozenset(number for number in STOPPING if not _ignored(number))
-    for number in (*_state.taken, WAKE):
-        signal.signal(number, _handle)  # should there be a thread in which it is not blocked
-    signal.pthread_sigmask(signal.SIG_BLOCK, {*_state.taken, DONE})
+    taken = [number for number in STOPPING if not _ignored(number)]
+    for number in (*taken, WAKE):
+        _state.before[number] = signal.signal(number, _handle)  # should there be a thread that does not block it
+    signal.pthread_sigmask(signal.SIG_BLOCK, {*taken, DONE})
     sys.unraisablehook = _unraisable
-    _state.thread = threading.Thread(target=_take, args=(_state,), name="signals", daemon=True)
+    _state.thread = threading.Thread(target=_take, args=({*taken, DONE},), name="signals", daemon=True)
     _state.thread.start()
 
 
@@ -102,11 +103,10 @@ def release() -> None:
     assert thread.ident is not None
     signal.pthread_kill(thread.ident, DONE)
     thread.join()
-    for number in _state.taken:
-        signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
-    signal.signal(WAKE, signal.SIG_DFL)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {*_state.taken, DONE})
-    sys.unraisablehook = sys.__unraisablehook__
+    for number, handler in _state.before.items():
+        signal.signal(number, handler)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {*_state.before, DONE})
+    sys.unraisablehook = _state.hook
 
 
 def wake() -> None:
@@ -114,6 +114,11 @@ def wake() -> None:
     main = threading.main_thread().ident
     assert main is not None
     signal.pthread_kill(main, WAKE if _state.thread is not None else signal.SIGINT)
+
+
+def arrived() -> bool:
+    """Whether a signal has asked this process to end."""
+    return _state.first is not None
 
 
 def exit_code() -> int:
@@ -170,9 +175,9 @@ def unblock_in_children() -> None:
     os.register_at_fork(after_in_child=lambda: signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING))
 
 
-def _take(state: _State) -> None:
+def _take(numbers: set[int]) -> None:
     """The thread that takes signals."""
-    while (number := signal.sigwait({*state.taken, DONE})) != DONE:
+    while (number := signal.sigwait(numbers)) != DONE:
         _received(number)
 
 
@@ -211,7 +216,7 @@ def _unraisable(unraisable: Any) -> None:
         if not _state.over:
             threading.Timer(AGAIN_SECONDS, wake).start()  # raised in here it would be lost too
         return
-    sys.__unraisablehook__(unraisable)
+    _state.hook(unraisable)
 
 
 def _end_at_once() -> None:

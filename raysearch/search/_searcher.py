@@ -9,6 +9,7 @@ from typing import Any, Literal, Protocol
 from ray.tune.experiment import Trial
 from ray.tune.search import Searcher
 
+from raysearch import _signals
 from raysearch.search._events import TIME_IS_UP, Events
 from raysearch.study._book import Assigned, Book
 
@@ -103,7 +104,8 @@ class NeverPausing:
 
 
 class StudySearcher(Searcher):  # type: ignore[misc]
-    """Tune's searcher over a `Book`. Concurrency is decided here, not by Tune's ConcurrencyLimiter.
+    """Tune's searcher over a `Book`. Concurrency is decided here, not by Tune's ConcurrencyLimiter. What is written
+    into the book at a time is written as a whole, whatever signal arrives meanwhile.
 
     Args:
         book: the study's trials.
@@ -177,6 +179,7 @@ class StudySearcher(Searcher):  # type: ignore[misc]
             self._events.ended(number, state, "")
             self._pass_on()
 
+    @_signals.deferred()
     def suggest(self, trial_id: str) -> Any:
         self._pausing.refresh()
         if self._events.time_is_up:
@@ -210,6 +213,7 @@ class StudySearcher(Searcher):  # type: ignore[misc]
         self._events.started(assigned.number)
         return self._make_config(assigned)
 
+    @_signals.deferred()
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
         if "row" in result:
             row = json.loads(result["row"])
@@ -217,6 +221,7 @@ class StudySearcher(Searcher):  # type: ignore[misc]
             self._events.reported(self._numbers[trial_id], row)
             self._pass_on()
 
+    @_signals.deferred()
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         """The last report arrives here, not in `on_trial_result`."""
         number = self._numbers[trial_id]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import pickle
+import time
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 from ray.tune.experiment import Trial
 from ray.tune.search import Searcher
 
+from raysearch import _signals
 from raysearch.search._events import Events
 from raysearch.search._searcher import StudySearcher, next_action
 from raysearch.study._book import Book
@@ -159,6 +161,22 @@ def test_a_fatal_error_ends_the_search_and_not_the_trial(search: Search, monkeyp
     assert (search.events.stop.kind, search.events.stop.errno) == ("fatal", 28)
     assert search.book.record(0).state == "running", "it goes on when there is room again"
     assert search.searcher.suggest("b") == Searcher.FINISHED
+
+
+def test_a_signal_waits_for_what_is_being_written(search: Search, monkeypatch: pytest.MonkeyPatch) -> None:
+    _signals.catch()
+    search.begin("a")
+    reported: list[int] = []
+
+    def interrupted(number: int, row: Any) -> None:
+        _signals.wake()
+        time.sleep(0.01)
+        reported.append(number)
+
+    monkeypatch.setattr(search.events, "reported", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        search.searcher.on_trial_result("a", search.report("a", 1, 0.5))
+    assert reported == [0]
 
 
 def test_tune_may_pickle_it_and_uses_no_limiter_of_its_own(search: Search) -> None:
