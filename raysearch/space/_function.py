@@ -250,7 +250,7 @@ def _imported(path: str) -> Callable[[Any], Mapping[str, Any]]:
         sys.path.append(here)
     try:
         function = getattr(importlib.import_module(module), name)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         reason = " ".join(f"{type(error).__name__}: {error}".split())
         raise SpaceError(
             f"--space {path}: cannot be imported ({reason}); expected module:function, importable from this folder"

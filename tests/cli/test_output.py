@@ -13,6 +13,7 @@ import pytest
 
 from cli.conftest import Call, Refuse
 from raysearch.study import Study
+from raysearch.study._ledger import lines_of, seal, unsealed
 
 ESCAPES = "a\x1b[31mb\rc\x08d\x9be\u202ef\u2066g\x7fh"
 SHOWN = r"a\x1b[31mb\rc\x08d\x9be\u202ef\u2066g\x7fh"
@@ -89,10 +90,12 @@ def test_nothing_of_a_refusal_is_obeyed(refuse: Refuse, argv: tuple[str, ...]) -
 
 def test_nothing_of_a_study_is_obeyed(call: Call, study: Study) -> None:
     """A reason and a choice that would take a line of their own, and colour it."""
-    journal = study.journal.read_text()
-    assert '"reason":""' in journal
-    told = json.dumps(f"no\n* 7 complete 1.0 {ESCAPES}")
-    study.journal.write_text(journal.replace('"reason":""', f'"reason":{told}'))
+    told = json.dumps(f"no\n* 7 complete 1.0 {ESCAPES}").encode()
+    entries = [unsealed(line) for line in lines_of(study.ledger.read_bytes())]
+    assert any(b'"reason":""' in entry for entry in entries)
+    changed = [entry.replace(b'"reason":""', b'"reason":' + told) for entry in entries]
+    study.ledger.write_bytes(b"".join(seal(entry, number) for number, entry in enumerate(changed)))
+    study.journal.unlink()
     outcome = call("status", "done")
     assert outcome.code == 0
     assert rf"no\n* 7 complete 1.0 {SHOWN}" in outcome.out
