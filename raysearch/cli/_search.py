@@ -101,8 +101,8 @@ def run_and_report(study: Study, cluster: Cluster) -> None:
         by_class = class_lines(config.metric, plain_by_class(study, best))
         for line in [*by_class, *trial_lines(beside_trivial(study, best, won))]:
             click.echo(line)
-        click.echo(one_line(f"  {settings}"))
-        click.echo(f"  {thresholds}")
+        for line in filter(None, (settings, thresholds)):
+            click.echo(one_line(f"  {line}"))
         for name, by_class in best.result.get("alternation", {}).get("thresholds", {}).items():
             click.echo(f"  {name}: {_values(by_class)}")
     failed = [r for r in records if r.state in ("failed", "crashed")]
