@@ -113,6 +113,8 @@ class Book:
         self._begun = 0
         self._kept: list[tuple[float, int]] = []
         self._intervals: list[tuple[float, float]] = [*worked_on(study.path)]
+        self._keys: dict[int, str] = {}
+        """Configuration of each open trial that has one."""
         self._first: dict[str, int] = {}
         """Configuration -> the trial that has, or had, it first."""
         self._same: dict[int, list[int]] = {}
@@ -225,7 +227,7 @@ class Book:
         kept = None if judged is None else {name: value for name, value in judged.items() if name != INFLUENCE}
         value = float(judged["value"]) if state == "complete" and judged is not None else None
         ended = {"state": state, "reason": reason, "row": kept, "epochs": len(rows)}
-        self._tell(trial, value, {**ended, "configuration": self._key(number)})
+        self._tell(trial, value, {**ended, "configuration": self._keys.pop(number, None)})
         self._keep_checkpoints(number, value)
         self._answer_all(number)
         return state, reason
@@ -244,7 +246,7 @@ class Book:
         or when there is one. That its worker groups died says nothing of its configuration."""
         if self._folders.config.scheduler == "pbt":
             return False  # whose trials change their settings on their way
-        key = _configuration(new.config, new.thresholds)
+        key = self._keys[new.number]
         first = self._first.setdefault(key, new.number)
         if first not in self._open and first != new.number and self.record(first).state == "crashed":
             first = self._first[key] = new.number
@@ -272,6 +274,7 @@ class Book:
         self._settled.append(Settled(trial.number, state, reason))
 
     def _finish_untrained(self, trial: optuna.Trial, result: dict[str, Any]) -> None:
+        self._keys.pop(trial.number, None)
         self._tell(trial, float(result["row"]["value"]) if result["state"] == "complete" else None, result)
 
     # -- what is known
@@ -338,9 +341,11 @@ class Book:
         self._open[number] = optuna.Trial(self._optuna, frozen._trial_id)
         for row in rows:
             self._take(number, row, told=row["epoch"] in frozen.intermediate_values)
-        key = self._key(number)
-        if key is not None and (rows or key not in self._first):
-            self._first[key] = number
+        stored = folder.config
+        if stored is not None:
+            key = self._keys[number] = _configuration(stored)
+            if rows or key not in self._first:
+                self._first[key] = number
         if ended is not None and "configuration" not in ended:
             self._finish_untrained(self._open.pop(number), ended)
         elif ended is not None:
@@ -391,6 +396,7 @@ class Book:
                 self._end_untrained(self._open.pop(trial.number), "failed", str(error))
                 return None
             folder.create(stored)
+        self._keys[trial.number] = _configuration(stored)
         return Assigned(
             number=trial.number,
             config=stored["config"],
@@ -405,11 +411,6 @@ class Book:
         if refused:
             raise SpaceError(f"the point that was enqueued: {refused}")
         return {"config": config, "thresholds": thresholds}
-
-    def _key(self, number: int) -> str | None:
-        """What tells the configuration of a trial that was trained."""
-        stored = self._folders.trial(number).config
-        return None if stored is None else _configuration(stored["config"], stored["thresholds"])
 
     def _frozen(self, number: int) -> FrozenTrial:
         storage, study = self._optuna._storage, self._optuna._study_id
@@ -429,9 +430,10 @@ class Book:
             self._folders.trial(other).drop_checkpoints(keep_best=other not in dropped)
 
 
-def _configuration(config: dict[str, Any], thresholds: dict[str, Any]) -> str:
+def _configuration(stored: dict[str, Any]) -> str:
     """Digest of what a trial is trained with: equal for trials that would be trained alike."""
-    return hashlib.sha256(json.dumps([config, thresholds], sort_keys=True).encode()).hexdigest()[:16]
+    trained = [stored["config"], stored["thresholds"]]
+    return hashlib.sha256(json.dumps(trained, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def _place_in_queue(assigned: Assigned) -> tuple[bool, float]:
