@@ -181,8 +181,9 @@ def _give_name(study: Study, root: Path, name: str | None) -> Path:
 def _remove_unfinished(root: Path) -> None:
     """What processes that were killed in the middle of `create_study` have left: it takes far less than an hour."""
     for left in root.glob(f"{UNFINISHED}*"):
-        if time.time() - left.lstat().st_mtime > 3600:
-            shutil.rmtree(left, ignore_errors=True)
+        with contextlib.suppress(OSError):  # it has just got its name
+            if time.time() - left.lstat().st_mtime > 3600:
+                shutil.rmtree(left, ignore_errors=True)
 
 
 def _refuse_name(wanted: StudyConfig, path: Path) -> NoReturn:
