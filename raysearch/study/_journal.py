@@ -48,8 +48,8 @@ class StudyJournal(BaseJournalBackend):
         self._say = say
         self._ledger = Ledger(ledger, journal)
         self._unread = deque(json.loads(line) for line in self._ledger.lines())
-        self._size: int | None = -1
-        """Of the journal as it was left; -1 before it was looked through."""
+        self._left: tuple[int, ...] | None = ()
+        """`_mark` of the journal as it was left; () before it was looked through."""
         self._shared = True
 
     def read_logs(self, log_number_from: int) -> Iterator[dict[str, Any]]:
@@ -66,7 +66,7 @@ class StudyJournal(BaseJournalBackend):
 
     def look(self) -> None:
         """Takes notice of what others have written."""
-        if self._shared and self._size != _size(self._journal):
+        if self._shared and self._left != _mark(self._journal):
             with self._lock():
                 self._sharing(self._look)
 
@@ -76,7 +76,7 @@ class StudyJournal(BaseJournalBackend):
         return line
 
     def _look(self) -> None:
-        if self._size == _size(self._journal):
+        if self._left == _mark(self._journal):
             return
         ours = self._ledger.lines()
         written, missing = compared(lines_of(read_bytes(self._journal)), ours)
@@ -88,7 +88,7 @@ class StudyJournal(BaseJournalBackend):
                 file.write(b"".join(line.rstrip(b"\n") + b"\n" for line in refused))
         if refused or missing is not None:
             write_atomically(self._journal, b"".join(ours))
-        self._size = _size(self._journal)
+        self._left = _mark(self._journal)
         # one that is missing was not written any more when the study was killed
         said = sentence(verdicts, missing=missing if missing and missing > 1 else 0, journal=self._journal)
         if said:
@@ -99,7 +99,7 @@ class StudyJournal(BaseJournalBackend):
             file.write(b"".join(lines))
             file.flush()
             os.fsync(file.fileno())
-        self._size = _size(self._journal)
+        self._left = _mark(self._journal)
 
     def _sharing(self, action: Callable[[], None]) -> None:
         """Does something to the journal, which the study can do without."""
@@ -178,11 +178,13 @@ def compared(journal: Sequence[bytes], ledger: Sequence[bytes]) -> tuple[list[by
     return others, None if in_order and found == len(ledger) else max(len(ledger) - found, 0)
 
 
-def _size(path: Path) -> int | None:
+def _mark(path: Path) -> tuple[int, ...] | None:
+    """What changes with a file; None where there is none."""
     try:
-        return path.stat().st_size
+        found = path.stat()
     except OSError:
         return None
+    return found.st_ino, found.st_size, found.st_mtime_ns
 
 
 def quiet_optuna() -> None:

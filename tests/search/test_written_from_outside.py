@@ -79,12 +79,17 @@ class Outsider:
 
     def damage(self, theirs: Any) -> None:
         del theirs
-        size = os.path.getsize(self._study.journal)
-        if self._chance.random() < 0.5:
-            os.truncate(self._study.journal, max(0, size - self._chance.randrange(100)))
-        else:
-            with open(self._study.journal, "ab") as file:
-                file.write(self._chance.randbytes(100))
+        size, rubbish = os.path.getsize(self._study.journal), self._chance.randbytes(100)
+        match self._chance.randrange(3):
+            case 0:
+                os.truncate(self._study.journal, max(0, size - self._chance.randrange(100)))
+            case 1:
+                with open(self._study.journal, "ab") as file:
+                    file.write(rubbish)
+            case _:
+                with open(self._study.journal, "r+b") as file:
+                    file.seek(max(0, size - len(rubbish)))
+                    file.write(rubbish[:size])
 
 
 def disturbed(monkeypatch: pytest.MonkeyPatch, act: Callable[[], None]) -> None:
