@@ -50,7 +50,7 @@ def test_kill_9_and_resume_equal_an_undisturbed_run(studies: Path, begin, place:
         for ours, calm in zip(after, rows(studies, "calm", number), strict=True):
             assert ours["value"] == calm["value"]
             assert ours["losses"]["loss"] == calm["losses"]["loss"]
-    assert (studies / "hit" / "journal.log.cut").exists()
+    assert journal.read_bytes() == (studies / "hit" / "ledger.jsonl").read_bytes(), "the journal is whole again"
     assert not re.search(r"^[* ] trial 0 ", resumed.stdout, re.M), "finished trials do not run again"
     assert not list(place.iterdir()), "what the killed one left is gone too"
 
