@@ -123,7 +123,7 @@ def _over_pairs(stem: str, name: str) -> Metric:
     base, at, text = stem.partition("@")
     if not at or base not in METRICS:
         known = [*METRICS, *(f"{base}@T" for base in AT)]
-        raise UserError(f"--metric {name}: unknown metric; {what_it_is(base, known)}")
+        raise UserError(f"--metric {name}: unknown metric; {what_it_is(stem, known)}")
     if base not in AT:
         raise UserError(f"--metric {name}: {base} takes no @T; give {base}, or one of {', '.join(AT)} with @T")
     try:

@@ -76,7 +76,8 @@ def what_it_is(name: str, known: Collection[str]) -> str:
     'it is auc (of image labels, mean over classes)'
     """
     spelled = name.strip().lower()
-    for word in (spelled, spelled.replace("-", "_").replace(" ", "_")):
+    base = spelled.partition("@")[0]  # of NAME@T
+    for word in (base, base.replace("-", "_").replace(" ", "_")):
         if word in known:
             return f"did you mean '{word}'?"
         if word in SYNONYMS:
