@@ -20,14 +20,7 @@ def check_fit(study: Study, wanted: Resources, machine: Machine) -> None:
         return
     here = nearest_fit(wanted, machine)
     if here is None:
-        fit(
-            machine,
-            workers=wanted.workers,
-            cpus=wanted.cpus,
-            gpus=wanted.gpus,
-            slots=wanted.slots,
-            samples=wanted.slots,
-        )
+        _fit(wanted, machine, slots=wanted.slots)
         raise AssertionError("it does not fit, and now it does")
     raise ResourceError(
         f"study '{study.name}' needs {needs(wanted)}, and here are {machine}: go on with"
@@ -39,14 +32,7 @@ def nearest_fit(wanted: Resources, machine: Machine) -> Resources | None:
     """What can be had here with as few changes as possible; None if no trial can run at all."""
     for changed in _candidates(wanted, machine):
         try:
-            return fit(
-                machine,
-                workers=changed.workers,
-                cpus=changed.cpus,
-                gpus=changed.gpus,
-                slots=None,
-                samples=wanted.slots,
-            )
+            return _fit(replace(changed, slots=wanted.slots), machine, slots=None)
         except ResourceError:
             continue
     return None
@@ -78,16 +64,14 @@ def options(before: Resources, after: Resources) -> list[str]:
     return [f"{option} {new:g}" for option, (old, new) in pairs.items() if old != new]
 
 
+def _fit(wanted: Resources, machine: Machine, *, slots: int | None) -> Resources:
+    """`fit` of a study's resources, with so many slots, or as many of its own as there is room for."""
+    return fit(machine, workers=wanted.workers, cpus=wanted.cpus, gpus=wanted.gpus, slots=slots, samples=wanted.slots)
+
+
 def _fits(wanted: Resources, machine: Machine) -> bool:
     try:
-        fit(
-            machine,
-            workers=wanted.workers,
-            cpus=wanted.cpus,
-            gpus=wanted.gpus,
-            slots=wanted.slots,
-            samples=wanted.slots,
-        )
+        _fit(wanted, machine, slots=wanted.slots)
     except ResourceError:
         return False
     return True
