@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from raysearch.study._against_trivial import Beside, beside_of, beside_trivial
-    from raysearch.study._book import Book, TrialRecord, best_of
+    from raysearch.study._book import Book
     from raysearch.study._by_class import plain_by_class
     from raysearch.study._cluster import Cluster, parse_address
     from raysearch.study._config import Budget, Resources, StudyConfig
@@ -28,11 +28,13 @@ if TYPE_CHECKING:
     from raysearch.study._spent import more_time, time_spent
     from raysearch.study._split_file import read_parts
     from raysearch.study._study import Study, list_studies, open_study, studies_root
+    from raysearch.study._trial_record import TrialRecord, best_of
     from raysearch.study._winner import Corrected, corrected_winner, winner_json, winner_lines
 
 _WHERE = {
     "_against_trivial": ("Beside", "beside_of", "beside_trivial"),
-    "_book": ("Book", "TrialRecord", "best_of"),
+    "_book": ("Book",),
+    "_trial_record": ("TrialRecord", "best_of"),
     "_by_class": ("plain_by_class",),
     "_cluster": ("Cluster", "parse_address"),
     "_config": ("Budget", "Resources", "StudyConfig"),

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from raysearch.errors import StudyError
-from raysearch.study._book import TrialRecord
 from raysearch.study._config import StudyConfig
 from raysearch.study._study import Study
+from raysearch.study._trial_record import TrialRecord
 from raysearch.study._winner import Corrected
 from raysearch.thresholds import (
     AgainstTrivial,

@@ -11,11 +11,11 @@ import hashlib
 import json
 import math
 from collections import deque
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
 from itertools import accumulate
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import optuna
 from optuna.samplers import BaseSampler
@@ -33,11 +33,8 @@ from raysearch.study._outside import RESULT_ATTR
 from raysearch.study._outside import judge as judge_entry
 from raysearch.study._spent import spent_seconds, working_interval
 from raysearch.study._study import Study
+from raysearch.study._trial_record import Ended, State, TrialRecord, begun_records, best_of, ended_of, record_of
 from raysearch.study._upstream import worked_on
-
-State = Literal["running", "complete", "pruned", "failed", "crashed"]
-"""``failed``: the trial's own work could not go on (non-finite loss, an error in the method). ``crashed``: its worker
-groups died under it, time after time. ``pruned``: the scheduler stopped it."""
 
 INFLUENCE = "influence"
 """What patients add to an epoch's value: in metrics.jsonl alone, the journal is read too often for so much."""
@@ -52,24 +49,6 @@ class Assigned:
     thresholds: dict[str, float]
     rows: list[dict[str, Any]]
     """What it has reported already."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class TrialRecord:
-    """A trial as the book shows it."""
-
-    number: int
-    state: State
-    value: float | None
-    params: dict[str, Any]
-    """That it was trained with when it reached this value: what was drawn for it, or what it took over later."""
-    epochs: int
-    reason: str
-    result: dict[str, Any]
-    """Row of metrics.jsonl that the trial is judged by; empty if it has none."""
-    seconds: float | None
-    same_as: int | None = None
-    """Trial with the same configuration, from whose record this one was answered: it was not trained itself."""
 
 
 class Settled(NamedTuple):
@@ -225,19 +204,19 @@ class Book:
             state, reason = "failed", f"non-finite {self._folders.config.metric} in epoch {rows[-1]['epoch']}"
         judged = judge(rows, maximise=self._maximise, select=self._folders.config.select)
         kept = None if judged is None else {name: value for name, value in judged.items() if name != INFLUENCE}
-        value = float(judged["value"]) if state == "complete" and judged is not None else None
-        ended = {"state": state, "reason": reason, "row": kept, "epochs": len(rows)}
-        self._tell(trial, value, {**ended, "configuration": self._keys.pop(number, None)})
-        self._keep_checkpoints(number, value)
+        ended = Ended(state, reason, kept, len(rows), configuration=self._keys.pop(number, None))
+        self._tell(trial, ended)
+        self._keep_checkpoints(number, ended.value)
         self._answer_all(number)
         return state, reason
 
-    def _tell(self, trial: optuna.Trial, value: float | None, result: dict[str, Any]) -> None:
-        trial.set_user_attr(RESULT_ATTR, result)
-        if value is not None:
-            self._optuna.tell(trial, value)
+    def _tell(self, trial: optuna.Trial, ended: Ended) -> None:
+        self._keys.pop(trial.number, None)
+        trial.set_user_attr(RESULT_ATTR, asdict(ended))
+        if ended.value is not None:
+            self._optuna.tell(trial, ended.value)
         else:
-            self._optuna.tell(trial, state=TrialState.PRUNED if result["state"] == "pruned" else TrialState.FAIL)
+            self._optuna.tell(trial, state=TrialState.PRUNED if ended.state == "pruned" else TrialState.FAIL)
 
     # -- what was asked before
 
@@ -267,15 +246,11 @@ class Book:
         reason = f"same configuration as trial {record.number}, not trained again"
         if record.reason:
             reason += f" ({record.state}: {record.reason})"
-        self._end_untrained(trial, record.state, reason, row=record.result or None, same_as=record.number)
+        self._end_untrained(trial, Ended(record.state, reason, record.result or None, 0, same_as=record.number))
 
-    def _end_untrained(self, trial: optuna.Trial, state: State, reason: str, **result: Any) -> None:
-        self._finish_untrained(trial, {"state": state, "reason": reason, "row": None, "epochs": 0, **result})
-        self._settled.append(Settled(trial.number, state, reason))
-
-    def _finish_untrained(self, trial: optuna.Trial, result: dict[str, Any]) -> None:
-        self._keys.pop(trial.number, None)
-        self._tell(trial, float(result["row"]["value"]) if result["state"] == "complete" else None, result)
+    def _end_untrained(self, trial: optuna.Trial, ended: Ended) -> None:
+        self._tell(trial, ended)
+        self._settled.append(Settled(trial.number, ended.state, ended.reason))
 
     # -- what is known
 
@@ -331,10 +306,10 @@ class Book:
         number = frozen.number
         folder = self._folders.trial(number)
         rows = folder.rows()
-        ended = frozen.user_attrs.get(RESULT_ATTR)
+        ended = ended_of(frozen)
         if frozen.state.is_finished():
-            if ended is not None and "configuration" in ended:
-                self._first[ended["configuration"]] = number
+            if ended is not None and ended.configuration is not None:
+                self._first[ended.configuration] = number
             self._keep_checkpoints(number, frozen.value if frozen.state == TrialState.COMPLETE else None)
             return rows
         rows = self._recover_row(number, rows)
@@ -346,10 +321,10 @@ class Book:
             key = self._keys[number] = _configuration(stored)
             if rows or key not in self._first:
                 self._first[key] = number
-        if ended is not None and "configuration" not in ended:
-            self._finish_untrained(self._open.pop(number), ended)
+        if ended is not None and ended.configuration is None:
+            self._tell(self._open.pop(number), ended)
         elif ended is not None:
-            self.close(number, ended["state"], ended["reason"])
+            self.close(number, ended.state, ended.reason)
         elif rows and rows[-1]["finished"]:
             self.close(number, "complete")
         else:
@@ -393,7 +368,7 @@ class Book:
                 stored = self._sample(trial)
             except SpaceError as error:
                 self._untrained.append(trial.number)
-                self._end_untrained(self._open.pop(trial.number), "failed", str(error))
+                self._end_untrained(self._open.pop(trial.number), Ended("failed", str(error), None, 0))
                 return None
             folder.create(stored)
         self._keys[trial.number] = _configuration(stored)
@@ -442,35 +417,3 @@ def _place_in_queue(assigned: Assigned) -> tuple[bool, float]:
     last = assigned.rows[-1] if assigned.rows else None
     waited = last is not None and "alternation" in last and last["alternation"]["ends"]
     return bool(waited), float(last["time"]) if last is not None and waited else float(assigned.number)
-
-
-def begun_records(trials: Sequence[FrozenTrial]) -> list[TrialRecord]:
-    """Records of all trials but for points that nobody has asked for yet."""
-    return [record_of(trial) for trial in trials if trial.state != TrialState.WAITING]
-
-
-def record_of(frozen: FrozenTrial) -> TrialRecord:
-    """What Optuna's storage says of a trial."""
-    result = frozen.user_attrs.get(RESULT_ATTR, {})
-    state: State = result.get("state", "failed") if frozen.state.is_finished() else "running"
-    row = result.get("row") or {}
-    values = frozen.intermediate_values
-    value = frozen.value if frozen.state == TrialState.COMPLETE else row.get("value")
-    return TrialRecord(
-        number=frozen.number,
-        state=state,
-        value=value,
-        params=dict(row["exploited"]["params"] if "exploited" in row else frozen.params),
-        epochs=result.get("epochs", len(values)),
-        reason=result.get("reason", ""),
-        result=row,
-        seconds=frozen.duration.total_seconds() if frozen.duration else None,
-        same_as=result.get("same_as"),
-    )
-
-
-def best_of(records: list[TrialRecord], *, maximise: bool) -> TrialRecord | None:
-    """The best complete trial; of equal ones the earlier."""
-    complete = [r for r in records if r.state == "complete" and r.value is not None]
-    sign = 1.0 if maximise else -1.0
-    return max(complete, key=lambda r: (sign * (r.value or 0.0), -r.number), default=None)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from raysearch.errors import StudyError
-from raysearch.study._book import TrialRecord
 from raysearch.study._study import Study
+from raysearch.study._trial_record import TrialRecord
 from raysearch.thresholds import PlainMetric, at_by_class, find_metric, load_evidence
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from raysearch.errors import StudyError, nearest
-from raysearch.study._book import TrialRecord
+from raysearch.study._trial_record import TrialRecord
 
 
 @dataclass(frozen=True, kw_only=True)

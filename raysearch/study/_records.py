@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from raysearch.errors import StudyError
-from raysearch.study._book import TrialRecord, begun_records
 from raysearch.study._journal import quiet_optuna, read_storage
 from raysearch.study._study import Study
+from raysearch.study._trial_record import TrialRecord, begun_records
 
 
 def read_records(study: Study) -> list[TrialRecord]:

@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from raysearch.errors import StudyError
-from raysearch.study._book import TrialRecord
 from raysearch.study._optimum import Optimum, Solved, judged, solve_again
 from raysearch.study._records import read_records
 from raysearch.study._study import Study
+from raysearch.study._trial_record import TrialRecord
 from raysearch.study._winner import Corrected, corrected_winner
 from raysearch.study._winner import corrected as correct
 from raysearch.thresholds import (

@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 
 from raysearch._text import counted
 from raysearch.errors import StudyError
-from raysearch.study._book import INFLUENCE, TrialRecord, best_of
+from raysearch.study._book import INFLUENCE
 from raysearch.study._config import DEFAULTS
 from raysearch.study._judge import eligible
 from raysearch.study._study import Study
+from raysearch.study._trial_record import TrialRecord, best_of
 from raysearch.thresholds import Interval, Metric, find_metric, unpack, winner
 
 

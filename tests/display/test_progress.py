@@ -14,8 +14,8 @@ from search.toy import toy_study
 
 from raysearch.display import Progress, eta_seconds, format_seconds
 from raysearch.display import _progress as module
-from raysearch.study._book import TrialRecord
 from raysearch.study._study import Study
+from raysearch.study._trial_record import TrialRecord
 
 LINE = re.compile(r"^[* ] trial \d+ +(complete|pruned|failed|crashed) ")
 

@@ -31,10 +31,11 @@ from raysearch.search._scheduler import StudyScheduler, rules_of
 from raysearch.search._searcher import StudySearcher
 from raysearch.search._trainable import SlotTrial
 from raysearch.slots._client import Lease, TrialFailedError
-from raysearch.study._book import Assigned, Book, TrialRecord
+from raysearch.study._book import Assigned, Book
 from raysearch.study._journal import StudyJournal
 from raysearch.study._ledger import Ledger
 from raysearch.study._study import Study
+from raysearch.study._trial_record import TrialRecord
 from raysearch.training import decode, encode
 from search.toy import value_of
 

@@ -17,9 +17,10 @@ from raysearch.errors import StudyError
 from raysearch.method import Work
 from raysearch.search._grid import narrowed
 from raysearch.space import FloatRange, load_space
-from raysearch.study._book import Book, TrialRecord, best_of
+from raysearch.study._book import Book
 from raysearch.study._records import read_records
 from raysearch.study._study import Study
+from raysearch.study._trial_record import TrialRecord, best_of
 from raysearch.study._upstream import Progress, UpstreamFiles
 from raysearch.training import encode
 
