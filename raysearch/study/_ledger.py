@@ -157,6 +157,7 @@ class Ledger:
         try:
             if os.write(descriptor, line) != len(line):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.path))
+            os.fsync(descriptor)  # the journal is mended from here, should it lose what follows
         except OSError:
             os.ftruncate(descriptor, self._size)
             raise

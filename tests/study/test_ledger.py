@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import optuna
@@ -70,6 +70,29 @@ def written(tmp_path: Path) -> Written:
 def test_the_journal_is_one_of_optunas(written: Written) -> None:
     assert written.journal.read_bytes() == written.whole
     assert written.seen_by_optuna() == written.seen() == ["COMPLETE"] * 3
+
+
+def test_the_journal_is_looked_through_only_when_others_wrote(
+    written: Written, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What looks through all of it at every write takes time with the square of the trials."""
+    looks: list[int] = []
+
+    def counted(journal: Sequence[bytes], ledger: Sequence[bytes]) -> tuple[list[bytes], int | None]:
+        looks.append(len(ledger))
+        return compared(journal, ledger)
+
+    monkeypatch.setattr(_journal, "compared", counted)
+    study = written.open()
+    for value in range(5):
+        study.tell(study.ask(), float(value))
+        written.backend.look()
+    assert len(looks) == 1
+    with open(written.journal, "ab") as file:
+        file.write(b"x\n")
+    study.ask()
+    written.backend.look()
+    assert len(looks) == 2
 
 
 def test_a_line_knows_its_number_and_whether_it_was_changed(written: Written) -> None:
