@@ -120,10 +120,11 @@ class StudyJournal(BaseJournalBackend):
             lock.acquire()
 
         self._sharing(acquire)
+        held = self._shared
         try:
             yield
         finally:
-            if self._shared:
+            if held:
                 with contextlib.suppress(RuntimeError):  # it was taken over, since we were so slow
                     lock.release()
 

@@ -226,6 +226,7 @@ def test_a_journal_that_cannot_be_written_is_done_without(written: Written) -> N
         study.tell(study.ask(), 0.5)
     assert written.seen() == ["COMPLETE"] * 5
     assert [text.partition(" cannot")[0] for text in written.said] == [str(written.journal)], "said once"
+    assert not list(written.journal.parent.glob("*.lock")), "what was locked is given back"
 
 
 @pytest.mark.parametrize("relative", [False, True])
